@@ -1,0 +1,16 @@
+//! The worlds that homelab is tested in.
+//!
+//! Nothing here is linked into the `homelab` binary, and nothing here uses its code: what agrees with
+//! the product must agree because both hold to the real thing.
+//!
+//! * [`pve`]: an emulated Proxmox VE: HTTPS, users, storages, tasks, virtual machines.
+//! * [`hypervisor`]: the seam between the emulator and whatever runs its guests.
+//! * [`machines`]: guests as real Debian machines under systemd-nspawn.
+//! * [`world`]: network namespaces, Headscale, DNS, packages and mirrors around those machines.
+//! * [`artifacts`]: what the lab must build before it can start, cached by version and recipe.
+
+pub mod artifacts;
+pub mod hypervisor;
+pub mod machines;
+pub mod pve;
+pub mod world;

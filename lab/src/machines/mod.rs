@@ -1,0 +1,1 @@
+//! Guests as real Debian machines under systemd-nspawn.

@@ -1,0 +1,1 @@
+//! homelab: bare metal to cluster.
