@@ -1,1 +1,33 @@
-//! homelab: bare metal to cluster.
+//! Bare metal to cluster: Proxmox VMs, a tailnet, k3s, from one inventory.
+//!
+//! One way through, and arrows go one way:
+//!
+//! ```text
+//! inventory file -> InventoryFile -> Desired --\
+//!                                               diff -> Plan            pure
+//! world -> observe through ports -> Observed --/
+//! Plan -> engine -> steps -> ports -> world
+//!              |-> journal (intent before effect, result after)
+//!              '-> events -> renderers (bars | lines | JSON)
+//! ```
+//!
+//! * [`inventory`]: what the user wrote, and what it means.
+//! * [`ports`]: the outside world on one page; [`adapter`] holds the real ones.
+//! * [`plan`]: what is there, what differs, and what that would cost.
+//! * [`stage`]: the ladder, one file a stage.
+//! * [`engine`] and [`journal`]: how steps are run, and how a killed run is taken up again.
+//! * [`render`] and [`commands`]: what a person sees and types.
+
+pub mod adapter;
+pub mod engine;
+pub mod error;
+pub mod event;
+pub mod inventory;
+pub mod journal;
+pub mod model;
+pub mod plan;
+pub mod ports;
+pub mod render;
+pub mod script;
+pub mod secret;
+pub mod stage;

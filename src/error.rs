@@ -1,0 +1,150 @@
+//! What a command ends with when it does not end well.
+
+use std::{error::Error, fmt};
+
+/// What is known of the effect that a failed call had on the world.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing was changed.
+    None,
+    /// Something was changed, and not all of it.
+    Partial,
+    /// It may or may not have happened: look before doing it again.
+    Unknown,
+}
+
+/// The kinds of failure; each has an exit code of its own ([`Kind::exit_code`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Checks that did not pass (`verify`).
+    Checks,
+    /// Our own machine: files, permissions, a bug.
+    Runtime,
+    Kubernetes,
+    Ssh,
+    Unreachable,
+    Inventory,
+    RemoteCommand,
+    Proxmox,
+    Tailnet,
+    Git,
+    /// A guard refused: going on would destroy or take over something.
+    Refused,
+    /// Somebody else holds the lock or the lease.
+    Locked,
+    Usage,
+    Deadline,
+    Interrupted,
+}
+
+impl Kind {
+    /// The process exit code: the one place where kinds and codes meet.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            Self::Checks => 1,
+            Self::Runtime => 10,
+            Self::Kubernetes => 12,
+            Self::Ssh => 13,
+            Self::Unreachable => 14,
+            Self::Inventory => 15,
+            Self::RemoteCommand => 16,
+            Self::Proxmox => 17,
+            Self::Tailnet => 18,
+            Self::Git => 19,
+            Self::Refused => 20,
+            Self::Locked => 21,
+            Self::Usage => 64,
+            Self::Deadline => 124,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// A failure as it reaches the edge: what, where, why, what is known of its effect, what to do next.
+#[derive(Debug)]
+pub struct Failure {
+    pub kind: Kind,
+    /// What went wrong, in one sentence without a full stop.
+    pub message: String,
+    /// Where: a node, VMID, host or file.
+    pub place: Option<String>,
+    pub effect: Effect,
+    /// What to do next, the likeliest first.
+    pub hints: Vec<String>,
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
+
+impl Failure {
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            place: None,
+            effect: Effect::None,
+            hints: Vec::new(),
+            source: None,
+        }
+    }
+
+    pub fn at(mut self, place: impl fmt::Display) -> Self {
+        self.place.get_or_insert_with(|| place.to_string());
+        self
+    }
+
+    pub fn effect(mut self, effect: Effect) -> Self {
+        self.effect = effect;
+        self
+    }
+
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    pub fn because(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// The message and the chain of its sources, each once.
+    pub fn chain(&self) -> Vec<String> {
+        let mut texts = vec![self.message.clone()];
+        let mut next: Option<&(dyn Error + 'static)> =
+            self.source.as_deref().map(|source| source as &(dyn Error + 'static));
+        while let Some(source) = next {
+            let text = source.to_string();
+            if !texts.iter().any(|known| known.contains(&text)) {
+                texts.push(text);
+            }
+            next = source.source();
+        }
+        texts
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(place) = &self.place {
+            write!(formatter, "{place}: ")?;
+        }
+        formatter.write_str(&self.message)
+    }
+}
+
+impl Error for Failure {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn Error + 'static))
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Kind::Runtime, error.to_string()).because(error)
+    }
+}

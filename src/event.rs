@@ -1,0 +1,124 @@
+//! What a run tells while it goes: the one stream that bars, lines and JSON are rendered from.
+
+use serde::Serialize;
+
+use crate::{model::NodeName, plan::StepId, stage::StageId};
+
+/// The version of the JSON form; fields are only ever added within a version.
+pub const EVENT_VERSION: u32 = 1;
+
+/// One event. Carries no secret: it goes to terminals, files and CI logs.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    RunStarted {
+        run: String,
+        command: String,
+        cluster: String,
+        steps: usize,
+    },
+    /// The steps that will run, in the order of the ladder, before the first of them.
+    Planned {
+        steps: Vec<PlannedStep>,
+    },
+    StepStarted {
+        step: StepId,
+        stage: StageId,
+        node: Option<NodeName>,
+        title: String,
+    },
+    /// Something is waited for: what is wanted, what is seen, how long is left.
+    Waiting {
+        step: StepId,
+        wanted: String,
+        seen: String,
+        seconds_left: u64,
+    },
+    /// Bytes of a long transfer or copy.
+    Progress {
+        step: StepId,
+        done: u64,
+        total: Option<u64>,
+        unit: &'static str,
+    },
+    /// The last line of a guest's console or a task's log, for a person who waits.
+    Output {
+        step: StepId,
+        line: String,
+    },
+    Retrying {
+        step: StepId,
+        attempt: u32,
+        error: String,
+        seconds: u64,
+    },
+    StepFinished {
+        step: StepId,
+        outcome: StepOutcome,
+        seconds: f64,
+    },
+    Warning {
+        step: Option<StepId>,
+        text: String,
+    },
+    /// A person pressed Ctrl-C once: steps are being finished or safely left.
+    Interrupted,
+    RunFinished {
+        run: String,
+        outcome: RunOutcome,
+        seconds: f64,
+    },
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct PlannedStep {
+    pub step: StepId,
+    pub stage: StageId,
+    pub node: Option<NodeName>,
+    pub title: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum StepOutcome {
+    Done,
+    /// It was so already.
+    Unchanged {
+        why: String,
+    },
+    Warned {
+        warnings: Vec<String>,
+    },
+    Failed {
+        message: String,
+    },
+    /// Left undone: a step that it needs failed, or the run was interrupted.
+    Skipped {
+        why: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum RunOutcome {
+    Done { changed: usize },
+    NothingToDo,
+    Failed { message: String },
+    Interrupted,
+}
+
+/// Where events go. Cheap to clone; a closed receiver is no error: nobody is looking.
+#[derive(Clone, Debug)]
+pub struct Events(tokio::sync::mpsc::UnboundedSender<Event>);
+
+impl Events {
+    pub fn channel() -> (Self, tokio::sync::mpsc::UnboundedReceiver<Event>) {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        (Self(sender), receiver)
+    }
+
+    pub fn send(&self, event: Event) {
+        // Nobody looking is fine.
+        let _ = self.0.send(event);
+    }
+}

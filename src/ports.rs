@@ -1,0 +1,47 @@
+//! The outside world on one page.
+//!
+//! Everything above this line is pure or drives these traits; everything that touches a socket is an
+//! implementation of one. [`World`] bundles them so that code carries one type parameter.
+
+mod cluster;
+mod host;
+mod proxmox;
+mod tailnet;
+
+use std::{future::Future, time::Duration};
+
+pub use cluster::{Cluster, ClusterAccess, ClusterError, KubeNode, Taint};
+pub use host::{Connector, Host, HostError, HostTarget, Output, RemoteFile};
+pub use proxmox::{
+    AgentState, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,
+    NodeSummary, PowerState, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version,
+    Volume,
+};
+pub use tailnet::{Capabilities, Device, MintedKey, Tailnet, TailnetError};
+
+/// The worlds are interchangeable: the real one, and the simulated ones of the lab.
+pub trait World: Send + Sync + 'static {
+    type Proxmox: Proxmox;
+    type Connector: Connector;
+    type Tailnet: Tailnet;
+    type ClusterAccess: ClusterAccess<Host = <Self::Connector as Connector>::Host>;
+    type Clock: Clock;
+
+    fn proxmox(&self) -> &Self::Proxmox;
+    fn connector(&self) -> &Self::Connector;
+    fn tailnet(&self) -> &Self::Tailnet;
+    /// The Kubernetes API, reached through a connected server.
+    fn cluster(&self) -> &Self::ClusterAccess;
+    fn clock(&self) -> &Self::Clock;
+}
+
+/// The connected host of a world.
+pub type HostOf<W> = <<W as World>::Connector as Connector>::Host;
+
+/// Time, so that a simulated world can have its own.
+pub trait Clock: Send + Sync {
+    /// Monotonic, since some fixed moment.
+    fn now(&self) -> Duration;
+    fn wall(&self) -> jiff::Timestamp;
+    fn sleep(&self, duration: Duration) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,102 @@
+//! The tailnet's control plane: Tailscale's API or Headscale's.
+
+use std::{future::Future, net::Ipv4Addr, net::Ipv6Addr, time::Duration};
+
+use crate::{
+    error::{Effect, Failure, Kind},
+    secret::Secret,
+};
+
+/// Keys, devices and addresses.
+pub trait Tailnet: Send + Sync {
+    /// Whether the credentials work, and what they can do: seen without changing anything.
+    fn check(&self) -> impl Future<Output = Result<Capabilities, TailnetError>> + Send;
+    fn devices(&self) -> impl Future<Output = Result<Vec<Device>, TailnetError>> + Send;
+    /// A one-shot, pre-authorised, tagged, non-ephemeral key.
+    fn mint_key(
+        &self,
+        tag: &str,
+        description: &str,
+        lifetime: Duration,
+    ) -> impl Future<Output = Result<MintedKey, TailnetError>> + Send;
+    /// Takes an unused key back; one that is gone already is fine.
+    fn revoke_key(&self, id: &str) -> impl Future<Output = Result<(), TailnetError>> + Send;
+    fn delete_device(&self, id: &str) -> impl Future<Output = Result<(), TailnetError>> + Send;
+    /// Gives a device an address; [`TailnetError::Unsupported`] on Headscale.
+    fn set_address(
+        &self,
+        id: &str,
+        address: Ipv4Addr,
+    ) -> impl Future<Output = Result<(), TailnetError>> + Send;
+}
+
+/// What the credentials can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// `Tailscale` or `Headscale 0.29.3`.
+    pub service: String,
+    pub mint_keys: bool,
+    pub list_devices: bool,
+    pub set_address: bool,
+    /// What could not be checked, and why.
+    pub unchecked: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Device {
+    /// The control plane's id for API calls.
+    pub id: String,
+    /// Tailscale's stable node id, as `tailscale status --json` shows it in `Self.ID`.
+    pub node_id: String,
+    pub hostname: String,
+    /// The name in the tailnet: the host name, or `hostname-1` for a twin.
+    pub name: String,
+    pub ipv4: Option<Ipv4Addr>,
+    pub ipv6: Option<Ipv6Addr>,
+    pub tags: Vec<String>,
+    pub online: Option<bool>,
+    pub last_seen: Option<jiff::Timestamp>,
+    /// `None`: never.
+    pub key_expiry: Option<jiff::Timestamp>,
+    pub ephemeral: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct MintedKey {
+    /// For [`Tailnet::revoke_key`]; empty when a key was given, not minted.
+    pub id: String,
+    pub secret: Secret,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum TailnetError {
+    #[error("cannot reach {service} at {endpoint}: {reason}")]
+    Unreachable { service: String, endpoint: String, reason: String, effect: Effect },
+    #[error("{service} refused the credentials: {message}")]
+    Unauthorized { service: String, message: String },
+    #[error("{service} refused {call}: {status} {message}")]
+    Refused { service: String, call: String, status: u16, message: String, effect: Effect },
+    #[error("{service} cannot {what}")]
+    Unsupported { service: String, what: String },
+    #[error("{service}: cannot make sense of the answer to {call}: {reason}")]
+    Malformed { service: String, call: String, reason: String, effect: Effect },
+}
+
+impl From<TailnetError> for Failure {
+    fn from(error: TailnetError) -> Self {
+        let (kind, effect) = match &error {
+            TailnetError::Unreachable { effect, .. } => (Kind::Unreachable, *effect),
+            TailnetError::Refused { effect, .. } | TailnetError::Malformed { effect, .. } => {
+                (Kind::Tailnet, *effect)
+            }
+            _ => (Kind::Tailnet, Effect::None),
+        };
+        let failure = Self::new(kind, error.to_string()).effect(effect);
+        match error {
+            TailnetError::Unauthorized { .. } => failure.hint(
+                "`homelab init tailnet-policy` prints the tag owners, grants and scopes needed",
+            ),
+            _ => failure,
+        }
+    }
+}
