@@ -1,1 +1,33 @@
-//! An emulated Proxmox VE.
+//! An emulated Proxmox VE: the HTTPS API, its users, storages, tasks and virtual machines.
+//!
+//! Behaviour, texts and status lines are those of Proxmox VE 9.2; the emulator declares its own
+//! endpoints ([`endpoint::Endpoint`]) and works without any copy of Proxmox' schema.
+//!
+//! * [`http`] speaks the wire protocol and turns requests into calls.
+//! * [`endpoint`], [`schema`], [`request`], [`error`]: what a call is, how it is checked.
+//! * [`access`]: users, tokens, roles, access control lists, tickets.
+//! * [`cluster`], [`node`], [`pool`]: what is not a guest, a storage or a task.
+//! * [`qemu`], [`storage`], [`task`]: guests, volumes, workers.
+//! * [`control`]: the laboratory's own door: the request log, faults, the host's shell.
+
+pub(crate) mod access;
+pub(crate) mod clock;
+pub(crate) mod config;
+pub(crate) mod endpoint;
+pub(crate) mod error;
+pub(crate) mod qemu;
+pub(crate) mod request;
+pub(crate) mod schema;
+pub(crate) mod state;
+pub(crate) mod storage;
+pub(crate) mod task;
+
+pub use config::{Config, NodeConfig, StorageConfig, StorageKind};
+
+/// Every endpoint of the emulator; each module declares its own.
+pub(crate) fn endpoints() -> Vec<endpoint::Endpoint> {
+    [access::endpoints(), qemu::endpoints(), storage::endpoints(), task::endpoints()]
+        .into_iter()
+        .flatten()
+        .collect()
+}
