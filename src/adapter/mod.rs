@@ -1,1 +1,3 @@
 //! The real outside world behind the ports.
+
+pub mod ssh;

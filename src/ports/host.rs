@@ -1,6 +1,10 @@
 //! A node's operating system, over SSH.
 
-use std::{future::Future, net::IpAddr, time::Duration};
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use camino::Utf8PathBuf;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -113,6 +117,9 @@ pub enum HostError {
     Timeout { node: NodeName, doing: String, limit: Duration },
     #[error("{node} does not forward TCP connections: {reason}")]
     Forwarding { node: NodeName, reason: String },
+    /// The host forwards, and found nobody at the other end.
+    #[error("{node} cannot connect to {to}: {reason}")]
+    Tunnel { node: NodeName, to: SocketAddr, reason: String },
     #[error("{node}: {reason}")]
     Transfer { node: NodeName, reason: String },
     #[error("{0}")]
@@ -148,6 +155,7 @@ impl From<HostError> for Failure {
                 Effect::None,
                 Some("set `AllowTcpForwarding yes` (or `local`) in sshd_config on that node"),
             ),
+            HostError::Tunnel { .. } => (Kind::Unreachable, Effect::None, None),
             HostError::Transfer { .. } => (Kind::Ssh, Effect::Partial, None),
             HostError::Local(_) => (Kind::Runtime, Effect::None, None),
         };
