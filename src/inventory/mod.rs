@@ -1,5 +1,35 @@
 //! What the user wrote ([`file`]), and what it means ([`Desired`]). Pure but for reading the files.
+//!
+//! ```text
+//! text -> document (a tree with places) -> shape (against the schema) -> InventoryFile
+//!      -> garde, check -> resolve, with the lock and what overrides the file -> Desired
+//! ```
+//!
+//! Each stage adds to one report, and works on what the one before found sound; so all faults are told
+//! at once, each with its line.
 
+mod check;
 pub mod desired;
+mod document;
+pub mod fault;
+pub mod file;
+pub mod load;
+pub mod lock;
+mod mtu;
+pub mod overrides;
+mod path;
+mod publisher;
+mod report;
+mod resolve;
+pub mod scalar;
+pub mod schema;
+mod shape;
 
-pub use desired::Desired;
+pub use self::{
+    desired::Desired,
+    fault::{Fault, Faults, Severity},
+    file::InventoryFile,
+    load::{LoadOptions, Loaded, load},
+    lock::{LockFile, LockedArtifact},
+    overrides::{Origin, Override, Overrides},
+};

@@ -39,8 +39,11 @@ impl Credentials {
     /// `agent` is the agent's socket (`SSH_AUTH_SOCK`), used where there is no key file, or where it
     /// is encrypted.
     pub fn new(access: &Access, agent: Option<PathBuf>) -> Self {
-        let public_keys =
-            access.public_keys.iter().filter_map(|text| PublicKey::from_openssh(text).ok()).collect();
+        let public_keys = access
+            .public_keys
+            .iter()
+            .filter_map(|text| PublicKey::from_openssh(text).ok())
+            .collect();
         Self { file: access.private_key.clone(), public_keys, agent }
     }
 
@@ -51,11 +54,8 @@ impl Credentials {
         user: &str,
         node: &NodeName,
     ) -> Result<(), HostError> {
-        let refused = |reason: String| HostError::Login {
-            node: node.clone(),
-            user: user.to_owned(),
-            reason,
-        };
+        let refused =
+            |reason: String| HostError::Login { node: node.clone(), user: user.to_owned(), reason };
         let candidates = match &self.file {
             Some(file) => vec![read_key(file).await?],
             None => self.agent_keys().await?.into_iter().map(Candidate::WithAgent).collect(),
@@ -99,7 +99,10 @@ impl Credentials {
             )));
         };
         AgentClient::connect_uds(socket).await.map_err(|error| {
-            HostError::Local(format!("the SSH agent at {} cannot be used: {error}", socket.display()))
+            HostError::Local(format!(
+                "the SSH agent at {} cannot be used: {error}",
+                socket.display()
+            ))
         })
     }
 
@@ -160,7 +163,8 @@ async fn rsa_hash(
 
 async fn read_key(path: &Utf8Path) -> Result<Candidate, HostError> {
     let local = |error: &dyn std::fmt::Display| HostError::Local(error.to_string());
-    let mode = fs_err::tokio::metadata(path).await.map_err(|error| local(&error))?.permissions().mode();
+    let mode =
+        fs_err::tokio::metadata(path).await.map_err(|error| local(&error))?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(HostError::Local(format!(
             "the private key {path} is open to others (mode {:o}): `chmod 600 {path}`",

@@ -104,8 +104,7 @@ impl Connector for SshConnector {
             }
         }
         // A stranger tells more than silence does.
-        Err(stranger
-            .unwrap_or_else(|| HostError::Unreachable { node: target.node.clone(), tried }))
+        Err(stranger.unwrap_or_else(|| HostError::Unreachable { node: target.node.clone(), tried }))
     }
 }
 

@@ -34,7 +34,11 @@ pub(super) fn command<'a, R: AsyncRead>(
 }
 
 /// What the receiver said.
-pub(super) fn verdict(output: &Output, file: &RemoteFile, node: &NodeName) -> Result<(), HostError> {
+pub(super) fn verdict(
+    output: &Output,
+    file: &RemoteFile,
+    node: &NodeName,
+) -> Result<(), HostError> {
     let RemoteFile { local, remote, sha256, .. } = file;
     let reason = match output.status {
         0 => return Ok(()),

@@ -27,12 +27,11 @@ pub(super) struct Session {
 
 impl Session {
     /// Exchanges keys; nothing of ours is sent before the server's key was found to be a pinned one.
-    pub(super) async fn begin(
-        stream: TcpStream,
-        pinned: PinnedKeys,
-    ) -> Result<Self, SessionError> {
-        let preferred =
-            Preferred { key: Cow::Owned(pinned.order(&Preferred::DEFAULT.key)), ..Preferred::DEFAULT };
+    pub(super) async fn begin(stream: TcpStream, pinned: PinnedKeys) -> Result<Self, SessionError> {
+        let preferred = Preferred {
+            key: Cow::Owned(pinned.order(&Preferred::DEFAULT.key)),
+            ..Preferred::DEFAULT
+        };
         let config = client::Config {
             preferred,
             // A quiet connection is a good connection: keepalives tell whether it is one.

@@ -1,0 +1,183 @@
+//! What is wrong with a file: where, what, and what was probably meant.
+
+use std::{fmt, sync::Arc};
+
+use serde::Serialize;
+
+use super::path::FieldPath;
+use crate::error::{Failure, Kind};
+
+/// A file's name and text.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    pub(crate) name: Arc<str>,
+    pub(crate) text: Arc<str>,
+}
+
+impl Source {
+    pub(crate) fn new(name: &str, text: &str) -> Self {
+        Self { name: name.into(), text: text.into() }
+    }
+}
+
+/// Line and column from 1, and the length, all in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) length: usize,
+}
+
+impl Place {
+    pub(crate) const START: Self = Self { line: 1, column: 1, length: 1 };
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    Error,
+    Warning,
+}
+
+/// One fault, or one warning, of an inventory or lock file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    pub severity: Severity,
+    /// What is wrong, without a full stop.
+    pub message: String,
+    /// What to write instead, or what to do.
+    pub suggestion: Option<String>,
+    pub file: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// How much is wrong, in characters, on that line.
+    pub length: usize,
+    /// The line itself; absent where it could show a secret.
+    pub source_line: Option<String>,
+    /// The field, `nodes.k3s-server.vmid`; empty for the whole file.
+    pub field: String,
+}
+
+impl Fault {
+    pub(crate) fn new(source: &Source, place: Place, message: String) -> Self {
+        Self {
+            severity: Severity::Error,
+            message,
+            suggestion: None,
+            file: source.name.to_string(),
+            line: place.line,
+            column: place.column,
+            length: place.length,
+            source_line: source.text.lines().nth(place.line - 1).map(str::to_owned),
+            field: String::new(),
+        }
+    }
+
+    pub(crate) fn on(mut self, path: &FieldPath) -> Self {
+        self.field = path.to_string();
+        self
+    }
+
+    pub(crate) fn suggest(mut self, suggestion: impl Into<String>) -> Self {
+        self.suggestion = Some(suggestion.into());
+        self
+    }
+
+    pub(crate) fn suggest_if(mut self, suggestion: Option<String>) -> Self {
+        self.suggestion = suggestion.or(self.suggestion);
+        self
+    }
+
+    pub(crate) fn warning(mut self) -> Self {
+        self.severity = Severity::Warning;
+        self
+    }
+
+    /// Leaves the source line out: a secret may stand on it.
+    pub(crate) fn without_source(mut self) -> Self {
+        self.source_line = None;
+        self
+    }
+}
+
+impl fmt::Display for Fault {
+    /// Several lines, in the manner of rustc.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(formatter, "{severity}: {}", self.message)?;
+        let gutter = self.line.to_string().len();
+        write!(formatter, "\n{:gutter$}--> {}:{}:{}", "", self.file, self.line, self.column)?;
+        if let Some(line) = &self.source_line {
+            let (line, before, carets) = self.underlined(line);
+            write!(formatter, "\n{:gutter$} |", "")?;
+            write!(formatter, "\n{} | {line}", self.line)?;
+            write!(formatter, "\n{:gutter$} | {:before$}{:^<carets$}", "", "", "")?;
+        }
+        if let Some(suggestion) = &self.suggestion {
+            write!(formatter, "\n{:gutter$} = help: {suggestion}", "")?;
+        }
+        Ok(())
+    }
+}
+
+impl Fault {
+    /// The line, made printable, with how many blanks and carets go below it.
+    fn underlined(&self, line: &str) -> (String, usize, usize) {
+        let printable: String = line
+            .trim_end()
+            .chars()
+            .take(160)
+            .map(|character| if character.is_control() { ' ' } else { character })
+            .collect();
+        let length = printable.chars().count();
+        let before = (self.column - 1).min(length);
+        let carets = self.length.min(length.saturating_sub(before)).max(1);
+        (printable, before, carets)
+    }
+}
+
+/// All that is wrong with an inventory, in the order of its lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Faults(pub Vec<Fault>);
+
+impl Faults {
+    pub(crate) fn sorted(mut faults: Vec<Fault>) -> Self {
+        faults.sort_by(|left, right| {
+            (&left.file, left.line, left.column).cmp(&(&right.file, right.line, right.column))
+        });
+        faults.dedup();
+        Self(faults)
+    }
+
+    /// The faults behind a failure of [`crate::inventory::load`], for output as JSON.
+    pub fn of(failure: &Failure) -> Option<&Self> {
+        failure.source.as_deref()?.downcast_ref()
+    }
+}
+
+impl fmt::Display for Faults {
+    /// All of them, a blank line between.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<String> = self.0.iter().map(Fault::to_string).collect();
+        formatter.write_str(&texts.join("\n\n"))
+    }
+}
+
+impl std::error::Error for Faults {}
+
+impl From<Faults> for Failure {
+    fn from(faults: Faults) -> Self {
+        let count = faults.0.len();
+        let file = faults.0.first().map(|fault| fault.file.clone()).unwrap_or_default();
+        let plural = if count == 1 { "fault" } else { "faults" };
+        Self::new(Kind::Inventory, format!("the inventory has {count} {plural}"))
+            .at(file)
+            .because(faults)
+    }
+}

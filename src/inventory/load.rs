@@ -1,0 +1,233 @@
+//! Reads an inventory and its lock file.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use garde::Validate;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Desired, Fault, Faults, InventoryFile, LockFile, Overrides, check,
+    document::{self, Document},
+    fault::{Place, Source},
+    path::{FieldPath, Segment},
+    report::Report,
+    resolve, schema,
+    shape::{self, Shaped},
+};
+use crate::error::{Failure, Kind};
+
+/// What to read, and what wins over it.
+#[derive(Clone, Debug, Default)]
+pub struct LoadOptions {
+    /// The inventory.
+    pub path: Utf8PathBuf,
+    /// The lock file; `homelab.lock` beside the inventory unless said.
+    pub lock: Option<Utf8PathBuf>,
+    pub overrides: Overrides,
+}
+
+impl LoadOptions {
+    pub fn lock_path(&self) -> Utf8PathBuf {
+        self.lock.clone().unwrap_or_else(|| self.path.with_file_name("homelab.lock"))
+    }
+}
+
+/// A sound inventory.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub desired: Desired,
+    pub file: InventoryFile,
+    pub lock: LockFile,
+    /// What is allowed and probably not meant.
+    pub warnings: Vec<Fault>,
+    /// SHA-256 of the inventory's and the lock file's bytes, in hexadecimal digits.
+    pub fingerprint: String,
+    pub(crate) document: Document,
+}
+
+/// Reads, validates and resolves an inventory.
+///
+/// # Errors
+///
+/// [`Kind::Inventory`] with all [`Faults`] as its source; the same kind when a file can't be read.
+pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
+    let text = read(&options.path)?;
+    let lock_path = options.lock_path();
+    let lock_text = match fs_err::read_to_string(&lock_path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && options.lock.is_none() => {
+            None
+        }
+        Err(error) => {
+            return Err(Failure::new(Kind::Inventory, "the lock file can't be read")
+                .at(&lock_path)
+                .hint("run `homelab lock`, or check HOMELAB_LOCK and --lock")
+                .because(error));
+        }
+    };
+    let source = Source::new(options.path.as_str(), &text);
+    let document = document::parse(source).map_err(|fault| Failure::from(Faults(vec![*fault])))?;
+
+    let mut faults = Vec::new();
+    let lock = match lock_text.as_deref() {
+        Some(text) => parse_lock(&lock_path, text, &mut faults),
+        None => LockFile { version: 1, ..LockFile::default() },
+    };
+    let Shaped { value, faults: found, dropped } =
+        shape::compare(&document, &schema::inventory_schema());
+    faults.extend(found);
+    let mut report = Report::new(&document, faults, dropped);
+
+    let file = value.and_then(|value| typed::<InventoryFile>(value, &document, &mut report));
+    let desired = file.as_ref().and_then(|file| {
+        let home = std::env::var("HOME").ok().map(Utf8PathBuf::from);
+        let context = resolve::Context {
+            base: folder(&options.path),
+            home,
+            overrides: &options.overrides,
+            lock: &lock,
+            lock_name: lock_path.file_name().unwrap_or("homelab.lock"),
+        };
+        validate(file, &mut report);
+        check::all(file, &mut report);
+        resolve::desired(file, &context, &mut report)
+    });
+    let (faults, warnings) = report.finish();
+    match (desired, file) {
+        (Some(desired), Some(file)) if faults.is_empty() => Ok(Loaded {
+            desired,
+            file,
+            lock,
+            warnings: Faults::sorted(warnings).0,
+            fingerprint: fingerprint(&text, lock_text.as_deref()),
+            document,
+        }),
+        _ => Err(Faults::sorted(faults).into()),
+    }
+}
+
+fn read(path: &Utf8Path) -> Result<String, Failure> {
+    fs_err::read_to_string(path).map_err(|error| {
+        let failure = Failure::new(Kind::Inventory, "the inventory can't be read").at(path);
+        let failure = match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                failure.hint("name it with -c FILE, or make one with `homelab init`")
+            }
+            _ => failure,
+        };
+        failure.because(error)
+    })
+}
+
+/// The folder that relative paths begin in.
+pub(crate) fn folder(path: &Utf8Path) -> &Utf8Path {
+    path.parent().unwrap_or(Utf8Path::new(""))
+}
+
+fn parse_lock(path: &Utf8Path, text: &str, faults: &mut Vec<Fault>) -> LockFile {
+    let empty = LockFile { version: 1, ..LockFile::default() };
+    let document = match document::parse(Source::new(path.as_str(), text)) {
+        Ok(document) => document,
+        Err(fault) => {
+            faults.push(*fault);
+            return empty;
+        }
+    };
+    let shaped = shape::compare(&document, &schema::lock_schema());
+    faults.extend(shaped.faults);
+    shaped.value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(empty)
+}
+
+/// The typed file. The shape has been checked, so a failure here is a gap between schema and type.
+fn typed<T: serde::de::DeserializeOwned>(
+    value: serde_json::Value,
+    document: &Document,
+    report: &mut Report<'_>,
+) -> Option<T> {
+    serde_json::from_value(value)
+        .map_err(|error| {
+            report.add(Fault::new(&document.source, Place::START, error.to_string()));
+        })
+        .ok()
+}
+
+/// The rules that stand at the fields themselves.
+fn validate(file: &InventoryFile, report: &mut Report<'_>) {
+    if let Err(found) = file.validate() {
+        for (path, error) in found.iter() {
+            report.fault(&field_path(path), error.message(), None);
+        }
+    }
+    for (name, node) in &file.nodes {
+        if let Err(found) = node.validate() {
+            let node = FieldPath::root().key("nodes").key(name);
+            for (path, error) in found.iter() {
+                let path =
+                    field_path(path).segments().iter().fold(node.clone(), |path, segment| {
+                        match segment {
+                            Segment::Key(key) => path.key(key),
+                            Segment::Index(index) => path.index(*index),
+                        }
+                    });
+                report.fault(&path, error.message(), None);
+            }
+        }
+    }
+}
+
+/// garde's path as ours: what it prints is `a.b[0]`, and its own parts are private.
+fn field_path(path: &garde::Path) -> FieldPath {
+    let text = path.to_string().replace('[', ".[");
+    text.split('.').filter(|part| !part.is_empty()).fold(FieldPath::root(), |path, part| match part
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']')?.parse().ok())
+    {
+        Some(index) => path.index(index),
+        None => path.key(part),
+    })
+}
+
+fn fingerprint(inventory: &str, lock: Option<&str>) -> String {
+    let digest = Sha256::new()
+        .chain_update((inventory.len() as u64).to_be_bytes())
+        .chain_update(inventory)
+        .chain_update(lock.unwrap_or_default())
+        .finalize();
+    hex::encode(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_labs_inventory_means_three_nodes() {
+        let folder = tempfile::tempdir().unwrap();
+        let key = Utf8PathBuf::from_path_buf(folder.path().join("key")).unwrap();
+        fs_err::write(format!("{key}.pub"), "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me\n").unwrap();
+        let lock = key.with_file_name("homelab.lock");
+        let sha256 = "ab".repeat(32);
+        let entry = |version: &str| {
+            format!("{{version: \"{version}\", url: \"http://10.79.0.1/x\", sha256: {sha256}}}")
+        };
+        let text = format!(
+            "version: 1\nimage: {}\ntailscale: {}\nk3s: {}\n",
+            entry("debian-12"),
+            entry("1.92.3"),
+            entry("v1.34.4+k3s1")
+        );
+        fs_err::write(&lock, text).unwrap();
+        let loaded = load(&LoadOptions {
+            path: concat!(env!("CARGO_MANIFEST_DIR"), "/inventory/lab.yaml").into(),
+            lock: Some(lock),
+            overrides: Overrides::default().with_flags(None, Some(key)),
+        });
+        let loaded = match loaded {
+            Ok(loaded) => loaded,
+            Err(failure) => panic!("{}", failure.chain().join("\n")),
+        };
+        let names: Vec<&str> = loaded.desired.nodes.keys().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["k3s-server", "k3s-agent-1", "k3s-agent-2"]);
+        assert_eq!(loaded.desired.tailnet.mtu, 1420);
+        assert_eq!(loaded.warnings, []);
+    }
+}

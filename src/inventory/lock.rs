@@ -1,0 +1,43 @@
+//! `homelab.lock`: which version of each artifact, from where, with which SHA-256.
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an inventory's artifacts are pinned to. Written by `homelab lock`; belongs in version control.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(deny_unknown_fields)]
+#[garde(allow_unvalidated)]
+#[schemars(title = "homelab lock file")]
+pub struct LockFile {
+    /// The version of this format: 1.
+    #[garde(range(min = 1, max = 1))]
+    pub version: u32,
+    /// The cloud image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<LockedArtifact>,
+    /// Tailscale's release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tailscale: Option<LockedArtifact>,
+    /// k3s's binary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k3s: Option<LockedArtifact>,
+    /// k3s's container images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub k3s_images: Option<LockedArtifact>,
+}
+
+/// One artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LockedArtifact {
+    /// Its version.
+    #[schemars(extend("format" = "text"))]
+    pub version: String,
+    /// Where it is fetched from.
+    #[schemars(extend("format" = "artifact-url"))]
+    pub url: String,
+    /// Its SHA-256.
+    #[schemars(extend("format" = "sha256"))]
+    pub sha256: String,
+}

@@ -1,0 +1,72 @@
+//! Gathers faults while a file is checked and converted.
+
+use super::{
+    document::Document,
+    fault::{Fault, Severity},
+    path::FieldPath,
+};
+
+/// The faults and warnings found so far.
+pub(crate) struct Report<'a> {
+    document: &'a Document,
+    /// Fields that were left out for faults already told: what follows from that is not told again.
+    dropped: Vec<FieldPath>,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Report<'a> {
+    pub(crate) fn new(document: &'a Document, faults: Vec<Fault>, dropped: Vec<FieldPath>) -> Self {
+        Self { document, dropped, faults }
+    }
+
+    /// Tells a fault of a field, unless it only follows from one already told.
+    pub(crate) fn fault(
+        &mut self,
+        path: &FieldPath,
+        message: impl Into<String>,
+        suggestion: impl Into<Option<String>>,
+    ) {
+        if !self.is_consequence(path) {
+            let fault = self.document.fault(path, message).suggest_if(suggestion.into());
+            self.faults.push(fault);
+        }
+    }
+
+    pub(crate) fn warn(
+        &mut self,
+        path: &FieldPath,
+        message: impl Into<String>,
+        suggestion: impl Into<Option<String>>,
+    ) {
+        if !self.is_consequence(path) {
+            let fault = self.document.fault(path, message).suggest_if(suggestion.into());
+            self.faults.push(fault.warning());
+        }
+    }
+
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.faults.push(fault);
+    }
+
+    /// The line that a field stands on.
+    pub(crate) fn line(&self, path: &FieldPath) -> usize {
+        self.document.place(path).line
+    }
+
+    pub(crate) fn is_written(&self, path: &FieldPath) -> bool {
+        self.document.root.find(path).is_some()
+    }
+
+    /// Faults, then warnings.
+    pub(crate) fn finish(self) -> (Vec<Fault>, Vec<Fault>) {
+        self.faults.into_iter().partition(|fault| fault.severity == Severity::Error)
+    }
+
+    fn is_consequence(&self, path: &FieldPath) -> bool {
+        self.dropped.iter().any(|dropped| {
+            path.starts_with(dropped)
+                || dropped.starts_with(path)
+                    && dropped.segments().len() <= path.segments().len() + 1
+        })
+    }
+}
