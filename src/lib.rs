@@ -31,3 +31,4 @@ pub mod render;
 pub mod script;
 pub mod secret;
 pub mod stage;
+pub mod template;

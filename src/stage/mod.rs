@@ -1,5 +1,11 @@
 //! The ladder: stages in the order in which a node climbs them.
 
+pub mod files;
+pub mod guest;
+mod paths;
+mod run;
+pub mod scripts;
+
 use serde::{Deserialize, Serialize};
 
 /// The stages. Steps depend on steps, not stages on stages: a node waits for another only where the

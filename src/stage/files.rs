@@ -1,0 +1,53 @@
+//! Files of ours on a node: rendered here, compared by sha256, written where they differ.
+
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::run::run;
+use crate::{error::Result, plan::probe::HostProbe, ports::Host, script::Script, template};
+
+/// A file as it should be. Holds no secret: its text is shown by `homelab render`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ManagedFile {
+    pub path: String,
+    /// As `chmod` takes it: `0644`.
+    pub mode: &'static str,
+    pub content: String,
+}
+
+impl ManagedFile {
+    pub(crate) fn new(
+        path: impl Into<String>,
+        mode: &'static str,
+        content: impl Into<String>,
+    ) -> Self {
+        Self { path: path.into(), mode, content: content.into() }
+    }
+
+    /// In lower-case hexadecimal.
+    pub fn sha256(&self) -> String {
+        hex::encode(Sha256::digest(self.content.as_bytes()))
+    }
+
+    /// Whether the node has it as it should be.
+    pub fn is_on(&self, probe: &HostProbe) -> bool {
+        probe.sha256(&self.path) == Some(self.sha256().as_str())
+    }
+}
+
+/// The paths of those that differ on a node.
+pub fn drift<'a>(files: &'a [ManagedFile], probe: &HostProbe) -> Vec<&'a str> {
+    files.iter().filter(|file| !file.is_on(probe)).map(|file| file.path.as_str()).collect()
+}
+
+/// The script that writes them.
+pub(crate) fn script(files: &[ManagedFile]) -> Result<Script> {
+    template::script("install-files.sh", json!({ "files": files }))
+}
+
+/// Writes them; the paths of those that differed.
+pub(crate) async fn write(host: &impl Host, files: &[ManagedFile]) -> Result<Vec<String>> {
+    let printed = run(host, &script(files)?).await?;
+    Ok(printed.lines().map(str::to_owned).collect())
+}

@@ -1,0 +1,48 @@
+//! Where our things are on a node: what the probe looks at, and what the stages write.
+
+pub(crate) const TAILSCALE: &str = "/usr/local/bin/tailscale";
+pub(crate) const TAILSCALED: &str = "/usr/local/sbin/tailscaled";
+pub(crate) const TAILSCALED_UNIT: &str = "/etc/systemd/system/tailscaled.service";
+pub(crate) const TAILSCALED_ENVIRONMENT: &str = "/etc/homelab/tailscaled.env";
+pub(crate) const TUN_PROGRAM: &str = "/usr/local/lib/homelab/tun";
+pub(crate) const TUN_UNIT: &str = "/etc/systemd/system/homelab-tun.service";
+pub(crate) const FILTER: &str = "/etc/homelab/overlay.nft";
+pub(crate) const FILTER_UNIT: &str = "/etc/systemd/system/homelab-filter.service";
+pub(crate) const K3S: &str = "/usr/local/bin/k3s";
+pub(crate) const K3S_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+pub(crate) const K3S_RESOLV: &str = "/etc/rancher/k3s/resolv.conf";
+pub(crate) const K3S_SERVER_UNIT: &str = "/etc/systemd/system/k3s.service";
+pub(crate) const K3S_AGENT_UNIT: &str = "/etc/systemd/system/k3s-agent.service";
+pub(crate) const AWAIT_ADDRESS: &str = "/usr/local/lib/homelab/await-address";
+pub(crate) const GUARD_PROGRAM: &str = "/usr/local/lib/homelab/guard";
+pub(crate) const GUARD_UNIT: &str = "/etc/systemd/system/homelab-guard.service";
+
+/// What the probe prints the sha256 of, where it exists.
+pub(crate) const FILES: &[&str] = &[
+    TAILSCALE,
+    TAILSCALED,
+    TAILSCALED_UNIT,
+    TAILSCALED_ENVIRONMENT,
+    TUN_PROGRAM,
+    TUN_UNIT,
+    FILTER,
+    FILTER_UNIT,
+    K3S,
+    K3S_CONFIG,
+    K3S_RESOLV,
+    K3S_SERVER_UNIT,
+    K3S_AGENT_UNIT,
+    AWAIT_ADDRESS,
+    GUARD_PROGRAM,
+    GUARD_UNIT,
+];
+
+/// What the probe prints the state of.
+pub(crate) const UNITS: &[&str] = &[
+    "tailscaled.service",
+    "homelab-tun.service",
+    "homelab-filter.service",
+    "homelab-guard.service",
+    "k3s.service",
+    "k3s-agent.service",
+];
