@@ -36,8 +36,14 @@ pub struct NodeConfig {
     pub address: String,
     pub cores: u32,
     pub memory_bytes: u64,
-    /// Linux bridges, `vmbr0` among them.
+    /// Linux bridges, `vmbr0` among them; the first one carries the node's address.
     pub bridges: Vec<String>,
+    /// Of the node's address: 24 for a netmask of 255.255.255.0.
+    pub prefix_length: u8,
+    pub gateway: Option<String>,
+    /// The node's name servers, which guests without their own inherit.
+    pub dns: Vec<String>,
+    pub search_domain: Option<String>,
 }
 
 impl NodeConfig {
@@ -49,6 +55,10 @@ impl NodeConfig {
             cores: 4,
             memory_bytes: 16 << 30,
             bridges: vec!["vmbr0".to_owned()],
+            prefix_length: 24,
+            gateway: None,
+            dns: Vec::new(),
+            search_domain: None,
         }
     }
 }
@@ -117,10 +127,15 @@ impl Config {
         data_dir: Utf8PathBuf,
         hypervisor: Arc<dyn Hypervisor>,
     ) -> Self {
+        let node = NodeConfig {
+            gateway: Some("192.0.2.1".to_owned()),
+            dns: vec!["192.0.2.53".to_owned()],
+            ..NodeConfig::new("pve1", "192.0.2.11")
+        };
         Self {
             listen,
             data_dir,
-            nodes: vec![NodeConfig::new("pve1", "127.0.0.1")],
+            nodes: vec![node],
             cluster_name: None,
             storages: vec![
                 StorageConfig::directory(

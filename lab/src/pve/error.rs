@@ -49,6 +49,19 @@ impl ApiError {
         Self::with_status(403, "Permission check failed\n")
     }
 
+    /// The error as it leaves a locked section of Proxmox: `<what>: <text>`, status 500.
+    pub(crate) fn within(self, what: &str) -> Self {
+        let mut text = String::new();
+        if self.status != 500 {
+            text.push_str(&format!("{} ", self.status));
+        }
+        text.push_str(self.message.trim_end());
+        for (name, error) in &self.errors {
+            text.push_str(&format!("\n{name}: {error}"));
+        }
+        Self::failure(format!("{what}: {text}"))
+    }
+
     /// The text as a task's exit status shows it: without the last line feed, others as spaces.
     pub(crate) fn exit_status(&self) -> String {
         self.message.trim_end().replace('\n', " ")

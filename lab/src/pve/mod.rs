@@ -12,22 +12,42 @@
 
 pub(crate) mod access;
 pub(crate) mod clock;
+pub(crate) mod cluster;
 pub(crate) mod config;
+pub(crate) mod control;
 pub(crate) mod endpoint;
 pub(crate) mod error;
+pub(crate) mod guests;
+pub(crate) mod http;
+pub(crate) mod node;
+pub(crate) mod pool;
 pub(crate) mod qemu;
 pub(crate) mod request;
+pub(crate) mod root;
 pub(crate) mod schema;
+pub(crate) mod server;
 pub(crate) mod state;
 pub(crate) mod storage;
 pub(crate) mod task;
 
 pub use config::{Config, NodeConfig, StorageConfig, StorageKind};
+pub use control::faults::{Fault, Kind as FaultKind};
+pub use http::certificate::CertificateError;
+pub use server::{Running, Server, StartError};
 
 /// Every endpoint of the emulator; each module declares its own.
-pub(crate) fn endpoints() -> Vec<endpoint::Endpoint> {
-    [access::endpoints(), qemu::endpoints(), storage::endpoints(), task::endpoints()]
-        .into_iter()
-        .flatten()
-        .collect()
+pub(crate) fn endpoints(era: u32) -> Vec<endpoint::Endpoint> {
+    [
+        root::endpoints(),
+        access::endpoints(era),
+        cluster::endpoints(),
+        node::endpoints(),
+        pool::endpoints(),
+        qemu::endpoints(),
+        storage::endpoints(),
+        task::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

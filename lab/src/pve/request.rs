@@ -63,9 +63,21 @@ pub(crate) struct Request {
     /// getters below read both.
     pub(crate) parameters: IndexMap<String, Value>,
     pub(crate) upload: Option<Upload>,
+    /// A fault that was asked for: how the task of this call ends.
+    pub(crate) forced_exit: Option<ForcedExit>,
+}
+
+/// How a task ends whatever it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ForcedExit {
+    /// `WARNINGS: 1`, `unexpected status`, an error's text.
+    pub(crate) status: String,
+    /// The work is not done at all.
+    pub(crate) instead: bool,
 }
 
 impl Request {
+    /// Whether the key was sent, with or without a value.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.parameters.contains_key(name)
     }

@@ -3,10 +3,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
 
 use super::{
     access::Access,
     clock::Clock,
+    cluster,
     config::{Config, NodeConfig},
     qemu, storage, task,
 };
@@ -19,9 +21,22 @@ pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) access: Access,
+    pub(crate) cluster: cluster::Table,
     pub(crate) qemu: qemu::Table,
     pub(crate) storage: storage::Table,
     pub(crate) tasks: task::Table,
+    /// SHA-256 of the node certificate, as `/nodes` shows it.
+    pub(crate) fingerprint: Mutex<String>,
+    messages: Mutex<Vec<Message>>,
+    started: std::time::Instant,
+}
+
+/// An entry of the cluster's log.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    time: i64,
+    pub(crate) user: String,
+    text: String,
 }
 
 impl State {
@@ -29,9 +44,13 @@ impl State {
         Arc::new(Self {
             clock: Clock::new(config.pace),
             access: Access::new(&config),
+            cluster: cluster::Table::default(),
             qemu: qemu::Table::new(&config),
             storage: storage::Table::new(&config),
             tasks: task::Table::new(&config),
+            fingerprint: Mutex::new(String::new()),
+            messages: Mutex::new(Vec::new()),
+            started: std::time::Instant::now(),
             config,
         })
     }
@@ -51,6 +70,42 @@ impl State {
     /// The node that answers: the first.
     pub(crate) fn local_node(&self) -> &str {
         self.config.nodes.first().map_or("pve1", |node| &node.name)
+    }
+
+    /// Seconds since the emulated host started.
+    pub(crate) fn uptime(&self) -> i64 {
+        // A host that was up for a while before anyone asked.
+        3600 + i64::try_from(self.started.elapsed().as_secs()).unwrap_or(0)
+    }
+
+    /// Writes to the cluster's log, as the real server does of logins and changes.
+    pub(crate) fn note(&self, user: &str, text: impl Into<String>) {
+        let message = Message { time: self.clock.now(), user: user.to_owned(), text: text.into() };
+        lock(&self.messages).push(message);
+    }
+
+    /// The latest entries of the cluster's log that pass the filter, youngest first.
+    pub(crate) fn messages(&self, filter: impl Fn(&Message) -> bool, most: usize) -> Value {
+        let node = self.local_node();
+        let messages = lock(&self.messages);
+        let numbered = messages.iter().enumerate().rev();
+        numbered
+            .filter(|(_, message)| filter(message))
+            .take(most)
+            .map(|(index, message)| {
+                json!({
+                    "uid": (index + 1).to_string(),
+                    "id": format!("{}:{node}", index + 1),
+                    "time": message.time,
+                    "user": message.user,
+                    "node": node,
+                    "tag": "pvedaemon",
+                    "pid": 1000,
+                    "pri": 6,
+                    "msg": message.text,
+                })
+            })
+            .collect()
     }
 
     /// A folder below the data directory; the caller creates it.

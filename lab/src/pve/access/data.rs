@@ -18,6 +18,8 @@ pub(crate) struct User {
     pub(crate) lastname: Option<String>,
     pub(crate) keys: Option<String>,
     pub(crate) tokens: IndexMap<String, Token>,
+    /// Had a token at some time: the real server then shows an empty list instead of none.
+    pub(crate) had_tokens: bool,
     /// A salted hash; `None` can't log in.
     pub(crate) password: Option<Password>,
 }

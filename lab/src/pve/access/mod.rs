@@ -1,9 +1,17 @@
 //! Users, groups, tokens, roles, pools, access control lists, and what they allow.
 
 pub(crate) mod acl;
+mod acl_calls;
 pub(crate) mod data;
+mod domains;
+mod groups;
 pub(crate) mod permission;
 pub(crate) mod privilege;
+mod roles;
+mod session;
+pub(crate) mod ticket;
+mod tokens;
+mod users;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,11 +22,12 @@ use super::{config::Config, endpoint::Endpoint, error::ApiError, request::Caller
 /// The user configuration behind one lock; never held across an await.
 pub(crate) struct Access {
     data: Mutex<Data>,
+    pub(crate) keys: ticket::Keys,
 }
 
 impl Access {
     pub(crate) fn new(config: &Config) -> Self {
-        Self { data: Mutex::new(Data::new(config)) }
+        Self { data: Mutex::new(Data::new(config)), keys: ticket::Keys::new() }
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Data> {
@@ -92,6 +101,18 @@ impl Access {
     }
 }
 
-pub(crate) fn endpoints() -> Vec<Endpoint> {
-    Vec::new()
+/// The calls below `/access`, with the privileges of a major version.
+pub(crate) fn endpoints(era: u32) -> Vec<Endpoint> {
+    [
+        session::endpoints(era),
+        users::endpoints(),
+        tokens::endpoints(),
+        groups::endpoints(),
+        roles::endpoints(era),
+        acl_calls::endpoints(),
+        domains::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

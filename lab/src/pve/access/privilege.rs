@@ -90,14 +90,17 @@ pub(crate) fn all(era: u32) -> impl Iterator<Item = &'static str> {
     of_era(era).map(|entry| entry.name)
 }
 
-/// The check of the format `pve-priv`. Formats know no server, so a name of either version
-/// passes here and the handlers check the version's own.
-///
-/// # Errors
-/// `invalid privilege 'VM.Foo'`.
-pub(crate) fn check(name: &str) -> Result<(), String> {
-    let known = PRIVILEGES.iter().any(|entry| entry.name == name && entry.until > 9);
-    if known { Ok(()) } else { Err(format!("invalid privilege '{name}'")) }
+/// The check of the format `pve-priv` in a major version.
+pub(crate) fn format(era: u32) -> fn(&str) -> Result<(), String> {
+    if era < 9 { |name| check(name, 8) } else { |name| check(name, 9) }
+}
+
+fn check(name: &str, era: u32) -> Result<(), String> {
+    if all(era).any(|known| known == name) {
+        Ok(())
+    } else {
+        Err(format!("invalid privilege '{name}'"))
+    }
 }
 
 /// `PVEVMAdmin` and its like.

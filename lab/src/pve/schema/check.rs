@@ -23,7 +23,9 @@ pub(crate) fn check_parameters(
 ) -> Result<(), ApiError> {
     let mut errors = IndexMap::new();
     for parameter in declared.iter().filter(|parameter| parameter.count.is_none()) {
-        if !given.contains_key(parameter.name) && !parameter.schema.optional {
+        // An empty form value is an undefined one: there, but missing.
+        let missing = given.get(parameter.name).is_none_or(Value::is_null);
+        if missing && !parameter.schema.optional {
             errors.insert(parameter.name.to_owned(), MISSING.to_owned());
         }
     }
@@ -33,6 +35,9 @@ pub(crate) fn check_parameters(
             errors.insert(key.clone(), NOT_DEFINED.to_owned());
             continue;
         };
+        if value.is_null() {
+            continue;
+        }
         adapt(value, &parameter.schema);
         check(value, &parameter.schema, key, &mut errors);
         if let Some(required) = parameter.schema.requires

@@ -93,7 +93,6 @@ fn check_one(name: &str, text: &str) -> Result<(), String> {
         "pve-tag" => matches("(?i)[a-z0-9_][a-z0-9_+.-]*", text)
             .then_some(())
             .ok_or_else(|| "invalid characters in tag".to_owned()),
-        "pve-priv" => crate::pve::access::privilege::check(text),
         "pve-poolid" => pool_id(text),
         "pve-userid" => matches(r"[^\s:/]+@[A-Za-z][A-Za-z0-9.\-_]+", text)
             .then_some(())
