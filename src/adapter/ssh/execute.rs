@@ -3,10 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use russh::{
-    ChannelMsg, ChannelReadHalf, ChannelWriteHalf,
+    ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf,
     client::{self, Msg},
 };
-use tokio::{io::AsyncRead, pin, time::timeout};
+use tokio::{
+    io::AsyncRead,
+    pin,
+    time::{Instant, timeout},
+};
 
 use super::session::{Session, Verifier};
 use crate::{
@@ -16,6 +20,9 @@ use crate::{
 
 /// The most that is kept of either output stream, in bytes. A probe's answer is a few KiB.
 const MOST_OUTPUT: usize = 8 << 20;
+/// How long a session is waited for where the server has `MaxSessions` of them in use.
+const SESSION_PATIENCE: Duration = Duration::from_secs(20);
+const SESSION_PAUSE: Duration = Duration::from_millis(100);
 
 /// A command to be run.
 pub(super) struct Command<'a, R> {
@@ -81,22 +88,28 @@ impl<R: AsyncRead + Unpin + Send> Command<'_, R> {
     }
 }
 
+/// Opens a session. A server with all sessions in use says that it failed to connect; as nothing has
+/// run yet, asking again is safe.
 async fn open(
     handle: &client::Handle<Verifier>,
     node: &NodeName,
     session: &Session,
 ) -> Result<(ChannelReadHalf, ChannelWriteHalf<Msg>), HostError> {
-    match handle.channel_open_session().await {
-        Ok(channel) => Ok(channel.split()),
-        // Nothing has run yet, so this is not a broken command.
-        Err(error) => {
-            let reason = if handle.is_closed() {
-                session.end_reason()
-            } else {
-                format!("the server opens no further session: {error}")
-            };
-            Err(HostError::Unreachable { node: node.clone(), tried: vec![reason] })
-        }
+    let patience = Instant::now() + SESSION_PATIENCE;
+    loop {
+        let reason = match handle.channel_open_session().await {
+            Ok(channel) => return Ok(channel.split()),
+            Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::ConnectFailed))
+                if Instant::now() < patience =>
+            {
+                tokio::time::sleep(SESSION_PAUSE).await;
+                continue;
+            }
+            Err(_) if handle.is_closed() => session.end_reason(),
+            Err(error) => format!("the server opens no further session: {error}"),
+        };
+        // Nothing has run, so this is not a broken command.
+        return Err(HostError::Unreachable { node: node.clone(), tried: vec![reason] });
     }
 }
 
