@@ -30,5 +30,6 @@ pub mod ports;
 pub mod render;
 pub mod script;
 pub mod secret;
+pub mod seed;
 pub mod stage;
 pub mod template;

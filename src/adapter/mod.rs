@@ -1,3 +1,4 @@
 //! The real outside world behind the ports.
 
+pub mod proxmox;
 pub mod ssh;
