@@ -90,8 +90,8 @@ fn strip_place(message: &str) -> String {
 
 fn options() -> Options {
     let mut budget = Budget::default();
-    // Our reading is recursive; an inventory is less than ten levels deep.
-    budget.max_depth = 64;
+    // Our reading is recursive, with large frames; an inventory is less than ten levels deep.
+    budget.max_depth = 24;
     let mut alias_limits = AliasLimits::default();
     alias_limits.max_total_replayed_events = 100_000;
     let mut options = Options::default();

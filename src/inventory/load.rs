@@ -26,6 +26,12 @@ pub struct LoadOptions {
 }
 
 impl LoadOptions {
+    /// An inventory and its lock file, with what this process's environment overrides.
+    pub fn new(path: Utf8PathBuf, lock: Option<Utf8PathBuf>) -> Self {
+        Self { path, lock, overrides: Overrides::from_environment() }
+    }
+
+    /// Where the lock file is.
     pub fn lock_path(&self) -> Utf8PathBuf {
         self.lock.clone().unwrap_or_else(|| self.path.with_file_name("homelab.lock"))
     }

@@ -9,6 +9,7 @@
 //! at once, each with its line.
 
 mod check;
+pub mod class;
 pub mod desired;
 mod document;
 pub mod fault;
@@ -23,9 +24,11 @@ mod report;
 mod resolve;
 pub mod scalar;
 pub mod schema;
+mod secret_source;
 mod shape;
 
 pub use self::{
+    class::{Class, class_of},
     desired::Desired,
     fault::{Fault, Faults, Severity},
     file::InventoryFile,

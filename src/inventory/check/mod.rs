@@ -1,5 +1,19 @@
 //! What no single field can know: whether the fields agree.
 
+mod k3s;
+mod network;
+mod nodes;
+mod services;
+mod tailnet;
+
 use super::{file::InventoryFile, report::Report};
 
-pub(crate) fn all(_file: &InventoryFile, _report: &mut Report<'_>) {}
+/// Tells everything that does not fit together.
+pub(crate) fn all(file: &InventoryFile, report: &mut Report<'_>) {
+    nodes::check(file, report);
+    network::check(file, report);
+    tailnet::check(file, report);
+    k3s::check(file, report);
+    services::longhorn(file, report);
+    services::flux(file, report);
+}

@@ -1,0 +1,109 @@
+//! What runs in the cluster: Longhorn and Flux.
+
+use crate::inventory::{
+    file::{GitCredentials, InventoryFile, JobTask, RoleFile},
+    path::FieldPath,
+    report::Report,
+    shape::closest,
+};
+
+pub(super) fn longhorn(file: &InventoryFile, report: &mut Report<'_>) {
+    let Some(longhorn) = &file.longhorn else { return };
+    let section = FieldPath::dotted("longhorn");
+    for (index, name) in longhorn.nodes.iter().enumerate() {
+        if !file.nodes.contains_key(name) {
+            let known = file.nodes.keys().map(String::as_str);
+            report.fault(
+                &section.key("nodes").index(index),
+                format!("there is no node `{name}`"),
+                closest(name, known).map(|name| format!("did you mean `{name}`?")),
+            );
+        }
+    }
+    let agents = file.nodes.values().filter(|node| node.role == RoleFile::Agent).count();
+    let holders = match (longhorn.nodes.len(), agents) {
+        (0, 0) => file.nodes.len(),
+        (0, agents) => agents,
+        (named, _) => named,
+    };
+    if longhorn.replicas as usize > holders {
+        let path = section.key("replicas");
+        let path = if report.is_written(&path) { path } else { section.clone() };
+        report.fault(
+            &path,
+            format!(
+                "{} replicas on {holders} storage nodes: each replica is on another node, so volumes \
+                 would stay degraded",
+                longhorn.replicas
+            ),
+            format!("write `replicas: {holders}`, or name more `nodes`"),
+        );
+    }
+    for (name, job) in &longhorn.recurring_jobs {
+        if job.task == JobTask::Backup && longhorn.backup.is_none() {
+            report.fault(
+                &section.key("recurring_jobs").key(name).key("task"),
+                format!("the job `{name}` makes backups, and there is no `backup` target"),
+                "write `backup` with `bucket`, `region` and `credentials`".to_owned(),
+            );
+        }
+    }
+    if longhorn.backup.is_none() {
+        report.warn(&section, "the volumes are backed up nowhere: `backup` is not written", None);
+    }
+    if longhorn.default_class
+        && !file.k3s.disable.iter().any(|component| component.name() == "local-storage")
+    {
+        report.warn(
+            &section,
+            "two StorageClasses would be the default: Longhorn's and k3s's `local-path`",
+            "add `local-storage` to `k3s.disable`, or write `default_class: false`".to_owned(),
+        );
+    }
+}
+
+pub(super) fn flux(file: &InventoryFile, report: &mut Report<'_>) {
+    let Some(flux) = &file.flux else { return };
+    let section = FieldPath::dotted("flux");
+    if flux.path.starts_with('/') || flux.path.split('/').any(|part| part == "..") {
+        report.fault(
+            &section.key("path"),
+            format!("`{}` leaves the repository", flux.path),
+            "write a path from the repository's root, such as `clusters/homelab`".to_owned(),
+        );
+    }
+    let refused = |character: char| {
+        character.is_whitespace() || character.is_control() || "~^:?*[\\".contains(character)
+    };
+    if flux.branch.contains(refused) || flux.branch.contains("..") || flux.branch.starts_with('-') {
+        report.fault(
+            &section.key("branch"),
+            format!("`{}` is no branch's name", flux.branch),
+            None,
+        );
+    }
+    let ssh = flux.url.starts_with("ssh://");
+    match &flux.credentials {
+        Some(GitCredentials::DeployKey(_)) if !ssh => report.fault(
+            &section.key("credentials"),
+            "a deploy key opens `ssh://` URLs alone",
+            "write the URL as `ssh://git@HOST/PATH`, or use `token`".to_owned(),
+        ),
+        Some(GitCredentials::Token(_)) if ssh => report.fault(
+            &section.key("credentials"),
+            "a token opens `https://` URLs alone",
+            "write the URL as `https://HOST/PATH`, or use `deploy_key`".to_owned(),
+        ),
+        Some(GitCredentials::Token(_)) if flux.url.starts_with("http://") => report.fault(
+            &section.key("url"),
+            "the token would go to this server in clear text",
+            "write `https://`".to_owned(),
+        ),
+        None if ssh => report.fault(
+            &section,
+            "an `ssh://` repository needs `credentials`",
+            "write `credentials: {deploy_key: {file: PATH}}`; a read-only key is enough".to_owned(),
+        ),
+        _ => {}
+    }
+}
