@@ -1,15 +1,37 @@
-use crate::pve::{config::Config, endpoint::Endpoint};
+//! Guests: their configuration, life and disks.
+//!
+//! [`config`] is a configuration file, [`table`] keeps them all; the other modules are calls.
 
-/// What the emulator keeps for this module.
-#[derive(Default)]
-pub(crate) struct Table {}
+mod access;
+mod answer;
+mod boot;
+mod call;
+mod clone;
+mod cloudinit;
+mod config;
+mod create;
+mod destroy;
+mod disks;
+mod drive;
+mod endpoints;
+mod iso;
+mod network;
+mod normal;
+mod options;
+mod pending;
+mod power;
+mod resize;
+mod show;
+mod size;
+mod spec;
+mod status;
+mod table;
+mod template;
+mod update;
 
-impl Table {
-    pub(crate) fn new(_config: &Config) -> Self {
-        Self::default()
-    }
-}
-
-pub(crate) fn endpoints() -> Vec<Endpoint> {
-    Vec::new()
-}
+pub(crate) use call::{begin, patience};
+pub(crate) use disks::blocking;
+pub(crate) use endpoints::endpoints;
+pub(crate) use status::{Summary, summaries};
+pub(crate) use table::Table;
+pub(crate) use update::finished_within;

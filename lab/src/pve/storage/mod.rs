@@ -1,15 +1,25 @@
-use crate::pve::{config::Config, endpoint::Endpoint};
+//! Storages: directories and thin pools, their volumes as real files below the data directory.
 
-/// What the emulator keeps for this module.
-#[derive(Default)]
-pub(crate) struct Table {}
+mod content;
+mod copy;
+mod download;
+mod endpoints;
+mod fetch;
+mod files;
+mod images;
+mod listing;
+mod place;
+mod qcow2;
+mod received;
+mod snapshots;
+mod table;
+mod upload;
+mod volume;
 
-impl Table {
-    pub(crate) fn new(_config: &Config) -> Self {
-        Self::default()
-    }
-}
-
-pub(crate) fn endpoints() -> Vec<Endpoint> {
-    Vec::new()
-}
+pub(crate) use copy::{CopyError, CopyOptions, copy_image};
+pub(crate) use endpoints::endpoints;
+pub(crate) use listing::room;
+pub(crate) use place::Place;
+pub(crate) use qcow2::{Header as Qcow2Header, Qcow2Error, unpack};
+pub(crate) use table::Table;
+pub(crate) use volume::{Content, Volume, VolumeId};

@@ -1,15 +1,13 @@
-use crate::pve::{config::Config, endpoint::Endpoint};
+//! Tasks: what a worker process is on the real host, with its name, log and exit status.
 
-/// What the emulator keeps for this module.
-#[derive(Default)]
-pub(crate) struct Table {}
+mod endpoints;
+mod file_lock;
+mod registry;
+mod upid;
+mod worker;
 
-impl Table {
-    pub(crate) fn new(_config: &Config) -> Self {
-        Self::default()
-    }
-}
-
-pub(crate) fn endpoints() -> Vec<Endpoint> {
-    Vec::new()
-}
+pub(crate) use endpoints::{endpoints, item};
+pub(crate) use file_lock::{FileLock, Held, Patience};
+pub(crate) use registry::Table;
+pub(crate) use upid::Upid;
+pub(crate) use worker::{INTERRUPTED, Worker};
