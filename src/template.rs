@@ -34,6 +34,23 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "guest/rotate-host-key.sh",
     "guest/install-host-key.sh",
     "guest/grow-root.sh",
+    "fetch-artifact.sh",
+    "lib/tailscale.sh",
+    "tailnet/install-tailscale.sh",
+    "tailnet/join-tailnet.sh",
+    "tailnet/set-tailnet-prefs.sh",
+    "tailnet/await-tailnet-address.sh",
+    "access/close-lan.sh",
+    "access/confirm-lan-closed.sh",
+    "access/open-lan.sh",
+    "files/tun",
+    "files/homelab-tun.service",
+    "files/tailscaled.service",
+    "files/tailscaled.env",
+    "files/overlay.nft",
+    "files/homelab-filter.service",
+    "files/exposure.nft",
+    "files/homelab-exposure.service",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -17,12 +17,14 @@ pub struct ManagedFile {
 }
 
 impl ManagedFile {
-    pub(crate) fn new(
-        path: impl Into<String>,
+    pub(crate) fn rendered(
+        path: &str,
         mode: &'static str,
-        content: impl Into<String>,
-    ) -> Self {
-        Self { path: path.into(), mode, content: content.into() }
+        template: &str,
+        context: impl Serialize,
+    ) -> Result<Self> {
+        let content = template::text(template, context)?;
+        Ok(Self { path: path.to_owned(), mode, content })
     }
 
     /// In lower-case hexadecimal.

@@ -1,10 +1,14 @@
 //! The ladder: stages in the order in which a node climbs them.
 
+pub mod access;
+pub mod artifact;
+pub mod check;
 pub mod files;
 pub mod guest;
 mod paths;
 mod run;
 pub mod scripts;
+pub mod tailnet;
 
 use serde::{Deserialize, Serialize};
 

@@ -8,6 +8,8 @@ pub(crate) const TUN_PROGRAM: &str = "/usr/local/lib/homelab/tun";
 pub(crate) const TUN_UNIT: &str = "/etc/systemd/system/homelab-tun.service";
 pub(crate) const FILTER: &str = "/etc/homelab/overlay.nft";
 pub(crate) const FILTER_UNIT: &str = "/etc/systemd/system/homelab-filter.service";
+pub(crate) const EXPOSURE: &str = "/etc/homelab/exposure.nft";
+pub(crate) const EXPOSURE_UNIT: &str = "/etc/systemd/system/homelab-exposure.service";
 pub(crate) const K3S: &str = "/usr/local/bin/k3s";
 pub(crate) const K3S_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
 pub(crate) const K3S_RESOLV: &str = "/etc/rancher/k3s/resolv.conf";
@@ -27,6 +29,8 @@ pub(crate) const FILES: &[&str] = &[
     TUN_UNIT,
     FILTER,
     FILTER_UNIT,
+    EXPOSURE,
+    EXPOSURE_UNIT,
     K3S,
     K3S_CONFIG,
     K3S_RESOLV,
@@ -42,6 +46,7 @@ pub(crate) const UNITS: &[&str] = &[
     "tailscaled.service",
     "homelab-tun.service",
     "homelab-filter.service",
+    "homelab-exposure.service",
     "homelab-guard.service",
     "k3s.service",
     "k3s-agent.service",

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use super::guest;
+use super::{access, artifact, guest, tailnet};
 use crate::{
     error::Result,
     inventory::desired::{Desired, Node},
     script::Script,
+    secret::Secret,
     template,
 };
 
@@ -15,7 +16,7 @@ use crate::{
 const LATER: &str = "<known when it runs>";
 
 /// All scripts for a node, in the order in which a node meets them. Secrets are not in them.
-pub fn catalogue(_desired: &Desired, _node: &Node) -> Result<Vec<Script>> {
+pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
     Ok(vec![
         guest::probe_script()?,
         guest::await_cloud_init_script(Duration::from_secs(10))?,
@@ -23,6 +24,14 @@ pub fn catalogue(_desired: &Desired, _node: &Node) -> Result<Vec<Script>> {
         guest::install_host_key_script(LATER)?,
         template::script("guest/finish-cloud-init.sh", serde_json::json!({}))?,
         template::script("guest/grow-root.sh", serde_json::json!({}))?,
+        artifact::fetch_script(&desired.tailnet.tailscale)?,
+        tailnet::install_script(desired)?,
+        tailnet::join_script(desired, node, Secret::new(""))?,
+        tailnet::await_address_script([100, 64, 0, 1].into(), Duration::from_secs(60))?,
+        tailnet::prefs::set_script(&["--accept-dns=false".into()])?,
+        access::close_script(desired)?,
+        template::script("access/confirm-lan-closed.sh", serde_json::json!({}))?,
+        access::open_script()?,
     ])
 }
 

@@ -1,7 +1,7 @@
 # write_file PATH MODE CONTENT: prints the path when the file had to be written.
 write_file() {
     target="${HOMELAB_ROOT}$1"
-    mkdir -p -m 0755 "${target%/*}"
+    (umask 022 && mkdir -p "${target%/*}")
     if printf '%s' "$3" | cmp -s - "$target"; then
         chmod "$2" "$target"
         return 0

@@ -142,15 +142,19 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
         eprintln!("SKIPPED: shellcheck is not installed; the scripts were not linted");
         return;
     }
+    let mut complaints = Vec::new();
     for (node, script) in all() {
         let declared: String =
             script.secrets.iter().map(|(variable, _)| format!("{variable}=''\n")).collect();
         let text = format!("{declared}{}", script.text);
         let output =
             with_input("shellcheck", &["--shell=sh", "--severity=style", "-"], &text).unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{} for {node}:\n{said}", script.name);
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stdout);
+            complaints.push(format!("{} for {node}:\n{said}", script.name));
+        }
     }
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 
 /// Whether an absolute path in a line of shell stands without the prefix variable.
@@ -210,4 +214,23 @@ fn the_probe_of_this_very_machine_can_be_read() {
         "{:?}",
         probe.root_disk
     );
+}
+
+#[test]
+fn every_script_says_what_it_said_before() {
+    let mut seen = std::collections::BTreeMap::new();
+    for (node, script) in all() {
+        // What does not differ between nodes is kept once.
+        let known = seen.insert(script.name, script.text.clone());
+        if known.as_ref() != Some(&script.text) {
+            let name = if known.is_some() {
+                format!("{}@{node}", script.name)
+            } else {
+                script.name.into()
+            };
+            insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+                insta::assert_snapshot!(name, script.text);
+            });
+        }
+    }
 }

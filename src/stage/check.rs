@@ -1,0 +1,62 @@
+//! A check: what is looked at, and, when it does not pass, why not and what to try next.
+
+use serde::Serialize;
+
+use crate::model::NodeName;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// Stable over versions: `tailnet/mtu`.
+    pub id: &'static str,
+    /// `None`: of the cluster as a whole.
+    pub node: Option<NodeName>,
+    /// What should be so: `tailscale0 has MTU 1420`.
+    pub title: String,
+    #[serde(flatten)]
+    pub state: CheckState,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum CheckState {
+    Passed,
+    Failed { cause: String, next: String },
+    Skipped { why: String },
+}
+
+/// Why a check does not pass, and the next thing to try.
+pub(crate) type Finding = Result<(), (String, String)>;
+
+impl Check {
+    pub(crate) fn of(
+        id: &'static str,
+        node: impl Into<Option<NodeName>>,
+        title: impl Into<String>,
+        finding: Finding,
+    ) -> Self {
+        let state = match finding {
+            Ok(()) => CheckState::Passed,
+            Err((cause, next)) => CheckState::Failed { cause, next },
+        };
+        Self { id, node: node.into(), title: title.into(), state }
+    }
+
+    pub(crate) fn skipped(
+        id: &'static str,
+        node: impl Into<Option<NodeName>>,
+        title: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Self {
+        let state = CheckState::Skipped { why: why.into() };
+        Self { id, node: node.into(), title: title.into(), state }
+    }
+
+    pub fn has_failed(&self) -> bool {
+        matches!(self.state, CheckState::Failed { .. })
+    }
+}
+
+/// A finding: fine when `holds`, else the cause and what to try next.
+pub(crate) fn expect(holds: bool, cause: impl Into<String>, next: impl Into<String>) -> Finding {
+    if holds { Ok(()) } else { Err((cause.into(), next.into())) }
+}

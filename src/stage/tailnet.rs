@@ -1,0 +1,201 @@
+//! A node in the tailnet: tailscaled at its pinned version on a lasting interface, joined with its tag.
+//!
+//! The effects stand alone, so that the caller can write down its intent before each: deliver the
+//! artifact, [`install`], [`mint_key`], [`join`]. What is there is judged by [`checks`]; devices that an
+//! earlier life of the node left behind by [`twins::find`].
+
+pub mod prefs;
+pub mod twins;
+mod verify;
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+
+use ipnet::IpNet;
+use serde_json::json;
+
+pub use verify::{checks, foreign_address};
+
+use super::{
+    files::{ManagedFile, drift},
+    paths,
+    run::{run, run_for},
+};
+use crate::{
+    error::{Failure, Kind, Result},
+    inventory::desired::{Desired, Node, Overlay, TailnetControl},
+    plan::probe::{HostProbe, TailscaleStatus},
+    ports::{Host, MintedKey, Tailnet},
+    script::Script,
+    secret::Secret,
+    template,
+};
+
+/// How long a minted key lives unused.
+pub const KEY_LIFETIME: Duration = Duration::from_secs(600);
+
+/// Our files around tailscaled.
+pub fn files(desired: &Desired) -> Result<Vec<ManagedFile>> {
+    let plan = &desired.tailnet;
+    let (prefixes4, prefixes6): (Vec<IpNet>, Vec<IpNet>) =
+        plan.prefixes.iter().partition(|prefix| matches!(prefix, IpNet::V4(_)));
+    let tun = json!({
+        "persistent": plan.persistent_tun,
+        "mtu": plan.mtu,
+        "prefixes4": prefixes4,
+        "prefixes6": prefixes6,
+    });
+    let environment: &BTreeMap<String, String> = &plan.environment;
+    let peers: Vec<Ipv4Addr> = desired.nodes.values().map(|node| node.address).collect();
+    let interface = match desired.k3s.overlay {
+        Overlay::Tailscale => "tailscale0",
+        Overlay::Lan => "",
+    };
+    Ok(vec![
+        ManagedFile::rendered(
+            paths::FILTER,
+            "0644",
+            "files/overlay.nft",
+            json!({ "interface": interface, "peers": peers }),
+        )?,
+        ManagedFile::rendered(
+            paths::FILTER_UNIT,
+            "0644",
+            "files/homelab-filter.service",
+            json!({}),
+        )?,
+        ManagedFile::rendered(paths::TUN_PROGRAM, "0755", "files/tun", tun)?,
+        ManagedFile::rendered(paths::TUN_UNIT, "0644", "files/homelab-tun.service", json!({}))?,
+        ManagedFile::rendered(
+            paths::TAILSCALED_ENVIRONMENT,
+            "0600",
+            "files/tailscaled.env",
+            json!({ "mtu": plan.mtu, "environment": environment }),
+        )?,
+        ManagedFile::rendered(
+            paths::TAILSCALED_UNIT,
+            "0644",
+            "files/tailscaled.service",
+            json!({}),
+        )?,
+    ])
+}
+
+/// What [`install`] would change on a node: empty when nothing.
+pub fn install_drift(desired: &Desired, probe: &HostProbe) -> Result<Vec<String>> {
+    let mut differs: Vec<String> =
+        drift(&files(desired)?, probe).into_iter().map(str::to_owned).collect();
+    let release = probe
+        .tailscale
+        .as_ref()
+        .and_then(|tailscale| tailscale.release.as_deref().filter(|_| tailscale.release_intact));
+    let wanted = &desired.tailnet.tailscale;
+    if release != Some(wanted.sha256.as_str()) {
+        differs.insert(0, format!("tailscale {}", wanted.version));
+    }
+    for unit in ["homelab-filter.service", "homelab-tun.service", "tailscaled.service"] {
+        let state = probe.unit(unit);
+        if !state.is_active() || !state.is_enabled() {
+            differs.push(format!("{unit} is not running and enabled"));
+        }
+    }
+    Ok(differs)
+}
+
+pub(crate) fn install_script(desired: &Desired) -> Result<Script> {
+    let artifact = &desired.tailnet.tailscale;
+    let context = json!({
+        "sha256": artifact.sha256,
+        "version": artifact.version,
+        "tailscale": paths::TAILSCALE.trim_start_matches('/'),
+        "tailscaled": paths::TAILSCALED.trim_start_matches('/'),
+        "persistent": desired.tailnet.persistent_tun,
+        "files": files(desired)?,
+    });
+    template::script("tailnet/install-tailscale.sh", context)
+}
+
+/// Installs what differs and (re)starts it; what was changed. The archive must have been delivered,
+/// unless its binaries are installed already. Restarts tailscaled when anything of its own differs.
+pub async fn install(host: &impl Host, desired: &Desired) -> Result<Vec<String>> {
+    let printed = run(host, &install_script(desired)?).await?;
+    Ok(printed.lines().map(str::to_owned).collect())
+}
+
+/// Mints a one-shot key for a node. Revoke it when the join fails.
+pub async fn mint_key(tailnet: &impl Tailnet, desired: &Desired, node: &Node) -> Result<MintedKey> {
+    // Tailscale allows letters, digits, `-` and blanks, 50 characters.
+    let description: String = format!("homelab {} {}", desired.id.short(), node.name);
+    let description: String = description.chars().take(50).collect();
+    tailnet
+        .mint_key(&desired.tailnet.tag, &description, KEY_LIFETIME)
+        .await
+        .map_err(|error| Failure::from(error).at(&node.name))
+}
+
+/// The server to log in to; `None`: Tailscale's own.
+pub fn login_server(control: &TailnetControl) -> Option<&str> {
+    match control {
+        TailnetControl::Tailscale { .. } => None,
+        TailnetControl::Headscale { login_server, .. } => Some(login_server),
+        TailnetControl::AuthKey { login_server, .. } => login_server.as_deref(),
+    }
+}
+
+pub(crate) fn join_script(desired: &Desired, node: &Node, key: Secret) -> Result<Script> {
+    let timeout = desired.tailnet.join_timeout;
+    let context = json!({
+        "hostname": node.name,
+        "login_server": login_server(&desired.tailnet.control),
+        "seconds": timeout.as_secs(),
+    });
+    let script = template::script("tailnet/join-tailnet.sh", context)?;
+    Ok(script.secret("AUTH_KEY", key).timeout(timeout + Duration::from_secs(90)))
+}
+
+/// Joins the tailnet; a node that has joined already is left as it is, and its key unused.
+pub async fn join(
+    host: &impl Host,
+    desired: &Desired,
+    node: &Node,
+    key: &Secret,
+) -> Result<TailscaleStatus> {
+    let script = join_script(desired, node, key.clone())?;
+    run_for(host, &script).await.map_err(explain_join)
+}
+
+/// Adds what is known of the refusals of control planes (TS-01, TS-06).
+fn explain_join(failure: Failure) -> Failure {
+    const KNOWN: [(&str, &str); 5] = [
+        ("requested tags", "the policy's `tagOwners` must let the key's owner give out this tag"),
+        ("invalid key", "the key was used, revoked or has expired: run again, a new one is minted"),
+        ("authkey", "the key was used, revoked or has expired: run again, a new one is minted"),
+        (
+            "timeout waiting",
+            "the control server was not reached, or waits for somebody to approve the device",
+        ),
+        ("x509", "the node does not trust the login server's certificate, or its clock is wrong"),
+    ];
+    if failure.kind != Kind::RemoteCommand {
+        return failure;
+    }
+    let hint = KNOWN.iter().find(|(text, _)| failure.message.contains(text));
+    let failure = Failure { kind: Kind::Tailnet, ..failure };
+    match hint {
+        Some((_, hint)) => failure.hint(*hint),
+        None => failure.hint("`journalctl -u tailscaled` on the node tells more"),
+    }
+}
+
+pub(crate) fn await_address_script(address: Ipv4Addr, patience: Duration) -> Result<Script> {
+    let context = json!({ "address": address, "seconds": patience.as_secs() });
+    let script = template::script("tailnet/await-tailnet-address.sh", context)?;
+    Ok(script.timeout(patience + Duration::from_secs(30)))
+}
+
+/// Waits until a node has the address that the control plane was asked to give it (TS-04).
+pub async fn await_address(host: &impl Host, address: Ipv4Addr, patience: Duration) -> Result<()> {
+    run(host, &await_address_script(address, patience)?).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests;
