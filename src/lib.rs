@@ -19,6 +19,7 @@
 //! * [`render`] and [`commands`]: what a person sees and types.
 
 pub mod adapter;
+pub mod commands;
 pub mod engine;
 pub mod error;
 pub mod event;

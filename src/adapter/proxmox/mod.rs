@@ -98,6 +98,19 @@ impl ProxmoxClient {
         if answer.is_null() { Ok(None) } else { answer.upid().map(Some) }
     }
 
+    /// `None` for a guest that does not exist. With rights on a pool alone Proxmox refuses to say so: a
+    /// guest that is not there is in no pool. `nextid` then knows, whatever the rights.
+    async fn unless_absent(
+        &self,
+        vmid: Vmid,
+        answer: Result<Answer, ProxmoxError>,
+    ) -> Result<Option<Answer>, ProxmoxError> {
+        match failure::absent_is_none(answer) {
+            Err(ProxmoxError::Forbidden(_)) if self.vmid_is_free(vmid).await? => Ok(None),
+            other => other,
+        }
+    }
+
     async fn power(
         &self,
         node: &str,
@@ -199,7 +212,7 @@ impl Proxmox for ProxmoxClient {
         vmid: Vmid,
     ) -> Result<Option<GuestConfig>, ProxmoxError> {
         let answer = self.read(guest(node, vmid, "/config"), Vec::new()).await;
-        failure::absent_is_none(answer)?.map(|answer| answer.guest_config()).transpose()
+        self.unless_absent(vmid, answer).await?.map(|answer| answer.guest_config()).transpose()
     }
 
     async fn pending_keys(&self, node: &str, vmid: Vmid) -> Result<Vec<String>, ProxmoxError> {
@@ -213,7 +226,7 @@ impl Proxmox for ProxmoxClient {
         vmid: Vmid,
     ) -> Result<Option<GuestStatus>, ProxmoxError> {
         let answer = self.read(guest(node, vmid, "/status/current"), Vec::new()).await;
-        failure::absent_is_none(answer)?.map(|answer| answer.guest_status()).transpose()
+        self.unless_absent(vmid, answer).await?.map(|answer| answer.guest_status()).transpose()
     }
 
     async fn create_guest(

@@ -219,6 +219,26 @@ async fn a_taken_vmid_is_not_free_and_other_refusals_are_errors() {
     assert!(client.vmid_is_free(Vmid(200)).await.is_err());
 }
 
+#[tokio::test]
+async fn a_guest_that_may_not_be_read_is_absent_only_when_its_vmid_is_free() {
+    let server = Server::start(|request| {
+        if request.head.contains("nextid?vmid=100") {
+            let body = r#"{"data":null,"errors":{"vmid":"VM 100 already exists"}}"#;
+            return Reply::json("400 Parameter verification failed.", body);
+        }
+        if request.head.contains("nextid") {
+            return ok("\"101\"");
+        }
+        Reply::json("403 Permission check failed (/vms/101, VM.Audit)", r#"{"data":null}"#)
+    })
+    .await;
+    let client = client(&server);
+    assert_eq!(client.guest_config("pve1", Vmid(101)).await.unwrap(), None);
+    assert_eq!(client.guest_status("pve1", Vmid(101)).await.unwrap(), None);
+    let foreign = client.guest_config("pve1", Vmid(100)).await.unwrap_err();
+    assert!(matches!(foreign, ProxmoxError::Forbidden(_)));
+}
+
 fn file(directory: &tempfile::TempDir, bytes: &[u8]) -> Utf8PathBuf {
     let path = Utf8Path::from_path(directory.path()).unwrap().join("file");
     fs_err::write(&path, bytes).unwrap();
