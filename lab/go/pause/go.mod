@@ -1,0 +1,3 @@
+module homelab.invalid/lab/pause
+
+go 1.24
