@@ -17,12 +17,10 @@ pub enum Name {
     Headscale,
     /// CoreDNS, for the lab's own names and, as an image, for the cluster.
     Coredns,
-    /// Every Kubernetes component in one binary.
+    /// Every Kubernetes component in one binary, and a small `crictl`.
     Kubernetes,
     /// Flannel's library under a small main.
     Flannel,
-    /// The command line of the container runtime interface.
-    Crictl,
     /// containerd, runc, etcd, CNI plugins and busybox, out of Debian packages.
     Debian,
     /// The process that holds a pod's namespaces.
@@ -41,7 +39,6 @@ impl Name {
             Self::Coredns => "coredns",
             Self::Kubernetes => "kubernetes",
             Self::Flannel => "flannel",
-            Self::Crictl => "crictl",
             Self::Debian => "debian",
             Self::Pause => "pause",
             Self::Images => "images",

@@ -11,9 +11,8 @@ use super::{
 };
 
 const HEADSCALE: &str = "0.29.3";
-const COREDNS: &str = "1.15.0";
+pub(crate) const COREDNS: &str = "1.15.0";
 const FLANNEL: &str = "0.28.10";
-const CRICTL: &str = "1.34.0";
 /// The version of Kubernetes, and so of k3s.
 pub(crate) const KUBERNETES: &str = "1.34.4";
 
@@ -47,23 +46,6 @@ pub(crate) fn recipe(name: Name) -> Recipe {
         Name::Coredns => plain(name, "coredns", COREDNS, minutes(3)),
         Name::Pause => plain(name, "pause", "1", Duration::from_secs(10)),
         Name::Flannel => plain(name, "flannel", FLANNEL, minutes(2)),
-        Name::Crictl => Recipe {
-            version: CRICTL.into(),
-            file: "crictl".into(),
-            ingredients: vec![sources("crictl"), text(crictl_stamps())],
-            estimate: minutes(2),
-            method: |build| {
-                Program {
-                    module: "crictl",
-                    package: "sigs.k8s.io/cri-tools/cmd/crictl",
-                    tags: "",
-                    stamps: &crictl_stamps(),
-                    output: "crictl",
-                }
-                .build(build)
-            },
-            name,
-        },
         Name::Kubernetes => Recipe {
             version: KUBERNETES.into(),
             file: "kubernetes".into(),
@@ -151,10 +133,6 @@ fn kubernetes_stamps() -> Vec<String> {
 
 fn headscale_stamps() -> Vec<String> {
     vec![format!("github.com/juanfont/headscale/hscontrol/types.Version=v{HEADSCALE}")]
-}
-
-fn crictl_stamps() -> Vec<String> {
-    vec![format!("sigs.k8s.io/cri-tools/pkg/version.Version=v{CRICTL}")]
 }
 
 pub(crate) fn sources(module: &str) -> Ingredient {

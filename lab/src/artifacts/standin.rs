@@ -10,7 +10,7 @@ use super::{
     cache::Build,
     golang::Program,
     recipe::Ingredient,
-    recipes::{KUBERNETES, sources},
+    recipes::{COREDNS, KUBERNETES, sources},
 };
 
 const PARTS: [Name; 5] =
@@ -55,7 +55,9 @@ pub(crate) fn make(build: &Build<'_>) -> Result<(), ArtifactError> {
     let part = |name: Name| -> &Artifact {
         parts.iter().find(|part| part.name == name).expect("made in the loop above")
     };
-    let stamps = vec![format!("homelab.invalid/lab/k3s/internal/version.Kubernetes=v{KUBERNETES}")];
+    let version = "homelab.invalid/lab/k3s/internal/version";
+    let stamps =
+        vec![format!("{version}.Kubernetes=v{KUBERNETES}"), format!("{version}.CoreDNS={COREDNS}")];
     for (package, output) in [(".", "launcher"), ("./cmd/pack", "pack")] {
         Program { module: "k3s", package, tags: "osusergo,netgo", stamps: &stamps, output }
             .build(build)?;
@@ -65,7 +67,6 @@ pub(crate) fn make(build: &Build<'_>) -> Result<(), ArtifactError> {
     pack.arg("-output").arg(build.directory.join("k3s"));
     pack.arg(format!("bin/kubernetes={}", part(Name::Kubernetes).path));
     pack.arg(format!("bin/flannel={}", part(Name::Flannel).path));
-    pack.arg(format!("bin/crictl={}", part(Name::Crictl).path));
     pack.arg(format!("images/images.tar={}", part(Name::Images).path));
     let root = part(Name::Debian).path.with_file_name("root");
     for (name, path) in FROM_DEBIAN {
