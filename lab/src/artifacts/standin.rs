@@ -13,8 +13,7 @@ use super::{
     recipes::{COREDNS, KUBERNETES, sources},
 };
 
-const PARTS: [Name; 5] =
-    [Name::Kubernetes, Name::Flannel, Name::Crictl, Name::Debian, Name::Images];
+const PARTS: [Name; 4] = [Name::Kubernetes, Name::Flannel, Name::Debian, Name::Images];
 
 /// The version that the stand-in stands in for.
 pub(crate) fn version() -> String {
