@@ -246,6 +246,16 @@ impl Document {
         Fault::new(&self.source, self.place(path), message.into()).on(path)
     }
 
+    /// Where the key of a field stands, for faults of the key itself.
+    pub(crate) fn key_place(&self, path: &FieldPath) -> Place {
+        let Some((Segment::Key(key), above)) = path.segments().split_last() else {
+            return self.place(path);
+        };
+        let above = FieldPath::from(above);
+        let entry = self.root.find(&above).and_then(|tree| tree.entry(key));
+        entry.map_or_else(|| self.place(path), |entry| entry.key_place)
+    }
+
     /// Where to point for a path: at a scalar itself, at the key of anything larger, and for what is
     /// absent at the key of what should hold it.
     pub(crate) fn place(&self, path: &FieldPath) -> Place {

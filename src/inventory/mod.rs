@@ -26,6 +26,8 @@ pub mod scalar;
 pub mod schema;
 mod secret_source;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     class::{Class, class_of},

@@ -32,6 +32,20 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Tells a fault of a field's name.
+    pub(crate) fn fault_of_key(
+        &mut self,
+        path: &FieldPath,
+        message: impl Into<String>,
+        suggestion: impl Into<Option<String>>,
+    ) {
+        if !self.is_consequence(path) {
+            let place = self.document.key_place(path);
+            let fault = Fault::new(&self.document.source, place, message.into()).on(path);
+            self.faults.push(fault.suggest_if(suggestion.into()));
+        }
+    }
+
     pub(crate) fn warn(
         &mut self,
         path: &FieldPath,

@@ -33,6 +33,8 @@ pub(crate) struct Context<'a> {
     pub(crate) overrides: &'a Overrides,
     pub(crate) lock: &'a LockFile,
     pub(crate) lock_name: &'a str,
+    /// Whether the lock file was faulty: then what it lacks has been told.
+    pub(crate) lock_is_faulty: bool,
 }
 
 impl Context<'_> {

@@ -47,6 +47,11 @@ impl<'a> Walker<'a> {
         let (shape, nullable) = shape(self.root, followed);
         let value = match &tree.value {
             Value::Null if nullable => Some(Json::Null),
+            Value::Null if path.segments().is_empty() => self.refuse(
+                path,
+                self.at(path, "the file is empty".to_owned())
+                    .suggest("`homelab init` writes an inventory, `homelab lock` a lock file"),
+            ),
             Value::Null if !matches!(shape, Shape::Anything) => self.refuse(
                 path,
                 self.at(path, format!("{} has no value", named(path)))
@@ -209,7 +214,7 @@ impl<'a> Walker<'a> {
             if !(misspelt && missing.len() == 1) {
                 let fields = if missing.len() == 1 { "field" } else { "fields" };
                 let whose = match path.segments().is_empty() {
-                    true => "the inventory".to_owned(),
+                    true => "the file".to_owned(),
                     false => named(path),
                 };
                 let message = format!("{whose} lacks the {fields} {}", listed(missing));
@@ -338,6 +343,11 @@ impl<'a> Walker<'a> {
             {
                 Some(format!("write `{number}M` for mebibytes or `{number}G` for gibibytes"))
             }
+            (Shape::Text { format: Some(format), .. }, Value::Number(number))
+                if format.name == "duration" =>
+            {
+                Some(format!("write `{number}s` for seconds or `{number}m` for minutes"))
+            }
             (Shape::Text { .. }, Value::Number(_) | Value::Bool(_)) => {
                 Some(format!("put it in quotes: `\"{written}\"`"))
             }
@@ -366,7 +376,11 @@ impl<'a> Walker<'a> {
         });
         let keyed: Vec<&str> = choice.keyed.iter().map(|(key, _)| *key).collect();
         let keyed = (!keyed.is_empty()).then(|| format!("a mapping with one of {}", listed(keyed)));
-        words.chain(integer).chain(keyed).collect::<Vec<_>>().join(", or ")
+        let all: Vec<String> = words.chain(integer).chain(keyed).collect();
+        match all.split_last() {
+            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+            _ => all.join(""),
+        }
     }
 
     fn refuse(&mut self, path: &FieldPath, fault: Fault) -> Option<Json> {

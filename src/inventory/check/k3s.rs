@@ -49,13 +49,13 @@ pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
             // `tls-san+` appends to a list.
             let plain = key.trim_end_matches('+');
             if let Some((_, why)) = OWN.iter().find(|(own, _)| *own == plain) {
-                report.fault(
+                report.fault_of_key(
                     &path.key(key),
                     format!("`{plain}` of k3s's configuration is the program's own"),
                     (*why).to_owned(),
                 );
             } else if plain.contains('_') {
-                report.fault(
+                report.fault_of_key(
                     &path.key(key),
                     format!("`{key}` is no key of k3s: they are written with `-`"),
                     format!("write `{}`", key.replace('_', "-")),

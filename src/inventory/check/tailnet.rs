@@ -20,7 +20,7 @@ pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
     let environment = FieldPath::dotted("tailnet.environment");
     for (name, why) in OWN_ENVIRONMENT {
         if file.tailnet.environment.contains_key(*name) {
-            report.fault(
+            report.fault_of_key(
                 &environment.key(*name),
                 format!("`{name}` is the program's own"),
                 (*why).to_owned(),

@@ -44,7 +44,7 @@ pub(super) fn image(
     let url = asked.url.or(locked.map(|locked| locked.url.as_str()));
     let version = asked
         .version
-        .or(locked.map(|locked| locked.version.as_str()))
+        .or(locked.filter(|one| stale(one).is_none()).map(|locked| locked.version.as_str()))
         .or(url.map(publisher::file_name));
     pinned(&asked, version, url.map(str::to_owned), locked, stale, context, report)
 }
@@ -140,6 +140,9 @@ fn pinned(
     report: &mut Report<'_>,
 ) -> Option<Artifact> {
     let (Some(version), Some(url)) = (version, url) else {
+        if context.lock_is_faulty {
+            return None;
+        }
         let field = if url_alone(asked) { "url" } else { "version" };
         report.fault(
             &asked.path,
@@ -158,6 +161,7 @@ fn pinned(
                 None
             }
         },
+        (None, None) if context.lock_is_faulty => None,
         (None, None) => {
             report.fault(
                 &asked.path,
