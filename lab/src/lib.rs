@@ -4,13 +4,16 @@
 //! the product must agree because both hold to the real thing.
 //!
 //! * [`pve`]: an emulated Proxmox VE: HTTPS, users, storages, tasks, virtual machines.
+//! * [`conformance`]: holds the emulator against a recording of the real thing.
 //! * [`hypervisor`]: the seam between the emulator and whatever runs its guests.
 //! * [`machines`]: guests as real Debian machines under systemd-nspawn.
 //! * [`world`]: network namespaces, Headscale, DNS, packages and mirrors around those machines.
 //! * [`artifacts`]: what the lab must build before it can start, cached by version and recipe.
 
 pub mod artifacts;
+pub mod conformance;
 pub mod hypervisor;
 pub mod machines;
+pub mod outside;
 pub mod pve;
 pub mod world;

@@ -1,9 +1,9 @@
 //! The lab's command line.
 
-use std::process::ExitCode;
+use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use homelab_lab::artifacts;
+use homelab_lab::{artifacts, conformance, outside, pve};
 
 #[derive(Parser)]
 #[command(name = "homelab-lab", about = "The worlds that homelab is tested in")]
@@ -14,11 +14,38 @@ struct CommandLine {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build what the lab needs before it can start.
     Artifacts(artifacts::command::Arguments),
+    /// Run a fresh emulated Proxmox VE.
+    Pve(pve::Args),
+    /// Hold the emulator against the recording of a real Proxmox VE.
+    Conformance(conformance::Args),
+    /// Do to an emulator what a command line would do on a real host.
+    Outside(outside::Args),
 }
 
 fn main() -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .init();
     match CommandLine::parse().command {
         Command::Artifacts(arguments) => artifacts::command::run(&arguments),
+        Command::Pve(arguments) => block_on(pve::run(arguments)),
+        Command::Conformance(arguments) => block_on(conformance::run(arguments)),
+        Command::Outside(arguments) => block_on(outside::run(arguments)),
     }
+}
+
+/// Runs a command to its end on a runtime of its own; tells its error.
+fn block_on(command: impl Future<Output = Result<ExitCode, Box<dyn Error>>>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(command),
+        Err(error) => Err(error.into()),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("homelab-lab: {error}");
+        ExitCode::FAILURE
+    })
 }

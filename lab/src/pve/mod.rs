@@ -13,8 +13,9 @@
 pub(crate) mod access;
 pub(crate) mod clock;
 pub(crate) mod cluster;
+mod command;
 pub(crate) mod config;
-pub(crate) mod control;
+pub mod control;
 pub(crate) mod endpoint;
 pub(crate) mod error;
 pub(crate) mod guests;
@@ -31,6 +32,7 @@ pub(crate) mod state;
 pub(crate) mod storage;
 pub(crate) mod task;
 
+pub use command::{Args, run};
 pub use config::{Config, NodeConfig, StorageConfig, StorageKind};
 pub use control::faults::{Fault, Kind as FaultKind};
 pub use http::certificate::CertificateError;

@@ -12,6 +12,7 @@
 //! | `GET /lab/server` | endpoint, certificate authority, fingerprint |
 
 pub(crate) mod actions;
+pub mod client;
 pub(crate) mod faults;
 pub(crate) mod log;
 pub(crate) mod outside;

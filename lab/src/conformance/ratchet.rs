@@ -1,0 +1,66 @@
+//! The shares that were reached, which may only rise.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use super::compare::Report;
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct Share {
+    matched: u32,
+    of: u32,
+}
+
+fn file() -> Utf8PathBuf {
+    Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance.json")
+}
+
+fn kept() -> std::io::Result<IndexMap<String, Share>> {
+    match fs_err::read_to_string(file()) {
+        Ok(text) => Ok(serde_json::from_str(&text)?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(IndexMap::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A line for each section that matches less than it did.
+pub(super) fn lower(report: &Report) -> std::io::Result<Vec<String>> {
+    Ok(kept()?
+        .into_iter()
+        .filter_map(|(section, kept)| {
+            let (matched, _) = report.sections.get(&section).copied().unwrap_or_default();
+            (matched < kept.matched).then(|| {
+                format!("section {section} fell: {matched}, but {} were matched before", kept.matched)
+            })
+        })
+        .collect())
+}
+
+/// Keeps the shares that are higher than those kept.
+pub(super) fn raise(report: &Report) -> std::io::Result<()> {
+    let mut shares = kept()?;
+    for (section, (matched, of)) in &report.sections {
+        let share = shares.entry(section.clone()).or_insert(Share { matched: 0, of: *of });
+        *share = Share { matched: share.matched.max(*matched), of: *of };
+    }
+    fs_err::write(file(), serde_json::to_string_pretty(&shares)? + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sections_that_must_agree_agree_to_95_per_cent() {
+        const WANTED: [&str; 13] = [
+            "auth", "perm", "http", "cluster", "create", "config", "clone", "resize", "power",
+            "lock", "storage", "delete", "tasks",
+        ];
+        let shares = kept().unwrap();
+        for section in WANTED {
+            let share = shares[section];
+            assert!(share.matched * 100 >= share.of * 95, "{section}: {share:?}");
+        }
+    }
+}

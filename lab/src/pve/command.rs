@@ -1,0 +1,59 @@
+//! `homelab-lab pve`: an emulator of its own, in the recording's set-up.
+
+use std::{net::SocketAddr, process::ExitCode};
+
+use camino::Utf8PathBuf;
+
+use super::{Config, Server};
+
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Where the API listens; the laboratory's door is plain HTTP below /lab/ on the same port.
+    #[arg(long, default_value = "127.0.0.1:8006")]
+    listen: SocketAddr,
+    /// Where the certificate authority and volumes are kept; a folder of its own that goes with
+    /// the process when not given.
+    #[arg(long)]
+    data: Option<Utf8PathBuf>,
+    /// How much of the real server's delays pass: 1 is all of them, 0 none.
+    #[arg(long, default_value_t = 1.0)]
+    pace: f64,
+    /// The major version whose privileges are in force.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(8..=9))]
+    era: u32,
+}
+
+/// Runs an emulator until the process is ended.
+///
+/// # Errors
+/// When it can't start.
+pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let temporary = tempfile::tempdir()?;
+    let data = match arguments.data {
+        Some(data) => data,
+        None => Utf8PathBuf::try_from(temporary.path().to_owned())?,
+    };
+    let config = Config {
+        pace: arguments.pace,
+        era: arguments.era,
+        ..Config::recording(arguments.listen, data)
+    };
+    let running = Server::start(config).await?;
+    println!("{}", running.describe());
+    tokio::select! {
+        () = running.wait() => {}
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated() => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn terminated() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            terminate.recv().await;
+        }
+        Err(_) => std::future::pending().await,
+    }
+}
