@@ -15,9 +15,33 @@ use serde_json::{Value, json};
 
 /// Keys whose values are free.
 const FREE: &[&str] = &[
-    "t", "n", "cpu", "mem", "disk", "maxdisk", "uptime", "pid", "netin", "netout", "diskread",
-    "diskwrite", "starttime", "endtime", "used", "avail", "total", "size", "ctime", "digest",
-    "loadavg", "pstart", "time", "expire", "ticket", "CSRFPreventionToken", "value",
+    "t",
+    "n",
+    "cpu",
+    "mem",
+    "disk",
+    "maxdisk",
+    "uptime",
+    "pid",
+    "netin",
+    "netout",
+    "diskread",
+    "diskwrite",
+    "starttime",
+    "endtime",
+    "used",
+    "avail",
+    "total",
+    "size",
+    "ctime",
+    "digest",
+    "loadavg",
+    "pstart",
+    "time",
+    "expire",
+    "ticket",
+    "CSRFPreventionToken",
+    "value",
 ];
 /// Longer texts are only told to be texts.
 const LONG: usize = 200;
@@ -30,10 +54,7 @@ static MASKS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (compile(r#"UPID:[^"\s\\]+"#), "UPID"),
         (compile(r#"PVE:[^"\s\\]+::[^"\s\\]+"#), "TICKET"),
         (compile(r"[0-9A-F]{8}:[A-Za-z0-9+/=]{20,}"), "CSRF"),
-        (
-            compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"),
-            "UUID",
-        ),
+        (compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "UUID"),
         (compile(r"\b[0-9a-f]{40}\b"), "SHA1"),
         (compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
         (compile(r"\b(?:[0-9A-Fa-f]{2}:){5,31}[0-9A-Fa-f]{2}\b"), "HEX"),
@@ -236,7 +257,8 @@ mod tests {
     #[test]
     fn lists_compare_by_their_different_entries_in_any_order() {
         let one = shape(&json!([{ "b": 1, "a": "x" }, { "a": "y", "b": 2 }]));
-        let other = shape(&json!([{ "a": "y", "b": 7 }, { "a": "x", "b": 1 }, { "a": "x", "b": 3 }]));
+        let other =
+            shape(&json!([{ "a": "y", "b": 7 }, { "a": "x", "b": 1 }, { "a": "x", "b": 3 }]));
         assert_eq!(one, other);
         assert_ne!(one, shape(&json!([{ "a": "x", "b": "1" }])));
     }

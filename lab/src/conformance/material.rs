@@ -11,10 +11,7 @@ pub(super) fn find() -> Option<Utf8PathBuf> {
         .ancestors()
         .nth(2)
         .map(|folder| folder.join("shared"));
-    named
-        .into_iter()
-        .chain(beside)
-        .find(|folder| folder.join("pve/conformance/rec.py").exists())
+    named.into_iter().chain(beside).find(|folder| folder.join("pve/conformance/rec.py").exists())
 }
 
 const CLUSTER_BITS: u32 = 16;

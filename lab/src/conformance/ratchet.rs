@@ -31,7 +31,10 @@ pub(super) fn lower(report: &Report) -> std::io::Result<Vec<String>> {
         .filter_map(|(section, kept)| {
             let (matched, _) = report.sections.get(&section).copied().unwrap_or_default();
             (matched < kept.matched).then(|| {
-                format!("section {section} fell: {matched}, but {} were matched before", kept.matched)
+                format!(
+                    "section {section} fell: {matched}, but {} were matched before",
+                    kept.matched
+                )
             })
         })
         .collect())

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use camino::Utf8PathBuf;
 
+use super::InstantHypervisor;
 use crate::hypervisor::Hypervisor;
 
 /// Everything that [`crate::pve::Server::start`] needs.
@@ -27,6 +28,9 @@ pub struct Config {
     /// The Proxmox VE major version whose privileges are in force: 8 or 9.
     pub era: u32,
     pub hypervisor: Arc<dyn Hypervisor>,
+    /// The same hypervisor where it is the one of guests on paper, whose agents the host's shell
+    /// can take away.
+    pub paper: Option<Arc<InstantHypervisor>>,
 }
 
 /// One node of the cluster.
@@ -122,11 +126,9 @@ impl StorageConfig {
 impl Config {
     /// The set-up of the recording that the conformance run replays: one node `pve1`, bridge
     /// `vmbr0`, storages `local`, `local-lvm` and `dirstore`, `root@pam` with `rootpw12345`.
-    pub fn recording(
-        listen: SocketAddr,
-        data_dir: Utf8PathBuf,
-        hypervisor: Arc<dyn Hypervisor>,
-    ) -> Self {
+    /// Its guests exist on paper.
+    pub fn recording(listen: SocketAddr, data_dir: Utf8PathBuf) -> Self {
+        let paper = Arc::new(InstantHypervisor::default());
         let node = NodeConfig {
             gateway: Some("192.0.2.1".to_owned()),
             dns: vec!["192.0.2.53".to_owned()],
@@ -150,7 +152,8 @@ impl Config {
             subject_names: Vec::new(),
             pace: 1.0,
             era: 9,
-            hypervisor,
+            hypervisor: Arc::clone(&paper) as Arc<dyn Hypervisor>,
+            paper: Some(paper),
         }
     }
 }

@@ -1,29 +1,10 @@
 //! Guests and storages as lists over the whole cluster show them.
 
-use super::state::State;
+use super::{state::State, storage};
 
-/// A guest as `/cluster/resources` and pools list it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Summary {
-    pub(crate) vmid: u32,
-    pub(crate) node: String,
-    pub(crate) name: String,
-    pub(crate) running: bool,
-    pub(crate) template: bool,
-    pub(crate) cores: u64,
-    pub(crate) memory_bytes: u64,
-    pub(crate) disk_bytes: u64,
-    pub(crate) uptime_seconds: u64,
-    pub(crate) lock: Option<String>,
-    pub(crate) tags: Option<String>,
-}
-
-/// All guests in the order of their VMIDs.
-pub(crate) fn summaries(_state: &State) -> Vec<Summary> {
-    Vec::new()
-}
+pub(crate) use super::qemu::{Summary, summaries};
 
 /// Bytes used on a storage.
-pub(crate) fn used_bytes(_state: &State, _node: &str, _storage: &str) -> u64 {
-    0
+pub(crate) fn used_bytes(state: &State, node: &str, storage: &str) -> u64 {
+    state.storage.on_node(node, storage).map_or(0, |place| storage::room(place).1)
 }

@@ -20,9 +20,9 @@ pub(crate) mod endpoint;
 pub(crate) mod error;
 pub(crate) mod guests;
 pub(crate) mod http;
+pub(crate) mod instant;
 pub(crate) mod node;
 pub(crate) mod pool;
-pub(crate) mod instant;
 pub(crate) mod qemu;
 pub(crate) mod request;
 pub(crate) mod root;
@@ -36,8 +36,8 @@ pub use command::{Args, run};
 pub use config::{Config, NodeConfig, StorageConfig, StorageKind};
 pub use control::faults::{Fault, Kind as FaultKind};
 pub use http::certificate::CertificateError;
-pub use server::{Running, Server, StartError};
 pub use instant::InstantHypervisor;
+pub use server::{Running, Server, StartError};
 
 /// Every endpoint of the emulator; each module declares its own.
 pub(crate) fn endpoints(era: u32) -> Vec<endpoint::Endpoint> {

@@ -24,9 +24,9 @@ impl Table {
         lock(&self.managed).contains_key(&vmid)
     }
 
-    /// Takes a guest out of high availability.
-    pub(crate) fn unmanage(&self, vmid: u32) {
-        lock(&self.managed).shift_remove(&vmid);
+    /// Takes a guest out of high availability; `false` when it was not in it.
+    pub(crate) fn unmanage(&self, vmid: u32) -> bool {
+        lock(&self.managed).shift_remove(&vmid).is_some()
     }
 
     /// The state that a managed guest is asked to have.

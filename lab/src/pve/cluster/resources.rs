@@ -97,7 +97,7 @@ pub(crate) fn guest_entry(guest: &Summary) -> Value {
         "template": i32::from(guest.template),
         "uptime": guest.uptime_seconds,
         "cpu": 0,
-        "maxcpu": guest.cores,
+        "maxcpu": guest.cpus,
         "mem": if guest.running { guest.memory_bytes / 2 } else { 0 },
         "maxmem": guest.memory_bytes,
         "memhost": 0,

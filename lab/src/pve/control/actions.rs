@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use super::faults::Kind;
-use crate::pve::server::Server;
+use crate::pve::{qemu, server::Server};
+
+/// The size of a foreign guest's disk.
+const FOREIGN_DISK_GIB: u64 = 1;
 
 /// Lets a fault about the world act.
 ///
@@ -15,10 +18,48 @@ pub(crate) async fn act(server: &Arc<Server>, kind: &Kind) -> Result<(), String>
             server.set_idle(Some(duration(*seconds)?));
             Ok(())
         }
-        _ => Ok(()),
+        Kind::Lock { vmid, lock, seconds } => lock_config(server, *vmid, lock, duration(*seconds)?),
+        Kind::Busy { storage, seconds } => hold_storage(server, storage, duration(*seconds)?).await,
+        Kind::Foreign { vmid, node, name } => {
+            let node = node.as_deref().unwrap_or(server.state.local_node());
+            let name = name.as_deref().unwrap_or("foreign");
+            qemu::seed(&server.state, node, *vmid, name, FOREIGN_DISK_GIB).await
+        }
+        Kind::Http { .. }
+        | Kind::Task { .. }
+        | Kind::DropReply
+        | Kind::Reset { .. }
+        | Kind::Delay { .. }
+        | Kind::Filter { .. } => Ok(()),
     }
 }
 
 fn duration(seconds: f64) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| format!("{seconds} seconds: {error}"))
+}
+
+fn lock_config(server: &Arc<Server>, vmid: u32, lock: &str, time: Duration) -> Result<(), String> {
+    qemu::set_lock(&server.state, vmid, Some(lock))?;
+    if !time.is_zero() {
+        let server = Arc::clone(server);
+        tokio::spawn(async move {
+            tokio::time::sleep(time).await;
+            if let Err(error) = qemu::set_lock(&server.state, vmid, None) {
+                tracing::debug!(%error, "a locked guest is gone before its lock was");
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Returns once the lock is held; lets it go after the time.
+async fn hold_storage(server: &Arc<Server>, storage: &str, time: Duration) -> Result<(), String> {
+    let node = server.state.local_node();
+    let lock = Arc::clone(&server.state.storage.on_node(node, storage)?.lock);
+    let held = lock.exclusive(qemu::patience(&server.state, time, None)).await?;
+    tokio::spawn(async move {
+        tokio::time::sleep(time).await;
+        drop(held);
+    });
+    Ok(())
 }

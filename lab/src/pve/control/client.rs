@@ -10,12 +10,7 @@ use tokio::{
 ///
 /// # Errors
 /// When nothing answers at the address, or what answers is no emulator.
-pub async fn send(
-    address: &str,
-    method: &str,
-    path: &str,
-    body: &[u8],
-) -> std::io::Result<Value> {
+pub async fn send(address: &str, method: &str, path: &str, body: &[u8]) -> std::io::Result<Value> {
     let mut stream = TcpStream::connect(address).await?;
     let head = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n",

@@ -121,6 +121,21 @@ where
     F: Future<Output = Result<(), String>> + Send + 'static,
 {
     let state = Arc::clone(&request.state);
+    let forced = request.forced_exit.clone();
+    let code = |worker: Worker| {
+        let work = code(worker.clone());
+        async move {
+            match forced {
+                None => work.await,
+                Some(forced) => {
+                    if !forced.instead {
+                        work.await?;
+                    }
+                    worker.force(&forced.status)
+                }
+            }
+        }
+    };
     let upid = request.state.tasks.spawn(
         move || state.clock.now(),
         (&request.node(), kind, id),

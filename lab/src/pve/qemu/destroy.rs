@@ -19,7 +19,7 @@ pub(crate) async fn delete(request: Request) -> Result<Value, ApiError> {
     let unreferenced = request.boolean("destroy-unreferenced-disks").unwrap_or(false);
     let config = subject.load().map_err(ApiError::failure)?;
     update::protected(&config, &format!("can't remove VM {vmid}"))?;
-    if subject.state.qemu.is_ha_managed(vmid) && !purge {
+    if subject.state.cluster.is_managed(vmid) && !purge {
         return Err(ApiError::failure(format!(
             "unable to remove VM {vmid} - used in HA resources and purge parameter not set."
         )));
@@ -50,7 +50,7 @@ pub(crate) async fn delete(request: Request) -> Result<Value, ApiError> {
         subject.state.access.remove_guest(vmid);
         if purge {
             worker.log(format!("purging VM {vmid} from related configurations.."));
-            if subject.state.qemu.ha_remove(vmid) {
+            if subject.state.cluster.unmanage(vmid) {
                 worker.log(format!("NOTE: removed VM {vmid} from HA resource configuration."));
             }
         }

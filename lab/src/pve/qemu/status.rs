@@ -134,7 +134,7 @@ pub(crate) async fn current(request: Request) -> Result<Value, ApiError> {
     let paused = guest.is_some_and(|guest| guest.paused);
     let guest = Guest { node: subject.node.clone(), config, paused };
     let mut facts = facts(&subject.state, subject.vmid, &guest);
-    let ha = if subject.state.qemu.is_ha_managed(subject.vmid) {
+    let ha = if subject.state.cluster.is_managed(subject.vmid) {
         json!({ "managed": 1, "state": null })
     } else {
         json!({ "managed": 0 })

@@ -1,7 +1,7 @@
 //! All guests of the cluster: their configurations, in memory and as files, and their locks.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex},
 };
 
@@ -16,8 +16,6 @@ pub(crate) struct Table {
     folder: Utf8PathBuf,
     guests: Mutex<BTreeMap<u32, Guest>>,
     locks: Mutex<BTreeMap<u32, Arc<FileLock>>>,
-    /// The guests that the HA manager looks after.
-    managed: Mutex<BTreeSet<u32>>,
 }
 
 /// One guest.
@@ -45,12 +43,7 @@ impl Table {
                 guests.insert(vmid, guest);
             }
         }
-        Self {
-            folder,
-            guests: Mutex::new(guests),
-            locks: Mutex::default(),
-            managed: Mutex::default(),
-        }
+        Self { folder, guests: Mutex::new(guests), locks: Mutex::default() }
     }
 
     /// The lock on a guest's configuration, whether or not there is such a guest.
@@ -130,20 +123,6 @@ impl Table {
         if let Some(guest) = lock(&self.guests).get_mut(&vmid) {
             guest.paused = paused;
         }
-    }
-
-    pub(crate) fn is_ha_managed(&self, vmid: u32) -> bool {
-        lock(&self.managed).contains(&vmid)
-    }
-
-    /// Hands a guest to the HA manager; `false` when it has it already.
-    pub(crate) fn ha_add(&self, vmid: u32) -> bool {
-        lock(&self.managed).insert(vmid)
-    }
-
-    /// Takes a guest from the HA manager; `false` when it did not have it.
-    pub(crate) fn ha_remove(&self, vmid: u32) -> bool {
-        lock(&self.managed).remove(&vmid)
     }
 
     fn path(&self, node: &str, vmid: u32) -> Utf8PathBuf {

@@ -16,6 +16,8 @@ pub(crate) struct Progress {
     /// The exit status and its time (seconds since 1970), once the task has ended.
     pub(crate) end: Option<(String, i64)>,
     pub(crate) warnings: u32,
+    /// The process is to vanish without a last line.
+    forced_death: bool,
 }
 
 /// The handle that a task's code works with. Clones speak of the same task.
@@ -94,6 +96,10 @@ impl Worker {
     /// Writes the last line and the exit status.
     pub(crate) fn finish(&self, result: Result<(), String>, now: i64) {
         let mut progress = self.lock();
+        if progress.forced_death {
+            drop(progress);
+            return self.die(now);
+        }
         let status = match result {
             Ok(()) if progress.warnings > 0 => {
                 let status = format!("WARNINGS: {}", progress.warnings);
@@ -116,6 +122,21 @@ impl Worker {
         progress.end = Some((status, now));
         drop(progress);
         self.ended.cancel();
+    }
+
+    /// Ends with this exit status whatever was done: a fault that was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The status, where it is an error's text.
+    pub(crate) fn force(&self, status: &str) -> Result<(), String> {
+        let mut progress = self.lock();
+        if let Some(count) = status.strip_prefix("WARNINGS: ") {
+            progress.warnings = count.parse().unwrap_or(1);
+            return Ok(());
+        }
+        progress.forced_death = status == "unexpected status";
+        if progress.forced_death || status == "OK" { Ok(()) } else { Err(status.to_owned()) }
     }
 
     /// Waits for the end; gives the exit status.
