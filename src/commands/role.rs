@@ -107,15 +107,15 @@ impl Purpose {
 /// The places that a cluster touches on the Proxmox side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
-    pool: Option<String>,
-    disk_storages: BTreeSet<String>,
-    image_storage: String,
-    seed_storage: String,
-    nodes: BTreeSet<String>,
+    pub pool: Option<String>,
+    pub disk_storages: BTreeSet<String>,
+    pub image_storage: String,
+    pub seed_storage: String,
+    pub nodes: BTreeSet<String>,
     /// Bridge, or bridge and VLAN tag: `vmbr0`, `vmbr0/7`.
-    bridge: String,
+    pub bridge: String,
     /// Whether a Proxmox node fetches the image by itself.
-    downloads: bool,
+    pub downloads: bool,
 }
 
 impl Scope {

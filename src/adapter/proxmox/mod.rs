@@ -158,7 +158,8 @@ impl Proxmox for ProxmoxClient {
     ) -> Result<BTreeMap<String, BTreeSet<String>>, ProxmoxError> {
         // One request a path: asked for all of them at once, Proxmox tells only the paths that have an
         // ACL of their own, and inheritance would be ours to guess.
-        stream::iter(paths.iter().cloned())
+        let distinct: BTreeSet<String> = paths.iter().cloned().collect();
+        stream::iter(distinct)
             .map(|path| async move {
                 let query = parameters([("path", path.clone())]);
                 let answer = self.read("/access/permissions".into(), query).await?;
