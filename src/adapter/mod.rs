@@ -2,3 +2,4 @@
 
 pub mod proxmox;
 pub mod ssh;
+pub mod tailnet;

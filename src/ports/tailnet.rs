@@ -80,11 +80,15 @@ pub enum TailnetError {
     Unsupported { service: String, what: String },
     #[error("{service}: cannot make sense of the answer to {call}: {reason}")]
     Malformed { service: String, call: String, reason: String, effect: Effect },
+    /// Our own secret could not be had; nothing was asked.
+    #[error("{0}")]
+    Secret(Box<Failure>),
 }
 
 impl From<TailnetError> for Failure {
     fn from(error: TailnetError) -> Self {
         let (kind, effect) = match &error {
+            TailnetError::Secret(_) => (Kind::Runtime, Effect::None),
             TailnetError::Unreachable { effect, .. } => (Kind::Unreachable, *effect),
             TailnetError::Refused { effect, .. } | TailnetError::Malformed { effect, .. } => {
                 (Kind::Tailnet, *effect)
@@ -93,6 +97,7 @@ impl From<TailnetError> for Failure {
         };
         let failure = Self::new(kind, error.to_string()).effect(effect);
         match error {
+            TailnetError::Secret(failure) => *failure,
             TailnetError::Unauthorized { .. } => failure.hint(
                 "`homelab init tailnet-policy` prints the tag owners, grants and scopes needed",
             ),

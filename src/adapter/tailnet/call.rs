@@ -1,0 +1,263 @@
+//! One HTTP call to a control plane: what is retried, and what is known of its effect afterwards.
+//!
+//! Reads and calls that may be repeated are retried. A call that was turned away with 429, or that
+//! never reached the server, had no effect. One whose answer was lost may have had: it is not repeated
+//! here, and its error says [`Effect::Unknown`].
+
+use std::time::Duration;
+
+use http::{
+    Method, StatusCode,
+    header::{AUTHORIZATION, HeaderValue, RETRY_AFTER},
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::{
+    error::{Effect, Failure, Kind},
+    ports::TailnetError,
+    secret::Secret,
+};
+
+/// Attempts in all.
+const ATTEMPTS: u32 = 4;
+/// Before the second attempt; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// A server that asks for more patience than this is not waited for.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// A control plane's HTTP API.
+#[derive(Debug)]
+pub(super) struct Api {
+    /// For messages: `Tailscale`, `Headscale`.
+    pub(super) service: &'static str,
+    /// Without a slash at its end.
+    endpoint: String,
+    client: reqwest::Client,
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) bearer: Option<&'a Secret>,
+    pub(super) body: Body<'a>,
+    /// Whether doing it twice is doing it once.
+    pub(super) repeatable: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Body<'a> {
+    None,
+    Json(Value),
+    /// `application/x-www-form-urlencoded`; the second value is a secret.
+    ClientCredentials {
+        id: &'a str,
+        secret: &'a Secret,
+    },
+}
+
+/// How an attempt ended short of an answer that counts.
+struct Setback {
+    error: TailnetError,
+    /// Whether it is known to have had no effect.
+    harmless: bool,
+    pause: Option<Duration>,
+}
+
+impl Api {
+    pub(super) fn new(service: &'static str, endpoint: &str) -> Result<Self, Failure> {
+        // One provider for the process; whoever comes first installs it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(30))
+            .user_agent(concat!("homelab/", env!("CARGO_PKG_VERSION")))
+            // A redirect would carry the credentials somewhere else.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| Failure::new(Kind::Runtime, error.to_string()))?;
+        Ok(Self { service, endpoint: endpoint.trim_end_matches('/').to_owned(), client })
+    }
+
+    /// The JSON of a successful answer.
+    pub(super) async fn json<T: DeserializeOwned>(
+        &self,
+        call: Call<'_>,
+    ) -> Result<T, TailnetError> {
+        let name = call.name();
+        // It was done, only what it gave is not understood.
+        let effect = if call.method == Method::GET { Effect::None } else { Effect::Partial };
+        let text = self.text(call).await?;
+        serde_json::from_str(&text).map_err(|error| TailnetError::Malformed {
+            service: self.service.into(),
+            call: name,
+            reason: error.to_string(),
+            effect,
+        })
+    }
+
+    /// The body of a successful answer.
+    pub(super) async fn text(&self, call: Call<'_>) -> Result<String, TailnetError> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            let setback = match self.attempt(&call).await {
+                Ok(text) => return Ok(text),
+                Err(setback) => setback,
+            };
+            let wait = setback.pause.unwrap_or(pause);
+            let again = (setback.harmless || call.repeatable) && setback.is_passing();
+            if !again || attempt == ATTEMPTS || wait > LONGEST_PAUSE {
+                return Err(setback.error);
+            }
+            tracing::debug!(call = call.name(), attempt, error = %setback.error, "trying again");
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, call: &Call<'_>) -> Result<String, Setback> {
+        let url = format!("{}{}", self.endpoint, call.path);
+        let mut request = self.client.request(call.method.clone(), url);
+        if let Some(bearer) = call.bearer {
+            request = request.header(AUTHORIZATION, self.bearer(bearer)?);
+        }
+        request = match &call.body {
+            Body::None => request,
+            Body::Json(value) => request.json(value),
+            Body::ClientCredentials { id, secret } => request.form(&[
+                ("grant_type", "client_credentials"),
+                ("client_id", id),
+                ("client_secret", secret.expose()),
+            ]),
+        };
+        let response = request.send().await.map_err(|error| self.lost(call, error))?;
+        let status = response.status();
+        let pause = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
+        let text = response.text().await.map_err(|error| self.lost(call, error))?;
+        if status.is_success() {
+            return Ok(text);
+        }
+        Err(self.refusal(call, status, &text, pause))
+    }
+
+    fn bearer(&self, token: &Secret) -> Result<HeaderValue, Setback> {
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose().trim()))
+            .map_err(|_| Setback {
+                error: TailnetError::Unauthorized {
+                    service: self.service.into(),
+                    message: "the key holds characters that no key has".into(),
+                },
+                harmless: true,
+                pause: None,
+            })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn lost(&self, call: &Call<'_>, error: reqwest::Error) -> Setback {
+        let harmless = error.is_connect() || error.is_builder() || call.method == Method::GET;
+        let error = TailnetError::Unreachable {
+            service: self.service.into(),
+            endpoint: self.endpoint.clone(),
+            reason: innermost(&error.without_url()),
+            effect: if harmless { Effect::None } else { Effect::Unknown },
+        };
+        Setback { error, harmless, pause: None }
+    }
+
+    fn refusal(
+        &self,
+        call: &Call<'_>,
+        status: StatusCode,
+        text: &str,
+        pause: Option<Duration>,
+    ) -> Setback {
+        let service = self.service.to_owned();
+        let message = said(text);
+        let error = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                TailnetError::Unauthorized { service, message: format!("{status}: {message}") }
+            }
+            _ => TailnetError::Refused {
+                service,
+                call: call.name(),
+                status: status.as_u16(),
+                message,
+                effect: if status.is_server_error() && call.method != Method::GET {
+                    Effect::Unknown
+                } else {
+                    Effect::None
+                },
+            },
+        };
+        // Being turned away for asking too often is no doing.
+        let harmless = status == StatusCode::TOO_MANY_REQUESTS || call.method == Method::GET;
+        Setback { error, harmless, pause }
+    }
+}
+
+impl Setback {
+    /// Whether the same call may well succeed later.
+    fn is_passing(&self) -> bool {
+        match &self.error {
+            TailnetError::Unreachable { .. } => true,
+            TailnetError::Refused { status, .. } => matches!(status, 429 | 500 | 502..=504),
+            _ => false,
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn get(path: impl Into<String>, bearer: Option<&'a Secret>) -> Self {
+        Self { method: Method::GET, path: path.into(), bearer, body: Body::None, repeatable: true }
+    }
+
+    pub(super) fn delete(path: impl Into<String>, bearer: &'a Secret) -> Self {
+        // Ids are never given twice.
+        Self { method: Method::DELETE, ..Self::get(path, Some(bearer)) }
+    }
+
+    pub(super) fn post(path: impl Into<String>, bearer: &'a Secret, body: Value) -> Self {
+        Self {
+            method: Method::POST,
+            path: path.into(),
+            bearer: Some(bearer),
+            body: Body::Json(body),
+            repeatable: false,
+        }
+    }
+
+    fn name(&self) -> String {
+        let path = self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path);
+        format!("{} {path}", self.method)
+    }
+}
+
+/// A call that takes something away: that it is gone already is fine.
+pub(super) fn gone_is_fine(result: Result<String, TailnetError>) -> Result<(), TailnetError> {
+    match result {
+        Ok(_) | Err(TailnetError::Refused { status: 404, .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// What a refusal says: both services answer with a JSON `message`, proxies before them with a page.
+fn said(text: &str) -> String {
+    let message = serde_json::from_str::<Value>(text)
+        .ok()
+        .and_then(|body| body.get("message")?.as_str().map(str::to_owned));
+    message.unwrap_or_else(|| text.lines().next().unwrap_or_default().chars().take(200).collect())
+}
+
+/// The cause at the bottom: `reqwest` itself says no more than that a request failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}

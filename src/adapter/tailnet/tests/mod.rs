@@ -1,0 +1,3 @@
+mod headscale;
+mod real_headscale;
+mod tailscale;
