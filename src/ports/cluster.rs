@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, net::IpAddr};
 use crate::{
     error::{Effect, Failure, Kind},
     model::NodeName,
-    ports::Host,
+    ports::{Host, HostError},
     secret::Secret,
 };
 
@@ -90,18 +90,28 @@ pub struct Taint {
 pub enum ClusterError {
     #[error("cannot reach the Kubernetes API through {server}: {reason}")]
     Unreachable { server: NodeName, reason: String },
-    #[error("the Kubernetes API refused {call}: {message}")]
-    Refused { call: String, message: String, effect: Effect },
+    #[error("the Kubernetes API refused to {call}: {status} {message}")]
+    Refused { call: String, status: u16, message: String, effect: Effect },
+    /// A change was sent, and what became of it is not known.
+    #[error("the Kubernetes API did not answer when asked to {call}: {reason}")]
+    NoAnswer { call: String, reason: String },
     #[error("the kubeconfig of {server} cannot be read: {reason}")]
     Kubeconfig { server: NodeName, reason: String },
+    /// The server's SSH connection does not lead there.
+    #[error(transparent)]
+    Host(HostError),
 }
 
 impl From<ClusterError> for Failure {
     fn from(error: ClusterError) -> Self {
         let effect = match &error {
             ClusterError::Refused { effect, .. } => *effect,
+            ClusterError::NoAnswer { .. } => Effect::Unknown,
             _ => Effect::None,
         };
+        if let ClusterError::Host(error) = error {
+            return error.into();
+        }
         Self::new(Kind::Kubernetes, error.to_string()).effect(effect)
     }
 }

@@ -1,0 +1,3 @@
+mod api;
+mod calls;
+mod through_tls;
