@@ -1,10 +1,10 @@
 //! `homelab-lab pve`: an emulator of its own, in the recording's set-up.
 
-use std::{net::SocketAddr, process::ExitCode};
+use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Config, Server};
+use super::{Config, Server, Setup};
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
@@ -21,6 +21,13 @@ pub struct Args {
     /// The major version whose privileges are in force.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(8..=9))]
     era: u32,
+    /// A JSON file with roles, users, tokens, access, pools and guests to start with.
+    #[arg(long, requires = "tokens")]
+    setup: Option<Utf8PathBuf>,
+    /// Where the secrets of the set-up's tokens are written (mode 0600), a line each:
+    /// user@realm!name=secret.
+    #[arg(long)]
+    tokens: Option<Utf8PathBuf>,
 }
 
 /// Runs an emulator until the process is ended.
@@ -39,6 +46,13 @@ pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>
         ..Config::recording(arguments.listen, data)
     };
     let running = Server::start(config).await?;
+    if let (Some(setup), Some(tokens)) = (&arguments.setup, &arguments.tokens) {
+        let setup: Setup = serde_json::from_str(&fs_err::read_to_string(setup)?)?;
+        let secrets = running.furnish(&setup).await?;
+        let lines: String =
+            secrets.iter().map(|(token, secret)| format!("{token}={secret}\n")).collect();
+        write_secret(tokens, &lines)?;
+    }
     println!("{}", running.describe());
     tokio::select! {
         () = running.wait() => {}
@@ -46,6 +60,17 @@ pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>
         () = terminated() => {}
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn write_secret(file: &Utf8Path, text: &str) -> std::io::Result<()> {
+    use fs_err::os::unix::fs::OpenOptionsExt as _;
+    fs_err::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?
+        .write_all(text.as_bytes())
 }
 
 async fn terminated() {

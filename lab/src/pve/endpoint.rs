@@ -40,11 +40,26 @@ impl Method {
 pub(crate) struct Answer {
     pub(crate) data: Value,
     pub(crate) attributes: Map<String, Value>,
+    /// A file to download instead of an answer in the asked format.
+    pub(crate) download: Option<Download>,
+}
+
+/// A plain text that the client is to save.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Download {
+    pub(crate) name: String,
+    pub(crate) text: String,
 }
 
 impl From<Value> for Answer {
     fn from(data: Value) -> Self {
-        Self { data, attributes: Map::new() }
+        Self { data, ..Self::default() }
+    }
+}
+
+impl From<Download> for Answer {
+    fn from(download: Download) -> Self {
+        Self { download: Some(download), ..Self::default() }
     }
 }
 

@@ -16,6 +16,8 @@ pub(crate) mod cluster;
 mod command;
 pub(crate) mod config;
 pub mod control;
+#[cfg(test)]
+mod declarations;
 pub(crate) mod endpoint;
 pub(crate) mod error;
 pub(crate) mod guests;
@@ -28,6 +30,7 @@ pub(crate) mod request;
 pub(crate) mod root;
 pub(crate) mod schema;
 pub(crate) mod server;
+pub mod setup;
 pub(crate) mod state;
 pub(crate) mod storage;
 pub(crate) mod task;
@@ -38,6 +41,7 @@ pub use control::faults::{Fault, Kind as FaultKind};
 pub use http::certificate::CertificateError;
 pub use instant::InstantHypervisor;
 pub use server::{Running, Server, StartError};
+pub use setup::{AccessSetup, GuestSetup, RoleSetup, Setup, SetupError, TokenSetup};
 
 /// Every endpoint of the emulator; each module declares its own.
 pub(crate) fn endpoints(era: u32) -> Vec<endpoint::Endpoint> {

@@ -35,21 +35,29 @@ pub(crate) struct State {
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     time: i64,
+    tag: &'static str,
     pub(crate) user: String,
     text: String,
 }
 
 impl State {
     pub(crate) fn new(config: Config) -> Arc<Self> {
+        let clock = Clock::new(config.pace);
+        let first = Message {
+            time: clock.now(),
+            tag: "cluster",
+            user: "root".to_owned(),
+            text: "starting cluster log".to_owned(),
+        };
         Arc::new(Self {
-            clock: Clock::new(config.pace),
+            clock,
             access: Access::new(&config),
             cluster: cluster::Table::default(),
             qemu: qemu::Table::new(&config),
             storage: storage::Table::new(&config),
             tasks: task::Table::new(&config),
             fingerprint: Mutex::new(String::new()),
-            messages: Mutex::new(Vec::new()),
+            messages: Mutex::new(vec![first]),
             started: std::time::Instant::now(),
             config,
         })
@@ -80,7 +88,12 @@ impl State {
 
     /// Writes to the cluster's log, as the real server does of logins and changes.
     pub(crate) fn note(&self, user: &str, text: impl Into<String>) {
-        let message = Message { time: self.clock.now(), user: user.to_owned(), text: text.into() };
+        let message = Message {
+            time: self.clock.now(),
+            tag: "pvedaemon",
+            user: user.to_owned(),
+            text: text.into(),
+        };
         lock(&self.messages).push(message);
     }
 
@@ -99,7 +112,7 @@ impl State {
                     "time": message.time,
                     "user": message.user,
                     "node": node,
-                    "tag": "pvedaemon",
+                    "tag": message.tag,
                     "pid": 1000,
                     "pri": 6,
                     "msg": message.text,

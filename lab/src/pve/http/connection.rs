@@ -110,7 +110,9 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin>(server: &Arc<Server>, mut w
             }
         }
     }
+    // What the client still sends is read: closing with unread bytes would cost it the reply.
     wire.shutdown().await;
+    wire.linger(server.idle()).await;
 }
 
 async fn request<S: AsyncRead + AsyncWrite + Unpin>(

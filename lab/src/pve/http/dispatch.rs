@@ -11,7 +11,7 @@ use super::{
     wire::Reply,
 };
 use crate::pve::{
-    access::permission,
+    access::{permission, ticket},
     endpoint::{Endpoint, Method, Outcome},
     error::ApiError,
     request::{Caller, ForcedExit, Request, Upload},
@@ -67,6 +67,10 @@ pub(crate) struct Call {
 pub(crate) async fn dispatch(server: &Arc<Server>, call: Call) -> Reply {
     let format = call.format;
     let upload = call.upload.clone();
+    let csrf = match (&call.authenticated.caller, format) {
+        (Some(caller), Format::Html) => Some(ticket::issue_csrf(&server.state, &caller.user)),
+        _ => None,
+    };
     let (outcome, proxied) = match prepare(server, call) {
         Err(error) => (Err(error), false),
         Ok((endpoint, request)) => {
@@ -82,7 +86,7 @@ pub(crate) async fn dispatch(server: &Arc<Server>, call: Call) -> Reply {
         // Whoever took the file over has moved it; after a refusal it is nobody's.
         fs_err::tokio::remove_file(upload.file).await.ok();
     }
-    let mut reply = render(format, &outcome);
+    let mut reply = render(format, &outcome, csrf.as_deref());
     reply.proxied = proxied;
     if let Err(error) = &outcome
         && error.status == 401
@@ -90,6 +94,40 @@ pub(crate) async fn dispatch(server: &Arc<Server>, call: Call) -> Reply {
         reply.delay = Duration::from_secs(3);
     }
     reply
+}
+
+/// Makes a call as `root@pam`, without the wire: what a person would type on the host.
+///
+/// # Errors
+/// What the API would answer.
+pub(crate) async fn call_as_root(
+    server: &Arc<Server>,
+    method: Method,
+    path: &str,
+    parameters: Value,
+) -> Result<Value, ApiError> {
+    let parameters = match parameters {
+        Value::Object(fields) => fields.into_iter().collect(),
+        _ => IndexMap::new(),
+    };
+    let call = Call {
+        method,
+        path: path.to_owned(),
+        format: Format::Json,
+        authenticated: Authenticated {
+            caller: Some(Caller::user("root@pam")),
+            by_token: false,
+            upload: false,
+        },
+        parameters,
+        upload: None,
+        forced_exit: None,
+    };
+    let (endpoint, request) = prepare(server, call)?;
+    match run(server, endpoint, request).await {
+        Ok(outcome) => outcome.map(|answer| answer.data),
+        Err(reply) => Err(ApiError::with_status(reply.status, reply.message)),
+    }
 }
 
 fn prepare(server: &Arc<Server>, call: Call) -> Result<(Endpoint, Request), ApiError> {

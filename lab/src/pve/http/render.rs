@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use super::wire::Reply;
-use crate::pve::{endpoint::Outcome, error::ApiError};
+use crate::pve::{
+    endpoint::{Answer, Outcome},
+    error::ApiError,
+};
 
 const JSON: &str = "application/json;charset=UTF-8";
 const HTML: &str = "text/html;charset=UTF-8";
@@ -26,8 +29,14 @@ impl Format {
     }
 }
 
-/// Turns what a handler answered into a reply.
-pub(crate) fn render(format: Format, outcome: &Outcome) -> Reply {
+/// Turns what a handler answered into a reply; HTML pages carry the caller's CSRF token.
+pub(crate) fn render(format: Format, outcome: &Outcome, csrf: Option<&str>) -> Reply {
+    if let Ok(Answer { download: Some(download), .. }) = outcome {
+        return Reply {
+            attachment: Some(download.name.clone()),
+            ..reply(200, String::new(), "text/plain", download.text.clone())
+        };
+    }
     match format {
         Format::Json => {
             let (status, message) = match outcome {
@@ -42,7 +51,7 @@ pub(crate) fn render(format: Format, outcome: &Outcome) -> Reply {
                 Ok(_) => (200, String::new()),
                 Err(error) => (error.status, error.message.clone()),
             };
-            reply(status, message, HTML, html_body(outcome))
+            reply(status, message, HTML, html_body(outcome, csrf))
         }
     }
 }
@@ -103,19 +112,21 @@ fn extjs_body(outcome: &Outcome) -> Value {
     Value::Object(body)
 }
 
-fn html_body(outcome: &Outcome) -> String {
+fn html_body(outcome: &Outcome, csrf: Option<&str>) -> String {
     let shown = match outcome {
         Ok(answer) => serde_json::to_string_pretty(&answer.data).unwrap_or_default(),
         Err(error) => text_of(error),
     };
     let escaped = shown.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let token =
+        csrf.map(|token| format!("PVE.CSRFPreventionToken = '{token}';\n")).unwrap_or_default();
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n  <head>\n    <meta charset=\"utf-8\">\n    \
          <meta http-equiv=\"X-UA-Compatible\" content=\"IE=edge\">\n    \
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n    \
          <title>Proxmox VE API</title>\n\n    <!-- Bootstrap -->\n    \
          <link href=\"/bootstrap5/css/bootstrap.min.css\" rel=\"stylesheet\">\n\n\
-         <script type=\"text/javascript\">\nPVE = {{}};\n\n</script>\n\n  </head>\n  <body>\n\
+         <script type=\"text/javascript\">\nPVE = {{}};\n\n{token}</script>\n\n  </head>\n  <body>\n\
          <pre>{escaped}</pre>\n  </body>\n</html>\n"
     )
 }

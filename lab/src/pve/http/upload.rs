@@ -75,7 +75,7 @@ pub(crate) async fn take_apart(
     let mut start = vec![0; PREAMBLE.min(usize::try_from(length).unwrap_or(PREAMBLE))];
     file.read_exact(&mut start).await?;
     let preamble = read_preamble(&start, boundary)?;
-    let failed = || UploadFailure::Refused(format!("upload failed {PLACE} 1367.\n"));
+    let failed = || UploadFailure::Refused(format!("upload failed {PLACE} 1370.\n"));
     let from = preamble.file_at.ok_or_else(failed)? as u64;
     let end = find_end(&mut file, length, from, boundary).await?.ok_or_else(failed)?;
     let bytes = end - from;
@@ -100,7 +100,7 @@ fn read_preamble(start: &[u8], boundary: &str) -> Result<Preamble, UploadFailure
         if let Some(filename) = attribute(head, "filename") {
             if name.as_deref() != Some("filename") {
                 return Err(UploadFailure::Refused(format!(
-                    "wrong field name '{}' for file upload, expected 'filename' {PLACE} 1335.\n",
+                    "wrong field name '{}' for file upload, expected 'filename' {PLACE} 1325.\n",
                     name.unwrap_or_default()
                 )));
             }

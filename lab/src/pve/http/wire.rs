@@ -208,6 +208,8 @@ pub(crate) struct Reply {
     pub(crate) message: String,
     pub(crate) content_type: Option<&'static str>,
     pub(crate) location: Option<String>,
+    /// The name under which a client is to save the body.
+    pub(crate) attachment: Option<String>,
     pub(crate) body: Vec<u8>,
     /// Came from pvedaemon: carries a `Connection: close` of its own.
     pub(crate) proxied: bool,
@@ -262,6 +264,9 @@ impl Reply {
             headers.push(("Content-Type", content_type.to_owned()));
         }
         headers.push(("Expires", date));
+        if let Some(name) = &self.attachment {
+            headers.push(("Content-Disposition", format!("attachment; filename=\"{name}\"")));
+        }
         let mut text = format!("{protocol} {} {reason}\r\n", self.status);
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));

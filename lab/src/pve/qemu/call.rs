@@ -11,7 +11,7 @@ use crate::{
         error::ApiError,
         request::Request,
         state::State,
-        task::{Held, Patience, Worker},
+        task::{Held, Patience, Upid, Worker},
     },
 };
 
@@ -142,7 +142,21 @@ where
         &request.caller.identity(),
         code,
     );
+    note_in_cluster_log(request, &upid);
     Value::String(upid.to_string())
+}
+
+/// The cluster's log tells of a task's beginning and end.
+fn note_in_cluster_log(request: &Request, upid: &Upid) {
+    let user = request.caller.identity();
+    request.state.note(&user, format!("starting task {upid}"));
+    if let Some(worker) = request.state.tasks.find(upid) {
+        let state = Arc::clone(&request.state);
+        tokio::spawn(async move {
+            let status = worker.ended().await;
+            state.note(&user, format!("end task {} {status}", worker.upid()));
+        });
+    }
 }
 
 /// `skiplock` and its like are root's alone.

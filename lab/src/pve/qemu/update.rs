@@ -34,6 +34,8 @@ struct Change {
 /// In the request: the answer is `null`.
 pub(crate) async fn put(request: Request) -> Result<Value, ApiError> {
     let (subject, change, held, config) = prepare(&request).await?;
+    let note = format!("update VM {}: {}", subject.vmid, summary(&change));
+    subject.state.note(&request.caller.identity(), note);
     let site = Site { subject, worker: None };
     apply(&site, change, config).await?;
     drop(held);
