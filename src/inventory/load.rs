@@ -50,53 +50,37 @@ pub struct Loaded {
     pub(crate) document: Document,
 }
 
+/// A sound inventory whose artifacts need not be pinned yet.
+#[derive(Clone, Debug)]
+pub struct Unpinned {
+    pub file: InventoryFile,
+    /// The lock file as it is; empty when it is absent or faulty.
+    pub lock: LockFile,
+    pub warnings: Vec<Fault>,
+}
+
 /// Reads, validates and resolves an inventory.
 ///
 /// # Errors
 ///
 /// [`Kind::Inventory`] with all [`Faults`] as its source; the same kind when a file can't be read.
 pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
-    let text = read(&options.path)?;
+    let texts = Texts::read(options)?;
+    let document = document::parse(Source::new(options.path.as_str(), &texts.inventory))
+        .map_err(|fault| Failure::from(Faults(vec![*fault])))?;
     let lock_path = options.lock_path();
-    let lock_text = match fs_err::read_to_string(&lock_path) {
-        Ok(text) => Some(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && options.lock.is_none() => {
-            None
-        }
-        Err(error) => {
-            return Err(Failure::new(Kind::Inventory, "the lock file can't be read")
-                .at(&lock_path)
-                .hint("run `homelab lock`, or check HOMELAB_LOCK and --lock")
-                .because(error));
-        }
-    };
-    let source = Source::new(options.path.as_str(), &text);
-    let document = document::parse(source).map_err(|fault| Failure::from(Faults(vec![*fault])))?;
-
-    let mut faults = Vec::new();
-    let lock = match lock_text.as_deref() {
-        Some(text) => parse_lock(&lock_path, text, &mut faults),
-        None => LockFile { version: 1, ..LockFile::default() },
-    };
+    let (lock, faults) = texts.lock(&lock_path);
     let lock_is_faulty = !faults.is_empty();
-    let Shaped { value, faults: found, dropped } =
-        shape::compare(&document, &schema::inventory_schema());
-    faults.extend(found);
-    let mut report = Report::new(&document, faults, dropped);
-
-    let file = value.and_then(|value| typed::<InventoryFile>(value, &document, &mut report));
+    let (file, mut report) = sound_file(&document, faults);
     let desired = file.as_ref().and_then(|file| {
-        let home = std::env::var("HOME").ok().map(Utf8PathBuf::from);
         let context = resolve::Context {
             base: folder(&options.path),
-            home,
+            home: std::env::var("HOME").ok().map(Utf8PathBuf::from),
             overrides: &options.overrides,
             lock: &lock,
             lock_is_faulty,
             lock_name: lock_path.file_name().unwrap_or("homelab.lock"),
         };
-        validate(file, &mut report);
-        check::all(file, &mut report);
         resolve::desired(file, &context, &mut report)
     });
     let (faults, warnings) = report.finish();
@@ -106,11 +90,92 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
             file,
             lock,
             warnings: Faults::sorted(warnings).0,
-            fingerprint: fingerprint(&text, lock_text.as_deref()),
+            fingerprint: texts.fingerprint(),
             document,
         }),
         _ => Err(Faults::sorted(faults).into()),
     }
+}
+
+/// Reads and validates an inventory, for what comes before the lock file.
+///
+/// # Errors
+///
+/// As [`load`], but for what the lock file lacks.
+pub fn load_unpinned(options: &LoadOptions) -> Result<Unpinned, Failure> {
+    let texts = Texts::read(options)?;
+    let (lock, _) = texts.lock(&options.lock_path());
+    let (file, warnings) = validate_text(&options.path, &texts.inventory)?;
+    Ok(Unpinned { file, lock, warnings })
+}
+
+/// The same for a text that need not be in a file yet.
+pub(crate) fn validate_text(
+    name: &Utf8Path,
+    text: &str,
+) -> Result<(InventoryFile, Vec<Fault>), Failure> {
+    let document = document::parse(Source::new(name.as_str(), text))
+        .map_err(|fault| Failure::from(Faults(vec![*fault])))?;
+    let (file, report) = sound_file(&document, Vec::new());
+    let (faults, warnings) = report.finish();
+    match file {
+        Some(file) if faults.is_empty() => Ok((file, Faults::sorted(warnings).0)),
+        _ => Err(Faults::sorted(faults).into()),
+    }
+}
+
+/// The two files as they are.
+struct Texts {
+    inventory: String,
+    lock: Option<String>,
+}
+
+impl Texts {
+    fn read(options: &LoadOptions) -> Result<Self, Failure> {
+        let lock_path = options.lock_path();
+        let lock = match fs_err::read_to_string(&lock_path) {
+            Ok(text) => Some(text),
+            // `homelab lock` makes it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => {
+                return Err(Failure::new(Kind::Inventory, "the lock file can't be read")
+                    .at(&lock_path)
+                    .because(error));
+            }
+        };
+        Ok(Self { inventory: read(&options.path)?, lock })
+    }
+
+    fn lock(&self, path: &Utf8Path) -> (LockFile, Vec<Fault>) {
+        let mut faults = Vec::new();
+        let lock = match &self.lock {
+            Some(text) => parse_lock(path, text, &mut faults),
+            None => LockFile::empty(),
+        };
+        (lock, faults)
+    }
+
+    fn fingerprint(&self) -> String {
+        let digest = Sha256::new()
+            .chain_update((self.inventory.len() as u64).to_be_bytes())
+            .chain_update(&self.inventory)
+            .chain_update(self.lock.as_deref().unwrap_or_default())
+            .finalize();
+        hex::encode(digest)
+    }
+}
+
+/// Everything but the meaning: shape, the fields' own rules, and whether they agree.
+fn sound_file(document: &Document, faults: Vec<Fault>) -> (Option<InventoryFile>, Report<'_>) {
+    let shaped = shape::compare(document, &schema::inventory_schema());
+    let Shaped { value, faults: found, dropped } = shaped;
+    let mut report = Report::new(document, [faults, found].concat(), dropped);
+    let file = value.and_then(|value| typed::<InventoryFile>(value, document, &mut report));
+    if let Some(file) = &file {
+        validate(file, &mut report);
+        check::all(file, &mut report);
+    }
+    (file, report)
 }
 
 fn read(path: &Utf8Path) -> Result<String, Failure> {
@@ -132,17 +197,19 @@ pub(crate) fn folder(path: &Utf8Path) -> &Utf8Path {
 }
 
 fn parse_lock(path: &Utf8Path, text: &str, faults: &mut Vec<Fault>) -> LockFile {
-    let empty = LockFile { version: 1, ..LockFile::default() };
     let document = match document::parse(Source::new(path.as_str(), text)) {
         Ok(document) => document,
         Err(fault) => {
             faults.push(*fault);
-            return empty;
+            return LockFile::empty();
         }
     };
     let shaped = shape::compare(&document, &schema::lock_schema());
     faults.extend(shaped.faults);
-    shaped.value.and_then(|value| serde_json::from_value(value).ok()).unwrap_or(empty)
+    shaped
+        .value
+        .and_then(|value| serde_json::from_value(value).ok())
+        .unwrap_or_else(LockFile::empty)
 }
 
 /// The typed file. The shape has been checked, so a failure here is a gap between schema and type.
@@ -192,13 +259,4 @@ fn field_path(path: &garde::Path) -> FieldPath {
         Some(index) => path.index(index),
         None => path.key(part),
     })
-}
-
-fn fingerprint(inventory: &str, lock: Option<&str>) -> String {
-    let digest = Sha256::new()
-        .chain_update((inventory.len() as u64).to_be_bytes())
-        .chain_update(inventory)
-        .chain_update(lock.unwrap_or_default())
-        .finalize();
-    hex::encode(digest)
 }

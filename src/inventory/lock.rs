@@ -27,6 +27,16 @@ pub struct LockFile {
     pub k3s_images: Option<LockedArtifact>,
 }
 
+impl LockFile {
+    /// The version of the format.
+    pub const VERSION: u32 = 1;
+
+    /// A lock file that pins nothing.
+    pub fn empty() -> Self {
+        Self { version: Self::VERSION, ..Self::default() }
+    }
+}
+
 /// One artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

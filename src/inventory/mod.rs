@@ -12,13 +12,16 @@ mod check;
 pub mod class;
 pub mod desired;
 mod document;
+pub mod effective;
 pub mod fault;
 pub mod file;
 pub mod load;
 pub mod lock;
 mod mtu;
+pub mod new;
 pub mod overrides;
 mod path;
+pub mod pin;
 mod publisher;
 mod report;
 mod resolve;
@@ -34,7 +37,7 @@ pub use self::{
     desired::Desired,
     fault::{Fault, Faults, Severity},
     file::InventoryFile,
-    load::{LoadOptions, Loaded, load},
+    load::{LoadOptions, Loaded, Unpinned, load, load_unpinned},
     lock::{LockFile, LockedArtifact},
     overrides::{Origin, Override, Overrides},
 };

@@ -104,7 +104,7 @@ impl Overrides {
     pub(crate) fn origin(&self, field: &str) -> Option<Origin> {
         let origin = match field {
             "proxmox.endpoint" => self.endpoint.as_ref().map(|one| &one.origin),
-            "proxmox.token.env" => self.token_variable.as_ref().map(|one| &one.origin),
+            "proxmox.token" => self.token_variable.as_ref().map(|one| &one.origin),
             "access.private_key" => self.ssh_key.as_ref().map(|one| &one.origin),
             "proxmox.tls.ca_file" => self.ca_file.as_ref().map(|one| &one.origin),
             "proxmox.tls.fingerprints" => self.fingerprint.as_ref().map(|one| &one.origin),

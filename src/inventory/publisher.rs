@@ -24,3 +24,8 @@ fn k3s_release(version: &str) -> String {
     let version = version.replace('+', "%2B");
     format!("https://github.com/k3s-io/k3s/releases/download/{version}")
 }
+
+/// The SHA-256 sums of a k3s release.
+pub(crate) fn k3s_sums(version: &str) -> String {
+    format!("{}/sha256sum-amd64.txt", k3s_release(version))
+}

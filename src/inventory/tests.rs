@@ -60,7 +60,7 @@ fn locked(version: &str, url: &str) -> LockedArtifact {
     LockedArtifact { version: version.into(), url: url.into(), sha256: "ab".repeat(32) }
 }
 
-fn example(name: &str) -> String {
+pub(crate) fn example(name: &str) -> String {
     fs_err::read_to_string(format!("{}/inventory/{name}.yaml", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 

@@ -1,0 +1,274 @@
+//! A new inventory, commented, from a few facts.
+
+use std::net::Ipv4Addr;
+
+use camino::Utf8Path;
+use ipnet::Ipv4Net;
+
+use super::load;
+use crate::{
+    error::{Failure, Kind, Result},
+    model::{ClusterId, NodeName},
+};
+
+/// What a new inventory is made from.
+#[derive(Clone, Debug)]
+pub struct NewInventory {
+    pub cluster: String,
+    /// `https://host:8006`.
+    pub endpoint: String,
+    pub tls: NewTls,
+    /// The Proxmox node that the guests go to.
+    pub proxmox_node: String,
+    pub disk_storage: String,
+    pub image_url: String,
+    pub user: String,
+    pub network: Ipv4Net,
+    /// The network's first host unless said.
+    pub gateway: Option<Ipv4Addr>,
+    /// Name and address; the first makes the cluster.
+    pub servers: Vec<(NodeName, Ipv4Addr)>,
+    pub agents: Vec<(NodeName, Ipv4Addr)>,
+    /// The first node's VMID; the others count up.
+    pub first_vmid: u32,
+    pub template: u32,
+    /// Headscale's address; Tailscale's own service unless said.
+    pub headscale: Option<String>,
+    /// The id of Tailscale's OAuth client; an API key is referred to without one.
+    pub oauth_client: Option<String>,
+    pub tailscale_version: String,
+    pub k3s_version: String,
+}
+
+/// How the API's certificate is trusted.
+#[derive(Clone, Debug)]
+pub enum NewTls {
+    System,
+    CaFile(String),
+    Fingerprint(String),
+}
+
+/// The text of a new inventory with an identity of its own.
+///
+/// # Errors
+///
+/// [`Kind::Inventory`] with all faults of what was asked for, placed in the text that would be written.
+pub fn new_inventory(new: &NewInventory, path: &Utf8Path) -> Result<String> {
+    let text = render(new, &ClusterId::random());
+    load::validate_text(path, &text)?;
+    Ok(text)
+}
+
+/// Writes a new file; one that exists is never touched.
+///
+/// # Errors
+///
+/// [`Kind::Refused`] when the file exists.
+pub fn write_new(path: &Utf8Path, text: &str) -> Result<()> {
+    use std::io::Write;
+    let opened = fs_err::OpenOptions::new().write(true).create_new(true).open(path.as_std_path());
+    let mut file = opened.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Failure::new(Kind::Refused, "the file exists and is left as it is")
+                .at(path)
+                .hint(format!("write elsewhere: homelab -c OTHER.yaml init, or move {path} away"))
+        }
+        _ => Failure::new(Kind::Runtime, "the file can't be written").at(path).because(error),
+    })?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(())
+}
+
+fn render(new: &NewInventory, id: &ClusterId) -> String {
+    let NewInventory { cluster, endpoint, image_url, user, network, .. } = new;
+    let gateway =
+        new.gateway.or_else(|| network.hosts().next()).unwrap_or_else(|| network.network());
+    let tls = match &new.tls {
+        NewTls::System => "system".to_owned(),
+        NewTls::CaFile(file) => format!("{{ca_file: {}}}", yaml(file)),
+        NewTls::Fingerprint(text) => format!("{{fingerprints: [{}]}}", yaml(text)),
+    };
+    let control = match (&new.headscale, &new.oauth_client) {
+        (Some(url), _) => format!(
+            "    headscale:\n      login_server: {}\n      api_key: {{env: HEADSCALE_API_KEY}} # headscale \
+             apikeys create\n      user: homelab\n",
+            yaml(url)
+        ),
+        (None, Some(client)) => format!(
+            "    tailscale:\n      oauth: # scopes auth_keys and devices:core, and the tag below\n        \
+             client_id: {}\n        client_secret: {{env: TAILSCALE_OAUTH_SECRET}}\n",
+            yaml(client)
+        ),
+        (None, None) => "    tailscale:\n      # An OAuth client is better, since a key expires: \
+                         oauth: {client_id: ..., client_secret: {env: ...}}\n      api_key: {env: \
+                         TAILSCALE_API_KEY}\n"
+            .to_owned(),
+    };
+    let servers = new.servers.iter().map(|node| (node, "server"));
+    let agents = new.agents.iter().map(|node| (node, "agent"));
+    let nodes: String = servers
+        .chain(agents)
+        .zip(new.first_vmid..)
+        .map(|(((name, address), role), vmid)| {
+            format!("  {name}:\n    role: {role}\n    vmid: {vmid}\n    address: {address}\n")
+        })
+        .collect();
+    format!(
+        "# Made by `homelab init`. Every field, with its meaning: `homelab schema`.
+#
+#   homelab validate     every fault at once, with line and column
+#   homelab lock         pin what is downloaded
+#   homelab plan         what would be done, and at what price
+#   homelab up           do it; run it again after anything
+version: 1
+
+cluster:
+  name: {cluster}
+  # Made for this cluster alone: by it the program knows its own guests. Never copy it.
+  id: {id}
+
+proxmox:
+  endpoint: {endpoint}
+  # `system`, `ca_file` (/etc/pve/pve-root-ca.pem of the host) or `fingerprints`.
+  tls: {tls}
+  # user@realm!name=uuid; `homelab init proxmox-role` prints how to make one that may do no more than it must.
+  token: {{env: PROXMOX_VE_API_TOKEN}}
+  bridge: vmbr0
+  storage:
+    disks: {disks}
+    image: local # content `import`
+    seeds: local # content `iso`
+
+# The template is made from this image; `homelab lock` finds its SHA-256.
+image:
+  url: {image_url}
+  template: {template}
+
+access:
+  user: {user}
+  public_key_files: [~/.ssh/id_ed25519.pub]
+  # `tailnet` closes SSH and 6443 on the LAN once contact over the tailnet is confirmed.
+  exposure: lan
+
+network:
+  cidr: {network}
+  gateway: {gateway}
+
+# For each node that does not say otherwise.
+defaults:
+  proxmox_node: {proxmox_node}
+  cores: 2
+  memory: 4G
+  disk: 32G
+  tags: [homelab]
+
+nodes:
+{nodes}
+tailnet:
+  control:
+{control}  tag: tag:k3s
+  tailscale: {{version: {tailscale}}}
+  mtu: auto
+
+k3s:
+  version: {k3s}
+  # Fixed when the cluster is made.
+  cluster_cidr: 10.42.0.0/16
+  service_cidr: 10.43.0.0/16
+  # `tailscale` encrypts what pods say to each other; `lan` does not.
+  overlay: tailscale
+",
+        cluster = yaml(cluster),
+        endpoint = yaml(endpoint),
+        disks = yaml(&new.disk_storage),
+        image_url = yaml(image_url),
+        template = new.template,
+        user = yaml(user),
+        proxmox_node = yaml(&new.proxmox_node),
+        tailscale = yaml(&new.tailscale_version),
+        k3s = yaml(&new.k3s_version),
+    )
+}
+
+/// A text as YAML: as it is where that is safe, in quotes otherwise.
+fn yaml(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:+@~".contains(&byte);
+    let first = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphabetic());
+    let word = !matches!(
+        text.to_lowercase().as_str(),
+        "true" | "false" | "null" | "yes" | "no" | "on" | "off"
+    );
+    if first && word && text.bytes().all(plain) && !text.ends_with(':') {
+        text.to_owned()
+    } else {
+        serde_json::Value::from(text).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::Faults;
+
+    fn new() -> NewInventory {
+        NewInventory {
+            cluster: "homelab".into(),
+            endpoint: "https://pve.lan:8006".into(),
+            tls: NewTls::Fingerprint("AB:".repeat(31) + "AB"),
+            proxmox_node: "pve".into(),
+            disk_storage: "local-lvm".into(),
+            image_url: "https://cloud.debian.org/images/cloud/bookworm/latest/debian.qcow2".into(),
+            user: "debian".into(),
+            network: "192.168.1.0/24".parse().unwrap(),
+            gateway: None,
+            servers: vec![("k3s-server".parse().unwrap(), [192, 168, 1, 101].into())],
+            agents: vec![("k3s-agent-1".parse().unwrap(), [192, 168, 1, 102].into())],
+            first_vmid: 101,
+            template: 9000,
+            headscale: None,
+            oauth_client: None,
+            tailscale_version: "1.102.5".into(),
+            k3s_version: "v1.34.9+k3s1".into(),
+        }
+    }
+
+    #[test]
+    fn a_new_inventory_is_sound_and_has_an_identity_of_its_own() {
+        let first = new_inventory(&new(), "homelab.yaml".into()).unwrap();
+        let second = new_inventory(&new(), "homelab.yaml".into()).unwrap();
+        let id = |text: &str| load::validate_text("x".into(), text).unwrap().0.cluster.id;
+        assert_ne!(id(&first), id(&second));
+        let headscale =
+            NewInventory { headscale: Some("https://headscale.example.org".into()), ..new() };
+        new_inventory(&headscale, "homelab.yaml".into()).unwrap();
+        let oauth = NewInventory { oauth_client: Some("k123CNTRL".into()), ..new() };
+        new_inventory(&oauth, "homelab.yaml".into()).unwrap();
+    }
+
+    #[test]
+    fn what_can_not_be_is_told_before_anything_is_written() {
+        let unsound = NewInventory {
+            agents: vec![("k3s-agent-1".parse().unwrap(), [10, 0, 0, 1].into())],
+            cluster: "My: Lab".into(),
+            ..new()
+        };
+        let failure = new_inventory(&unsound, "homelab.yaml".into()).unwrap_err();
+        let faults = Faults::of(&failure).unwrap().to_string();
+        assert!(faults.contains("`name` is `My: Lab`"), "{faults}");
+        let unsound = NewInventory { cluster: "lab".into(), ..unsound };
+        let failure = new_inventory(&unsound, "homelab.yaml".into()).unwrap_err();
+        let faults = Faults::of(&failure).unwrap().to_string();
+        assert!(faults.contains("10.0.0.1 is not in the LAN"), "{faults}");
+    }
+
+    #[test]
+    fn a_file_that_exists_is_never_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("homelab.yaml");
+        write_new(&path, "mine").unwrap();
+        let failure = write_new(&path, "other").unwrap_err();
+        assert_eq!(failure.kind, Kind::Refused);
+        assert_eq!(fs_err::read_to_string(&path).unwrap(), "mine");
+    }
+}

@@ -1,0 +1,428 @@
+//! Pins artifacts: which SHA-256 the publishers' own checksum files state.
+//!
+//! A hash is read from the publisher, or computed from bytes that a stronger sum of the publisher's
+//! vouches for, or (only when asked) taken from what is served now. None is ever made up.
+
+use std::{future::Future, sync::Arc};
+
+use serde::Serialize;
+
+use super::{
+    file::InventoryFile,
+    lock::{LockFile, LockedArtifact},
+    publisher, scalar,
+};
+use crate::error::{Failure, Kind, Result};
+
+/// What pinning asks of the world.
+pub trait Fetch: Send + Sync {
+    /// A small text; `None` when there is no such thing there (404).
+    fn text(&self, url: &str) -> impl Future<Output = Result<Option<String>>> + Send;
+    /// The hashes of what is served, read as a stream; `file://` too.
+    fn hashes(&self, url: &str) -> impl Future<Output = Result<Hashes>> + Send;
+}
+
+/// Two hashes of the same bytes, in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hashes {
+    pub sha256: String,
+    pub sha512: String,
+}
+
+/// How far pinning goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Policy {
+    /// Takes a new hash for a version or URL that was pinned to another.
+    pub update: bool,
+    /// Where the publisher states no hash, pins what is served now.
+    pub trust_download: bool,
+}
+
+/// What became of one artifact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pinned {
+    /// `image`, `tailscale`, `k3s`, `k3s_images`.
+    pub artifact: &'static str,
+    pub version: String,
+    pub sha256: String,
+    /// Who says so.
+    pub source: String,
+    pub changed: bool,
+}
+
+/// One artifact to be pinned.
+#[derive(Clone, Debug)]
+struct Wanted {
+    name: &'static str,
+    version: String,
+    url: String,
+    /// Where its hash is looked for, in order.
+    sums: Vec<Sums>,
+    locked: Option<LockedArtifact>,
+}
+
+#[derive(Clone, Debug)]
+enum Sums {
+    /// A list of SHA-256 sums and file names.
+    Sha256List { url: String, file: String },
+    /// A list of SHA-512 sums: the bytes have to be fetched.
+    Sha512List { url: String, file: String },
+    /// One SHA-256 and nothing else.
+    Sha256 { url: String },
+}
+
+/// The lock file that an inventory asks for, with what became of each entry.
+///
+/// # Errors
+///
+/// [`Kind::Inventory`] when a version or URL is missing or a publisher states no hash; [`Kind::Refused`]
+/// when what was pinned has changed; what [`Fetch`] fails with.
+pub async fn pin<F: Fetch>(
+    file: &InventoryFile,
+    lock: &LockFile,
+    policy: Policy,
+    fetch: &Arc<F>,
+) -> Result<(LockFile, Vec<Pinned>)> {
+    let mut pinned = LockFile::empty();
+    let mut told = Vec::new();
+    for wanted in wanted(file, lock)? {
+        let (sha256, source) = find(&wanted, policy, &**fetch).await?;
+        let changed = wanted.locked.as_ref().is_none_or(|locked| {
+            (&locked.version, &locked.url, &locked.sha256)
+                != (&wanted.version, &wanted.url, &sha256)
+        });
+        refuse_change(&wanted, &sha256, policy)?;
+        told.push(Pinned {
+            artifact: wanted.name,
+            version: wanted.version.clone(),
+            sha256: sha256.clone(),
+            source,
+            changed,
+        });
+        let entry = LockedArtifact { version: wanted.version, url: wanted.url, sha256 };
+        *match wanted.name {
+            "image" => &mut pinned.image,
+            "tailscale" => &mut pinned.tailscale,
+            "k3s" => &mut pinned.k3s,
+            _ => &mut pinned.k3s_images,
+        } = Some(entry);
+    }
+    Ok((pinned, told))
+}
+
+/// What has no hash in the inventory itself.
+fn wanted(file: &InventoryFile, lock: &LockFile) -> Result<Vec<Wanted>> {
+    let mut wanted = Vec::new();
+    if file.image.sha256.is_none() {
+        let locked = lock.image.clone();
+        let url = file.image.url.clone().or(locked.as_ref().map(|locked| locked.url.clone()));
+        let url = url.ok_or_else(|| missing("image.url"))?;
+        let file_name = publisher::file_name(&url).to_owned();
+        let folder = url.strip_suffix(&file_name).unwrap_or(&url).to_owned();
+        wanted.push(Wanted {
+            name: "image",
+            version: file.image.version.clone().unwrap_or_else(|| file_name.clone()),
+            sums: vec![
+                Sums::Sha256List { url: format!("{folder}SHA256SUMS"), file: file_name.clone() },
+                Sums::Sha512List { url: format!("{folder}SHA512SUMS"), file: file_name },
+            ],
+            url,
+            locked,
+        });
+    }
+    let release = &file.tailnet.tailscale;
+    if release.sha256.is_none() {
+        let locked = lock.tailscale.clone();
+        let version = version(release.version.as_deref(), locked.as_ref(), "tailnet.tailscale")?;
+        let publishers = publisher::tailscale(&version);
+        wanted.push(Wanted {
+            name: "tailscale",
+            sums: vec![Sums::Sha256 { url: format!("{publishers}.sha256") }],
+            url: release.url.clone().unwrap_or(publishers),
+            version,
+            locked,
+        });
+    }
+    if file.k3s.sha256.is_none() {
+        let locked = lock.k3s.clone();
+        let version = version(file.k3s.version.as_deref(), locked.as_ref(), "k3s")?;
+        wanted.push(k3s(
+            "k3s",
+            file.k3s.url.clone().unwrap_or_else(|| publisher::k3s(&version)),
+            publisher::k3s(&version),
+            version,
+            locked,
+        ));
+    }
+    if let Some(images) = file.k3s.images.as_ref().filter(|images| images.sha256.is_none()) {
+        let locked = lock.k3s_images.clone();
+        let version = version(file.k3s.version.as_deref(), lock.k3s.as_ref(), "k3s")?;
+        wanted.push(k3s(
+            "k3s_images",
+            images.url.clone().unwrap_or_else(|| publisher::k3s_images(&version)),
+            publisher::k3s_images(&version),
+            version,
+            locked,
+        ));
+    }
+    Ok(wanted)
+}
+
+/// A file of a k3s release; a mirror serves the publisher's bytes, so the publisher's sums hold for it.
+fn k3s(
+    name: &'static str,
+    url: String,
+    publishers: String,
+    version: String,
+    locked: Option<LockedArtifact>,
+) -> Wanted {
+    let sums = Sums::Sha256List {
+        url: publisher::k3s_sums(&version),
+        file: publisher::file_name(&publishers).to_owned(),
+    };
+    Wanted { name, version, url, sums: vec![sums], locked }
+}
+
+fn version(
+    written: Option<&str>,
+    locked: Option<&LockedArtifact>,
+    section: &str,
+) -> Result<String> {
+    written
+        .map(str::to_owned)
+        .or(locked.map(|locked| locked.version.clone()))
+        .ok_or_else(|| missing(&format!("{section}.version")))
+}
+
+fn missing(field: &str) -> Failure {
+    Failure::new(Kind::Inventory, format!("the inventory lacks `{field}`: there is nothing to pin"))
+        .hint(format!("write `{field}`"))
+}
+
+/// The hash of an artifact, and who says so.
+async fn find(wanted: &Wanted, policy: Policy, fetch: &impl Fetch) -> Result<(String, String)> {
+    if wanted.url.starts_with("file://") {
+        let hashes = fetch.hashes(&wanted.url).await?;
+        return Ok((hashes.sha256, "the file itself".to_owned()));
+    }
+    for sums in &wanted.sums {
+        match sums {
+            Sums::Sha256List { url, file } => {
+                let Some(text) = fetch.text(url).await? else { continue };
+                if let Some(sum) = listed(&text, file, 64) {
+                    return Ok((sum, url.clone()));
+                }
+            }
+            Sums::Sha256 { url } => {
+                let Some(text) = fetch.text(url).await? else { continue };
+                let sum = text.split_ascii_whitespace().next().unwrap_or_default().to_lowercase();
+                if scalar::is_sha256(&sum) {
+                    return Ok((sum, url.clone()));
+                }
+            }
+            Sums::Sha512List { url, file } => {
+                let Some(text) = fetch.text(url).await? else { continue };
+                let Some(sum) = listed(&text, file, 128) else { continue };
+                let hashes = fetch.hashes(&wanted.url).await?;
+                if hashes.sha512 != sum {
+                    return Err(Failure::new(
+                        Kind::Runtime,
+                        format!("what {} serves is not what {url} states", wanted.url),
+                    )
+                    .hint("try again: the publisher may be in the midst of a release"));
+                }
+                return Ok((hashes.sha256, format!("{url}, over the bytes fetched")));
+            }
+        }
+    }
+    if policy.trust_download {
+        let hashes = fetch.hashes(&wanted.url).await?;
+        return Ok((hashes.sha256, "the bytes served now, which nobody vouches for".to_owned()));
+    }
+    let looked: Vec<&str> = wanted
+        .sums
+        .iter()
+        .map(|sums| match sums {
+            Sums::Sha256List { url, .. } | Sums::Sha512List { url, .. } | Sums::Sha256 { url } => {
+                url.as_str()
+            }
+        })
+        .collect();
+    Err(Failure::new(
+        Kind::Inventory,
+        format!(
+            "no publisher's checksum was found for {} {} (looked at {})",
+            wanted.name,
+            wanted.version,
+            looked.join(", ")
+        ),
+    )
+    .hint("check the version or URL; or write `sha256` into the inventory")
+    .hint("or pin the bytes served now, unvouched for: homelab lock --trust-download"))
+}
+
+/// The sum of a file in a list as `sha256sum` writes it: `<sum>  name`, `<sum> *name`, maybe with a path.
+fn listed(text: &str, file: &str, digits: usize) -> Option<String> {
+    text.lines().find_map(|line| {
+        let (sum, name) = line.trim().split_once(char::is_whitespace)?;
+        let name = name.trim().trim_start_matches('*');
+        let same = name == file || name.rsplit('/').next() == Some(file);
+        let sound = sum.len() == digits && sum.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (same && sound).then(|| sum.to_lowercase())
+    })
+}
+
+/// The same version at the same place has the same bytes; anything else is somebody's decision.
+fn refuse_change(wanted: &Wanted, sha256: &str, policy: Policy) -> Result<()> {
+    let Some(locked) = &wanted.locked else { return Ok(()) };
+    let same = locked.version == wanted.version && locked.url == wanted.url;
+    if !same || locked.sha256 == sha256 || policy.update {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Refused,
+        format!(
+            "{} {} was pinned to {} and is now {sha256}",
+            wanted.name, wanted.version, locked.sha256
+        ),
+    )
+    .at(&wanted.url)
+    .hint("a `latest` or `current` image changes; a release should not: ask the publisher")
+    .hint("take the new one: homelab lock --update"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::inventory::load::validate_text;
+
+    /// A world of a few URLs.
+    #[derive(Default)]
+    struct Web(BTreeMap<String, String>);
+
+    impl Web {
+        fn with(mut self, url: &str, text: &str) -> Self {
+            self.0.insert(url.to_owned(), text.to_owned());
+            self
+        }
+    }
+
+    impl Fetch for Web {
+        async fn text(&self, url: &str) -> Result<Option<String>> {
+            Ok(self.0.get(url).cloned())
+        }
+
+        async fn hashes(&self, url: &str) -> Result<Hashes> {
+            use sha2::{Digest, Sha256, Sha512};
+            let bytes = self.0.get(url).ok_or_else(|| Failure::new(Kind::Unreachable, "404"))?;
+            Ok(Hashes {
+                sha256: hex::encode(Sha256::digest(bytes)),
+                sha512: hex::encode(Sha512::digest(bytes)),
+            })
+        }
+    }
+
+    const IMAGE: &str = "https://cloud.debian.org/images/cloud/bookworm/latest/";
+    const K3S: &str = "https://github.com/k3s-io/k3s/releases/download/v1.34.9%2Bk3s1/";
+
+    fn inventory() -> InventoryFile {
+        let path = format!("{}/inventory/ha.yaml", env!("CARGO_MANIFEST_DIR"));
+        let text = fs_err::read_to_string(path).unwrap();
+        validate_text("ha.yaml".into(), &text).unwrap().0
+    }
+
+    fn web() -> Web {
+        use sha2::{Digest, Sha512};
+        let image = "an image";
+        let sums = format!(
+            "{}  debian-12-genericcloud-amd64.raw\n{}  debian-12-genericcloud-amd64.qcow2\n",
+            "0".repeat(128),
+            hex::encode(Sha512::digest(image))
+        );
+        let k3s = format!(
+            "{}  k3s-airgap-images-amd64.tar.zst\n{}  k3s\n",
+            "2".repeat(64),
+            "3".repeat(64)
+        );
+        Web::default()
+            .with(&format!("{IMAGE}SHA512SUMS"), &sums)
+            .with(&format!("{IMAGE}debian-12-genericcloud-amd64.qcow2"), image)
+            .with(
+                "https://pkgs.tailscale.com/stable/tailscale_1.102.5_amd64.tgz.sha256",
+                &"1".repeat(64),
+            )
+            .with(&format!("{K3S}sha256sum-amd64.txt"), &k3s)
+    }
+
+    #[tokio::test]
+    async fn each_hash_comes_from_its_publisher() {
+        let web = Arc::new(web());
+        let (lock, told) =
+            pin(&inventory(), &LockFile::empty(), Policy::default(), &web).await.unwrap();
+        assert_eq!(lock.tailscale.unwrap().sha256, "1".repeat(64));
+        assert_eq!(lock.k3s_images.unwrap().sha256, "2".repeat(64));
+        let k3s = lock.k3s.unwrap();
+        assert_eq!((k3s.sha256, k3s.url), ("3".repeat(64), format!("{K3S}k3s")));
+        let image =
+            web.hashes(&format!("{IMAGE}debian-12-genericcloud-amd64.qcow2")).await.unwrap();
+        assert_eq!(lock.image.unwrap().sha256, image.sha256);
+        assert!(told.iter().all(|one| one.changed));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_the_publishers_sum_does_not_vouch_for_are_refused() {
+        let web =
+            web().with(&format!("{IMAGE}debian-12-genericcloud-amd64.qcow2"), "another image");
+        let failure =
+            pin(&inventory(), &LockFile::empty(), Policy::default(), &Arc::new(web)).await;
+        assert!(failure.unwrap_err().message.contains("is not what"));
+    }
+
+    #[tokio::test]
+    async fn a_pinned_hash_changes_only_when_asked() {
+        let (lock, _) = pin(&inventory(), &LockFile::empty(), Policy::default(), &Arc::new(web()))
+            .await
+            .unwrap();
+        let again = pin(&inventory(), &lock, Policy::default(), &Arc::new(web())).await.unwrap();
+        assert_eq!(again.0, lock);
+        assert!(again.1.iter().all(|one| !one.changed));
+
+        let moved = || {
+            let url = "https://pkgs.tailscale.com/stable/tailscale_1.102.5_amd64.tgz.sha256";
+            Arc::new(web().with(url, &"f".repeat(64)))
+        };
+        let refused = pin(&inventory(), &lock, Policy::default(), &moved()).await.unwrap_err();
+        assert_eq!(refused.kind, Kind::Refused);
+        let policy = Policy { update: true, ..Policy::default() };
+        let (updated, _) = pin(&inventory(), &lock, policy, &moved()).await.unwrap();
+        assert_eq!(updated.tailscale.unwrap().sha256, "f".repeat(64));
+    }
+
+    #[tokio::test]
+    async fn without_a_publishers_sum_nothing_is_pinned_unless_the_download_is_trusted() {
+        let mut file = inventory();
+        file.image.url = Some("https://mirror.lan/debian.qcow2".into());
+        let web = Arc::new(web().with("https://mirror.lan/debian.qcow2", "bytes"));
+        let failure = pin(&file, &LockFile::empty(), Policy::default(), &web).await.unwrap_err();
+        assert!(failure.message.contains("https://mirror.lan/SHA256SUMS"), "{failure}");
+        let policy = Policy { trust_download: true, ..Policy::default() };
+        let (_, told) = pin(&file, &LockFile::empty(), policy, &web).await.unwrap();
+        assert!(told[0].source.contains("nobody vouches"), "{told:?}");
+    }
+
+    #[test]
+    fn sums_are_read_as_the_publishers_write_them() {
+        let sum = "a".repeat(64);
+        for line in ["{} *image.img", "{}  image.img", "{}  ./image.img", "\t{} image.img\r"] {
+            assert_eq!(
+                listed(&line.replace("{}", &sum), "image.img", 64),
+                Some(sum.clone()),
+                "{line}"
+            );
+        }
+        assert_eq!(listed(&format!("{sum}  other-image.img"), "image.img", 64), None);
+        assert_eq!(listed("<html>not found</html>", "image.img", 64), None);
+    }
+}
