@@ -30,8 +30,8 @@ use thiserror::Error;
 use tokio::sync::{Notify, watch};
 
 pub use self::command::CommandError;
-pub(crate) use self::command::run;
 use self::machine::{Boot, End, Handle, Place};
+pub(crate) use self::{cgroup::Group, command::run};
 use crate::hypervisor::{AgentReply, GuestSpec, Hypervisor, Pending, PowerState};
 
 /// Why a machine could not be powered on or changed.
@@ -92,6 +92,13 @@ impl Machines {
             cgroup: cgroup.to_owned(),
             powered: Mutex::default(),
         })
+    }
+
+    /// Takes the power from every machine.
+    pub async fn kill_all(&self) {
+        let numbers: Vec<u32> = locked(&self.powered).keys().copied().collect();
+        futures::future::join_all(numbers.into_iter().map(|vmid| self.cut(vmid, End::PowerOff)))
+            .await;
     }
 
     fn place(&self, vmid: u32) -> Place {

@@ -1,0 +1,168 @@
+//! `homelab-lab up | down | status | exec | real`.
+
+use std::{
+    process::{Child, ExitCode},
+    time::Duration,
+};
+
+use camino::Utf8PathBuf;
+use clap::Args;
+
+use super::{
+    WorldError, daemon, enclosure,
+    environment::Environment,
+    first_process,
+    place::{Options, Place, read_json, write_json},
+    supplies,
+};
+
+/// The world a command is about.
+#[derive(Args, Debug)]
+pub struct Named {
+    /// The world's name: several can stand side by side.
+    #[arg(long, default_value = "lab")]
+    name: String,
+}
+
+/// How a new world is made.
+#[derive(Args, Debug)]
+pub struct New {
+    /// The MTU of the lab's LAN, in bytes.
+    #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(1280..=9216))]
+    link_mtu: u16,
+}
+
+/// The command to run in the world.
+#[derive(Args, Debug)]
+pub struct Line {
+    /// The command and its arguments.
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "CMD"
+    )]
+    line: Vec<String>,
+}
+
+/// A world's own processes are told their place by its folder.
+#[derive(Args, Debug)]
+pub struct Folder {
+    #[arg(long)]
+    folder: Utf8PathBuf,
+}
+
+/// Starts a world that stays.
+pub fn up(named: &Named, new: &New) -> Result<ExitCode, WorldError> {
+    let place = Place::named(&named.name)?;
+    start(&place, new)?;
+    println!("the lab {} is up: {}", place.name, place.folder);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Takes a world down, whatever is left of it.
+pub fn down(named: &Named) -> Result<ExitCode, WorldError> {
+    let place = Place::named(&named.name)?;
+    if !place.folder.exists() {
+        println!("the lab {} is not up", place.name);
+        return Ok(ExitCode::SUCCESS);
+    }
+    enclosure::take_down(&place)?;
+    println!("the lab {} is down; its log stays: {}", place.name, place.log());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Says of each world whether it is up; fails when the named one is not.
+pub fn status(named: &Named) -> Result<ExitCode, WorldError> {
+    let mut found = false;
+    for place in Place::all()? {
+        let up = enclosure::first_process(&place);
+        let state = match up {
+            Some(process) if place.ready().exists() => format!("up, process {process}"),
+            Some(process) => format!("starting, process {process}"),
+            None => "down".to_owned(),
+        };
+        println!("{:<12} {state:<22} {}", place.name, place.folder);
+        found |= place.name == named.name && up.is_some();
+    }
+    Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs a command in a world that is up.
+pub fn exec(named: &Named, line: &Line) -> Result<ExitCode, WorldError> {
+    run_inside(&Place::named(&named.name)?, line)
+}
+
+/// Starts a world, runs a command in it, takes it down. The exit status is the command's.
+pub fn real(new: &New, line: &Line) -> Result<ExitCode, WorldError> {
+    let place = Place::named(&format!("real-{}", std::process::id()))?;
+    let result = start(&place, new).and_then(|mut keeper| {
+        let result = run_inside(&place, line);
+        let down = enclosure::take_down(&place);
+        drop(keeper.wait());
+        down.and(result)
+    });
+    if result.is_ok() {
+        fs_err::remove_dir_all(&place.folder)?;
+    }
+    result
+}
+
+/// The process numbered 1 in a world.
+pub async fn first(folder: Folder) -> Result<ExitCode, WorldError> {
+    first_process::run(&Place::from_folder(folder.folder)).await
+}
+
+/// The world's daemon.
+pub async fn serve(folder: Folder) -> Result<ExitCode, WorldError> {
+    daemon::run(&Place::from_folder(folder.folder)).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(place: &Place, new: &New) -> Result<Child, WorldError> {
+    if !rustix::process::geteuid().is_root() {
+        return Err(WorldError::NotRoot);
+    }
+    if enclosure::first_process(place).is_some() {
+        return Err(WorldError::Up { name: place.name.clone() });
+    }
+    let supplies = supplies::gather()?;
+    fs_err::create_dir_all(&place.folder)?;
+    // A world that died leaves files and cgroups.
+    enclosure::take_down(place)?;
+    write_json(&place.supplies(), &supplies)?;
+    write_json(&place.options(), &Options { name: place.name.clone(), link_mtu: new.link_mtu })?;
+    let mut keeper = enclosure::begin(place)?;
+    match wait_until_ready(place, &mut keeper) {
+        Ok(()) => Ok(keeper),
+        Err(error) => {
+            enclosure::take_down(place)?;
+            Err(error)
+        }
+    }
+}
+
+/// The daemon either writes its readiness or dies; each of its services has a deadline of its own.
+fn wait_until_ready(place: &Place, keeper: &mut Child) -> Result<(), WorldError> {
+    while !place.ready().exists() {
+        if keeper.try_wait()?.is_some() {
+            let text = fs_err::read_to_string(place.log()).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            let tail = lines[lines.len().saturating_sub(15)..].join("\n");
+            return Err(WorldError::NotReady { log: place.log(), tail });
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+fn run_inside(place: &Place, line: &Line) -> Result<ExitCode, WorldError> {
+    let mut command = enclosure::enter(place, &line.line)?;
+    let environment: Environment = read_json(&place.ready())?;
+    let status = command.envs(environment.variables).status()?;
+    // A command that a signal ended counts as a shell counts it.
+    let code = status.code().unwrap_or_else(|| {
+        128 + std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or_default()
+    });
+    Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))
+}

@@ -1,0 +1,152 @@
+//! What a world is made of, gathered while there still is a way to the internet.
+
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    WorldError,
+    image::{self, GuestImage},
+    mirror,
+};
+use crate::artifacts::{self, Name};
+
+/// Everything that was built or found for a world.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Supplies {
+    pub(crate) image: GuestImage,
+    pub(crate) headscale: Utf8PathBuf,
+    pub(crate) coredns: Utf8PathBuf,
+    pub(crate) tailscale: Download,
+    pub(crate) k3s: Download,
+    pub(crate) k3s_images: Download,
+}
+
+/// A file that the product fetches from the mirror.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Download {
+    pub(crate) version: String,
+    pub(crate) file: Utf8PathBuf,
+    pub(crate) sha256: String,
+}
+
+/// Gathers it all; blocks for as long as builds take when caches are cold.
+pub(crate) fn gather() -> Result<Supplies, WorldError> {
+    let program = |name| artifacts::ensure(name).map(|artifact| artifact.path);
+    let download = |name| {
+        artifacts::ensure(name).map(|artifact| Download {
+            version: artifact.version,
+            file: artifact.path,
+            sha256: artifact.sha256,
+        })
+    };
+    Ok(Supplies {
+        image: image::ensure(&cache()?)?,
+        headscale: program(Name::Headscale)?,
+        coredns: program(Name::Coredns)?,
+        tailscale: download(Name::Tailscale)?,
+        k3s: download(Name::K3s)?,
+        k3s_images: download(Name::Images)?,
+    })
+}
+
+fn cache() -> Result<Utf8PathBuf, WorldError> {
+    let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let base = match (set("XDG_CACHE_HOME"), set("HOME")) {
+        (Some(cache), _) => Utf8PathBuf::from(cache),
+        (None, Some(home)) => Utf8PathBuf::from(home).join(".cache"),
+        (None, None) => return Err(WorldError::NoHome),
+    };
+    let folder = base.join("homelab-lab");
+    fs_err::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+impl Download {
+    /// Its path on the mirror.
+    pub(crate) fn path(&self, folder: &str) -> String {
+        format!("{folder}/{}", self.file.file_name().unwrap_or_default())
+    }
+}
+
+impl Supplies {
+    fn image_path(&self) -> String {
+        // Proxmox wants the ending to be that of an importable image.
+        format!("images/debian-12-lab-{}.raw", self.image.version)
+    }
+
+    fn downloads(&self) -> [(&'static str, String, &Download); 3] {
+        [
+            ("tailscale", self.tailscale.path("tailscale"), &self.tailscale),
+            ("k3s", self.k3s.path("k3s"), &self.k3s),
+            ("k3s_images", self.k3s_images.path("k3s"), &self.k3s_images),
+        ]
+    }
+
+    /// What the mirror serves.
+    pub(crate) fn content(&self) -> mirror::Content {
+        let image =
+            mirror::File { path: self.image.file.clone(), sha256: self.image.sha256.clone() };
+        let mut files: indexmap::IndexMap<_, _> = [(self.image_path(), image)].into();
+        for (_, path, download) in self.downloads() {
+            let file =
+                mirror::File { path: download.file.clone(), sha256: download.sha256.clone() };
+            files.insert(path, file);
+        }
+        mirror::Content { files, packages: self.image.packages.clone() }
+    }
+
+    /// The product's lock file: each artifact's version, address on the mirror, and SHA-256.
+    pub(crate) fn lock_file(&self) -> String {
+        let entry = |key: &str, version: &str, path: &str, sha256: &str| {
+            let url = mirror::url(path);
+            format!("{key}:\n  version: \"{version}\"\n  url: {url}\n  sha256: {sha256}\n")
+        };
+        let image = entry("image", &self.image.version, &self.image_path(), &self.image.sha256);
+        let rest: String = self
+            .downloads()
+            .iter()
+            .map(|(key, path, download)| entry(key, &download.version, path, &download.sha256))
+            .collect();
+        format!("# Written by the lab: what its mirror serves.\nversion: 1\n{image}{rest}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn supplies() -> Supplies {
+        let download = |file: &str| Download {
+            version: "1".into(),
+            file: file.into(),
+            sha256: "cd".repeat(32),
+        };
+        Supplies {
+            image: GuestImage {
+                version: "abc".into(),
+                file: "/cache/guest.raw".into(),
+                sha256: "ab".repeat(32),
+                packages: "/cache/packages".into(),
+            },
+            headscale: "/cache/headscale".into(),
+            coredns: "/cache/coredns".into(),
+            tailscale: download("/cache/tailscale_1_amd64.tgz"),
+            k3s: download("/cache/k3s"),
+            k3s_images: download("/cache/images.tar"),
+        }
+    }
+
+    #[test]
+    fn everything_in_the_lock_file_is_on_the_mirror() {
+        let supplies = supplies();
+        let content = supplies.content();
+        let lock = supplies.lock_file();
+        let urls: Vec<&str> =
+            lock.lines().filter_map(|line| line.trim().strip_prefix("url: ")).collect();
+        assert_eq!(urls.len(), 4);
+        for url in urls {
+            let path = url.strip_prefix("http://10.79.0.1:8000/").unwrap();
+            assert!(content.files.contains_key(path), "{path}");
+        }
+    }
+}
