@@ -3,7 +3,8 @@
 use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use homelab_lab::{artifacts, conformance, outside, pve};
+use homelab_lab::{artifacts, conformance, outside, pve, world};
+use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
 #[command(name = "homelab-lab", about = "The worlds that homelab is tested in")]
@@ -22,18 +23,25 @@ enum Command {
     Conformance(conformance::Args),
     /// Do to an emulator what a command line would do on a real host.
     Outside(outside::Args),
+    #[command(flatten)]
+    World(world::command::Command),
 }
 
 fn main() -> ExitCode {
+    let command = CommandLine::parse().command;
+    let quiet = if matches!(&command, Command::World(_)) { "info" } else { "error" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_ansi(false)
+        .with_env_filter(filter)
         .init();
-    match CommandLine::parse().command {
+    match command {
         Command::Artifacts(arguments) => artifacts::command::run(&arguments),
         Command::Pve(arguments) => block_on(pve::run(arguments)),
         Command::Conformance(arguments) => block_on(conformance::run(arguments)),
         Command::Outside(arguments) => block_on(outside::run(arguments)),
+        Command::World(command) => block_on(world::command::run(command)),
     }
 }
 
