@@ -30,6 +30,9 @@ pub struct New {
     /// The MTU of the lab's LAN, in bytes.
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(1280..=9216))]
     link_mtu: u16,
+    /// Only namespaces, LAN and mirror with the guest image: for tests of the machines themselves.
+    #[arg(long)]
+    bare: bool,
 }
 
 /// The command to run in the world.
@@ -126,7 +129,7 @@ fn start(place: &Place, new: &New) -> Result<Child, WorldError> {
     if enclosure::first_process(place).is_some() {
         return Err(WorldError::Up { name: place.name.clone() });
     }
-    let supplies = supplies::gather()?;
+    let supplies = supplies::gather(new.bare)?;
     fs_err::create_dir_all(&place.folder)?;
     // A world that died leaves files and cgroups.
     enclosure::take_down(place)?;

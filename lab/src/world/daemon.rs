@@ -1,16 +1,21 @@
 //! What runs inside a world: brings everything up, says so, and waits to be told to stop.
 
+use std::sync::Arc;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    WorldError, environment,
-    headscale::Headscale,
+    WorldError,
+    environment::{self, Environment},
+    headscale::{self, Headscale},
     mirror, names,
     place::{Options, Place, read_json, write_json},
+    proxmox::Proxmox,
     segment,
-    supplies::Supplies,
+    service::Service,
+    supplies::{Services, Supplies},
 };
-use crate::machines::Machines;
+use crate::{hypervisor::Hypervisor, machines::Machines};
 
 /// Runs the world of `place` until SIGTERM or SIGINT.
 pub(crate) async fn run(place: &Place) -> Result<(), WorldError> {
@@ -22,13 +27,12 @@ pub(crate) async fn run(place: &Place) -> Result<(), WorldError> {
     segment::mount().await?;
     segment::bridge(options.link_mtu).await?;
     let mut environment = environment::prepare(place, &supplies).await?;
-    let _names = names::start(&supplies.coredns, &place.folder.join("names")).await?;
     mirror::start(supplies.content()).await?;
-    tracing::info!("name server and mirror answer");
-    let headscale = Headscale::start(&supplies.headscale, &place.folder.join("headscale")).await?;
-    environment.set_secret("HEADSCALE_API_KEY", &headscale.api_key)?;
-    tracing::info!("headscale answers");
     let machines = Machines::new(&place.folder.join("machines"), &place.cgroup());
+    let running = match &supplies.services {
+        Some(services) => Some(start_services(place, services, &machines, &mut environment).await?),
+        None => None,
+    };
 
     write_json(&place.ready(), &environment)?;
     tracing::info!("the world is up");
@@ -38,5 +42,32 @@ pub(crate) async fn run(place: &Place) -> Result<(), WorldError> {
     }
     tracing::info!("taking the world down");
     machines.kill_all().await;
+    drop(running);
     Ok(())
+}
+
+/// Services run for as long as this is kept.
+type Running = (Service, Headscale, Proxmox);
+
+async fn start_services(
+    place: &Place,
+    services: &Services,
+    machines: &Arc<Machines>,
+    environment: &mut Environment,
+) -> Result<Running, WorldError> {
+    let names = names::start(&services.coredns, &place.folder.join("names")).await?;
+    tracing::info!("name server and mirror answer");
+    let headscale = Headscale::start(&services.headscale, &place.folder.join("headscale")).await?;
+    environment.set_secret("HEADSCALE_API_KEY", &headscale.api_key)?;
+    environment.set("HEADSCALE_URL", format!("http://{}:{}", segment::GATEWAY, headscale::PORT));
+    environment.set("HEADSCALE_USER", headscale::USER);
+    tracing::info!("headscale answers");
+    let hypervisor: Arc<dyn Hypervisor> = Arc::<Machines>::clone(machines);
+    let proxmox = Proxmox::start(&place.folder.join("pve"), hypervisor).await?;
+    environment.set_secret("PROXMOX_VE_API_TOKEN", &proxmox.token)?;
+    environment.set("PROXMOX_VE_ENDPOINT", proxmox.server.endpoint());
+    environment.set("PROXMOX_VE_CA_FILE", format!("{}/pve-root-ca.pem", segment::FILES));
+    environment.set("HOMELAB_LAB_CONTROL", proxmox.server.control());
+    tracing::info!("the emulated Proxmox VE answers");
+    Ok((names, headscale, proxmox))
 }

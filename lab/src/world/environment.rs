@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    WorldError, headscale, mirror,
+    WorldError, mirror,
     place::{Place, write},
     segment::{FILES, GATEWAY},
     supplies::Supplies,
@@ -21,7 +21,7 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    fn set(&mut self, name: &str, value: impl Into<String>) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
         self.variables.insert(name.to_owned(), value.into());
     }
 
@@ -50,8 +50,8 @@ pub(crate) async fn prepare(place: &Place, supplies: &Supplies) -> Result<Enviro
     run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-C", &comment, "-f", key.as_str()])
         .await?;
     let public = fs_err::read_to_string(format!("{key}.pub"))?;
-    environment.set("HOMELAB_LAB_SSH_PUBLIC_KEY", public.trim());
-    environment.set("HOMELAB_LAB_SSH_KEY", key);
+    environment.set("HOMELAB_SSH_PUBLIC_KEY", public.trim());
+    environment.set("HOMELAB_SSH_KEY", key);
 
     environment.set("HOMELAB_LAB_NAME", &place.name);
     environment.set("HOMELAB_LAB_FOLDER", place.folder.as_str());
@@ -59,7 +59,5 @@ pub(crate) async fn prepare(place: &Place, supplies: &Supplies) -> Result<Enviro
     environment.set("HOMELAB_LAB_MIRROR", mirror::url("").trim_end_matches('/'));
     environment.set("HOMELAB_LAB_IMAGE", supplies.image.file.as_str());
     environment.set("HOMELAB_LAB_CGROUP", place.cgroup());
-    environment.set("HEADSCALE_URL", format!("http://{GATEWAY}:{}", headscale::PORT));
-    environment.set("HEADSCALE_USER", headscale::USER);
     Ok(environment)
 }

@@ -13,13 +13,13 @@ use crate::machines::run;
 
 pub(crate) const PORT: u16 = 8080;
 /// The user that the product's keys belong to.
-pub(crate) const USER: &str = "lab";
+pub(crate) const USER: &str = "homelab";
 
 /// What nodes may do: the cluster's nodes and their proxies reach each other, and nothing else.
 const POLICY: &str = r#"{
   "tagOwners": {
-    "tag:k3s": ["lab@"],
-    "tag:k3s-proxy": ["tag:k3s", "lab@"],
+    "tag:k3s": ["homelab@"],
+    "tag:k3s-proxy": ["tag:k3s", "homelab@"],
   },
   "acls": [
     {

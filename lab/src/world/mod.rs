@@ -24,6 +24,7 @@ mod headscale;
 mod image;
 mod mirror;
 mod names;
+mod proxmox;
 mod segment;
 mod service;
 mod supplies;
@@ -44,6 +45,8 @@ pub enum WorldError {
     Json { path: Utf8PathBuf, source: serde_json::Error },
     #[error(transparent)]
     Artifact(#[from] crate::artifacts::ArtifactError),
+    #[error(transparent)]
+    Emulator(#[from] crate::pve::StartError),
     #[error("the lab needs root: it makes namespaces, mounts and loop devices of its own")]
     NotRoot,
     #[error("neither XDG_STATE_HOME nor HOME is set: there is no place for the lab's files")]

@@ -14,6 +14,13 @@ use crate::artifacts::{self, Name};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Supplies {
     pub(crate) image: GuestImage,
+    /// `None` for a bare world.
+    pub(crate) services: Option<Services>,
+}
+
+/// What a world with an emulated Proxmox VE, a tailnet and a cluster takes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Services {
     pub(crate) headscale: Utf8PathBuf,
     pub(crate) coredns: Utf8PathBuf,
     pub(crate) tailscale: Download,
@@ -30,7 +37,13 @@ pub(crate) struct Download {
 }
 
 /// Gathers it all; blocks for as long as builds take when caches are cold.
-pub(crate) fn gather() -> Result<Supplies, WorldError> {
+pub(crate) fn gather(bare: bool) -> Result<Supplies, WorldError> {
+    let image = image::ensure(&cache()?)?;
+    let services = if bare { None } else { Some(gather_services()?) };
+    Ok(Supplies { image, services })
+}
+
+fn gather_services() -> Result<Services, WorldError> {
     let program = |name| artifacts::ensure(name).map(|artifact| artifact.path);
     let download = |name| {
         artifacts::ensure(name).map(|artifact| Download {
@@ -39,8 +52,7 @@ pub(crate) fn gather() -> Result<Supplies, WorldError> {
             sha256: artifact.sha256,
         })
     };
-    Ok(Supplies {
-        image: image::ensure(&cache()?)?,
+    Ok(Services {
         headscale: program(Name::Headscale)?,
         coredns: program(Name::Coredns)?,
         tailscale: download(Name::Tailscale)?,
@@ -68,18 +80,24 @@ impl Download {
     }
 }
 
-impl Supplies {
-    fn image_path(&self) -> String {
-        // Proxmox wants the ending to be that of an importable image.
-        format!("images/debian-12-lab-{}.raw", self.image.version)
-    }
-
+impl Services {
     fn downloads(&self) -> [(&'static str, String, &Download); 3] {
         [
             ("tailscale", self.tailscale.path("tailscale"), &self.tailscale),
             ("k3s", self.k3s.path("k3s"), &self.k3s),
             ("k3s_images", self.k3s_images.path("k3s"), &self.k3s_images),
         ]
+    }
+}
+
+impl Supplies {
+    fn image_path(&self) -> String {
+        // Proxmox wants the ending to be that of an importable image.
+        format!("images/debian-12-lab-{}.raw", self.image.version)
+    }
+
+    fn downloads(&self) -> impl Iterator<Item = (&'static str, String, &Download)> {
+        self.services.iter().flat_map(Services::downloads)
     }
 
     /// What the mirror serves.
@@ -104,8 +122,7 @@ impl Supplies {
         let image = entry("image", &self.image.version, &self.image_path(), &self.image.sha256);
         let rest: String = self
             .downloads()
-            .iter()
-            .map(|(key, path, download)| entry(key, &download.version, path, &download.sha256))
+            .map(|(key, path, download)| entry(key, &download.version, &path, &download.sha256))
             .collect();
         format!("# Written by the lab: what its mirror serves.\nversion: 1\n{image}{rest}")
     }
@@ -128,11 +145,13 @@ mod tests {
                 sha256: "ab".repeat(32),
                 packages: "/cache/packages".into(),
             },
-            headscale: "/cache/headscale".into(),
-            coredns: "/cache/coredns".into(),
-            tailscale: download("/cache/tailscale_1_amd64.tgz"),
-            k3s: download("/cache/k3s"),
-            k3s_images: download("/cache/images.tar"),
+            services: Some(Services {
+                headscale: "/cache/headscale".into(),
+                coredns: "/cache/coredns".into(),
+                tailscale: download("/cache/tailscale_1_amd64.tgz"),
+                k3s: download("/cache/k3s"),
+                k3s_images: download("/cache/images.tar"),
+            }),
         }
     }
 
