@@ -58,7 +58,7 @@ rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/dbus/machine-id" "$root/etc/host
 : >"$root/etc/machine-id"
 ln -sf /run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
 # cloud-init takes the first renderer that it finds; Debian's own cloud image has no ifupdown either.
-chroot "$root" apt-get purge --yes --quiet --auto-remove ifupdown isc-dhcp-client isc-dhcp-common
+chroot "$root" apt-get purge --yes --quiet ifupdown
 # The console is nspawn's; there are no others to wait for.
 chroot "$root" systemctl --quiet mask getty@.service
 
