@@ -1,12 +1,13 @@
 //! `homelab-lab up | down | status | exec | real`.
 
 use std::{
+    error::Error,
     process::{Child, ExitCode},
     time::Duration,
 };
 
 use camino::Utf8PathBuf;
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use super::{
     WorldError, daemon, enclosure,
@@ -15,6 +16,62 @@ use super::{
     place::{Options, Place, read_json, write_json},
     supplies,
 };
+
+/// The commands about worlds.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start a lab of real hosts that stays.
+    Up {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        new: New,
+    },
+    /// Take a lab down, whatever is left of it.
+    Down(Named),
+    /// Say which labs are up.
+    Status(Named),
+    /// Run a command in a lab that is up.
+    Exec {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        line: Line,
+    },
+    /// Start a lab, run a command in it, take the lab down.
+    Real {
+        #[command(flatten)]
+        new: New,
+        #[command(flatten)]
+        line: Line,
+    },
+    /// What a lab's first process runs.
+    #[command(hide = true)]
+    FirstProcess(Folder),
+    /// What holds a lab together.
+    #[command(hide = true)]
+    Daemon(Folder),
+}
+
+/// Runs one of them. Only those of a world's own processes need the runtime.
+///
+/// # Errors
+/// What [`WorldError`] names.
+pub async fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
+    Ok(match command {
+        Command::Up { named, new } => up(&named, &new),
+        Command::Down(named) => down(&named),
+        Command::Status(named) => status(&named),
+        Command::Exec { named, line } => exec(&named, &line),
+        Command::Real { new, line } => real(&new, &line),
+        Command::FirstProcess(folder) => {
+            first_process::run(&Place::from_folder(folder.folder)).await
+        }
+        Command::Daemon(folder) => {
+            daemon::run(&Place::from_folder(folder.folder)).await.map(|()| ExitCode::SUCCESS)
+        }
+    }?)
+}
 
 /// The world a command is about.
 #[derive(Args, Debug)]
@@ -56,7 +113,7 @@ pub struct Folder {
 }
 
 /// Starts a world that stays.
-pub fn up(named: &Named, new: &New) -> Result<ExitCode, WorldError> {
+fn up(named: &Named, new: &New) -> Result<ExitCode, WorldError> {
     let place = Place::named(&named.name)?;
     start(&place, new)?;
     println!("the lab {} is up: {}", place.name, place.folder);
@@ -64,7 +121,7 @@ pub fn up(named: &Named, new: &New) -> Result<ExitCode, WorldError> {
 }
 
 /// Takes a world down, whatever is left of it.
-pub fn down(named: &Named) -> Result<ExitCode, WorldError> {
+fn down(named: &Named) -> Result<ExitCode, WorldError> {
     let place = Place::named(&named.name)?;
     if !place.folder.exists() {
         println!("the lab {} is not up", place.name);
@@ -76,7 +133,7 @@ pub fn down(named: &Named) -> Result<ExitCode, WorldError> {
 }
 
 /// Says of each world whether it is up; fails when the named one is not.
-pub fn status(named: &Named) -> Result<ExitCode, WorldError> {
+fn status(named: &Named) -> Result<ExitCode, WorldError> {
     let mut found = false;
     for place in Place::all()? {
         let up = enclosure::first_process(&place);
@@ -92,12 +149,12 @@ pub fn status(named: &Named) -> Result<ExitCode, WorldError> {
 }
 
 /// Runs a command in a world that is up.
-pub fn exec(named: &Named, line: &Line) -> Result<ExitCode, WorldError> {
+fn exec(named: &Named, line: &Line) -> Result<ExitCode, WorldError> {
     run_inside(&Place::named(&named.name)?, line)
 }
 
 /// Starts a world, runs a command in it, takes it down. The exit status is the command's.
-pub fn real(new: &New, line: &Line) -> Result<ExitCode, WorldError> {
+fn real(new: &New, line: &Line) -> Result<ExitCode, WorldError> {
     let place = Place::named(&format!("real-{}", std::process::id()))?;
     let result = start(&place, new).and_then(|mut keeper| {
         let result = run_inside(&place, line);
@@ -109,17 +166,6 @@ pub fn real(new: &New, line: &Line) -> Result<ExitCode, WorldError> {
         fs_err::remove_dir_all(&place.folder)?;
     }
     result
-}
-
-/// The process numbered 1 in a world.
-pub async fn first(folder: Folder) -> Result<ExitCode, WorldError> {
-    first_process::run(&Place::from_folder(folder.folder)).await
-}
-
-/// The world's daemon.
-pub async fn serve(folder: Folder) -> Result<ExitCode, WorldError> {
-    daemon::run(&Place::from_folder(folder.folder)).await?;
-    Ok(ExitCode::SUCCESS)
 }
 
 fn start(place: &Place, new: &New) -> Result<Child, WorldError> {

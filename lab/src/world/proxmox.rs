@@ -83,6 +83,7 @@ impl Proxmox {
             // Real delays cost minutes and show nothing that the conformance run does not.
             pace: 0.1,
             era: 9,
+            paper: None,
             hypervisor,
         })
         .await?;
