@@ -278,6 +278,25 @@ async fn an_upload_has_its_length_and_the_file_last() {
 }
 
 #[tokio::test]
+async fn an_upload_that_is_refused_in_its_middle_is_understood() {
+    let directory = tempfile::tempdir().unwrap();
+    let upload = Upload {
+        storage: "local".into(),
+        content: ContentKind::Import,
+        file_name: "image.qcow2".into(),
+        file: file(&directory, &vec![7; 24 << 20]),
+        sha256: "00".repeat(32),
+    };
+    let server = Server::start(|_| {
+        let text = "403 Permission check failed (/storage/local, Datastore.AllocateTemplate)";
+        Reply::Early(Box::new(Reply::raw(&format!("HTTP/1.1 {text}\r\nConnection: close\r\n\r\n"))))
+    })
+    .await;
+    let error = client(&server).upload("pve1", &upload).await.unwrap_err();
+    assert!(matches!(error, ProxmoxError::Forbidden(_)), "{error}");
+}
+
+#[tokio::test]
 async fn another_certificate_ends_it_before_the_token_is_sent() {
     let server = Server::start(|_| ok("[]")).await;
     let token = Secret::new("homelab@pve!up=hunter2");

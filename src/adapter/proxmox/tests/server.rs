@@ -18,7 +18,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 /// One request as it came in.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    /// Which one it was, over all connections.
+    /// Which one it was, over all connections; `usize::MAX` while its body is still to come.
     pub(super) number: usize,
     /// Request line and headers.
     pub(super) head: String,
@@ -42,6 +42,8 @@ pub(super) enum Reply {
     Bytes(Vec<u8>),
     /// The connection is closed without a word.
     Hangup,
+    /// Sent before the body is read, which is then read to its end all the same.
+    Early(Box<Reply>),
     /// A reply that promises to keep the connection, which is closed all the same.
     ThenClose(Box<Reply>),
 }
@@ -148,7 +150,15 @@ fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>, String) {
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<State>) {
     let Ok(mut stream) = acceptor.accept(stream).await else { return };
-    while let Some((head, body)) = receive(&mut stream).await {
+    while let Some((head, begun)) = receive_head(&mut stream).await {
+        let early = Request { number: usize::MAX, head: head.clone(), body: Vec::new() };
+        if let Reply::Early(reply) = (state.handler)(&early) {
+            let Reply::Bytes(bytes) = *reply else { return };
+            let sent = stream.write_all(&bytes).await.is_ok() && stream.flush().await.is_ok();
+            let _ = sent && receive_body(&mut stream, &head, begun).await.is_some();
+            return;
+        }
+        let Some(body) = receive_body(&mut stream, &head, begun).await else { return };
         let request = {
             let mut requests = state.requests.lock().unwrap();
             let request = Request { number: requests.len(), head, body };
@@ -171,7 +181,8 @@ async fn serve(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<State>) {
     }
 }
 
-async fn receive(stream: &mut TlsStream<TcpStream>) -> Option<(String, Vec<u8>)> {
+/// The head, and what of the body came with it.
+async fn receive_head(stream: &mut TlsStream<TcpStream>) -> Option<(String, Vec<u8>)> {
     let mut bytes = Vec::new();
     let end = loop {
         if let Some(end) = bytes.windows(4).position(|part| part == b"\r\n\r\n") {
@@ -181,8 +192,15 @@ async fn receive(stream: &mut TlsStream<TcpStream>) -> Option<(String, Vec<u8>)>
             return None;
         }
     };
-    let mut body = bytes.split_off(end);
-    let head = String::from_utf8(bytes).unwrap();
+    let body = bytes.split_off(end);
+    Some((String::from_utf8(bytes).unwrap(), body))
+}
+
+async fn receive_body(
+    stream: &mut TlsStream<TcpStream>,
+    head: &str,
+    mut body: Vec<u8>,
+) -> Option<Vec<u8>> {
     let length = head
         .lines()
         .find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ")?.parse().ok())
@@ -192,5 +210,5 @@ async fn receive(stream: &mut TlsStream<TcpStream>) -> Option<(String, Vec<u8>)>
             return None;
         }
     }
-    Some((head, body))
+    Some(body)
 }
