@@ -1,5 +1,6 @@
 //! The real outside world behind the ports.
 
+pub mod artifact;
 pub mod kube;
 pub mod proxmox;
 pub mod ssh;

@@ -5,7 +5,7 @@ mod call;
 mod credential;
 mod headscale;
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 mod tailscale;
 #[cfg(test)]
 mod tests;
