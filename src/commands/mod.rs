@@ -1,3 +1,4 @@
 //! One file a command.
 
 pub mod role;
+pub mod tailnet_policy;

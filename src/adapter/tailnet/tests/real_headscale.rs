@@ -10,6 +10,8 @@ use std::{
 
 use crate::{
     adapter::tailnet::{Headscale, credential::Credential},
+    commands::tailnet_policy,
+    inventory::desired::Overlay,
     ports::{Tailnet, TailnetError},
 };
 
@@ -84,7 +86,8 @@ async fn a_device_joins_a_real_headscale_and_is_removed_again() {
     let port = free_port();
     let config = format!("{path}/config.yaml");
     std::fs::write(&config, configuration(path, port)).unwrap();
-    let policy = r#"{ "tagOwners": { "tag:k3s": ["lab@"] } }"#;
+    // The very policy that we tell people to use.
+    let policy = tailnet_policy::headscale("tag:k3s", "lab", Overlay::Tailscale);
     std::fs::write(format!("{path}/policy.hujson"), policy).unwrap();
     let _server = start(&headscale, &["-c", &config, "serve"]);
     wait_until("Headscale answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());

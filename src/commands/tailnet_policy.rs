@@ -1,0 +1,222 @@
+//! `homelab init tailnet-policy`: what the tailnet has to allow, as text to be pasted into its policy.
+//!
+//! Nodes talk to one another by SSH, to the API server and kubelets, between etcd members, and by VXLAN;
+//! operators reach SSH and the API. Everything else stays closed: a tailnet denies by default once it has
+//! a policy, and drops what it denies, so that a missing rule looks like a host that hangs (TS-06).
+
+use std::fmt::Write;
+
+use crate::inventory::desired::{Overlay, TailnetControl, TailnetPlan, TailscaleCredentials};
+
+/// TCP from node to node: SSH, the API server and k3s's supervisor, kubelets, etcd clients and peers.
+const NODE_TCP: [&str; 4] = ["22", "6443", "10250", "2379-2380"];
+/// TCP from operators to nodes.
+const OPERATOR_TCP: [&str; 2] = ["22", "6443"];
+/// Flannel's VXLAN on Linux.
+const VXLAN: &str = "8472";
+
+/// The policy, and what the credentials need, for the control plane of an inventory.
+pub fn text(plan: &TailnetPlan, overlay: Overlay) -> String {
+    match &plan.control {
+        TailnetControl::Tailscale { credentials, .. } => {
+            let mut text = tailscale(&plan.tag, overlay);
+            text.push_str(&tailscale_credentials(&plan.tag, credentials));
+            text
+        }
+        TailnetControl::Headscale { user, .. } => headscale(&plan.tag, user, overlay),
+        TailnetControl::AuthKey { login_server: None, .. } => {
+            let mut text = tailscale(&plan.tag, overlay);
+            write_lines(
+                &mut text,
+                &[
+                    "",
+                    "// The auth key (Settings -> Keys): one-off or reusable, pre-approved, not ephemeral,",
+                    &format!(
+                        "// with the tag {}. It is handed to each node that joins: a one-off key serves one node.",
+                        plan.tag
+                    ),
+                ],
+            );
+            text
+        }
+        TailnetControl::AuthKey { login_server: Some(_), .. } => {
+            headscale(&plan.tag, "USER", overlay)
+        }
+    }
+}
+
+fn tailscale(tag: &str, overlay: Overlay) -> String {
+    let mut node_ports: Vec<String> =
+        NODE_TCP.iter().map(|port| format!("\"tcp:{port}\"")).collect();
+    if overlay == Overlay::Tailscale {
+        node_ports.push(format!("\"udp:{VXLAN}\""));
+    }
+    let operator_ports: Vec<String> =
+        OPERATOR_TCP.iter().map(|port| format!("\"tcp:{port}\"")).collect();
+    let mut text = String::new();
+    write_lines(
+        &mut text,
+        &[
+            "// Access controls (https://login.tailscale.com/admin/acls): merge these into what is there.",
+            "{",
+            "  \"tagOwners\": {",
+            &format!("    \"{tag}\": [\"autogroup:admin\"],"),
+            "  },",
+            "  \"grants\": [",
+            "    // Node to node.",
+            &format!(
+                "    {{ \"src\": [\"{tag}\"], \"dst\": [\"{tag}\"], \"ip\": [{}] }},",
+                node_ports.join(", ")
+            ),
+            "    // Operators to nodes.",
+            &format!(
+                "    {{ \"src\": [\"autogroup:admin\"], \"dst\": [\"{tag}\"], \"ip\": [{}] }},",
+                operator_ports.join(", ")
+            ),
+            "  ],",
+            "}",
+        ],
+    );
+    text
+}
+
+fn tailscale_credentials(tag: &str, credentials: &TailscaleCredentials) -> String {
+    let mut text = String::from("\n");
+    match credentials {
+        TailscaleCredentials::OAuth { .. } => write_lines(
+            &mut text,
+            &[
+                "// The OAuth client (Settings -> Trust credentials) needs the scopes",
+                &format!(
+                    "//   auth_keys     write, with the tag {tag}: makes a key for each node that joins"
+                ),
+                &format!(
+                    "//   devices:core  write, with the tag {tag}: lists devices, removes stale ones of ours,"
+                ),
+                "//                 and gives a rebuilt node its address back",
+            ],
+        ),
+        TailscaleCredentials::ApiKey(_) => write_lines(
+            &mut text,
+            &[
+                "// The API access token (Settings -> Keys) may do what its owner may, and ends after at most",
+                "// 90 days: its owner must be Owner, Admin, IT admin or Network admin. An OAuth client with",
+                &format!(
+                    "// the scopes auth_keys and devices:core and the tag {tag} is the narrower choice."
+                ),
+            ],
+        ),
+    }
+    text
+}
+
+pub(crate) fn headscale(tag: &str, user: &str, overlay: Overlay) -> String {
+    let mut text = String::new();
+    let node_ports = NODE_TCP.join(",");
+    let operator_ports = OPERATOR_TCP.join(",");
+    write_lines(
+        &mut text,
+        &[
+            "// Headscale's policy (`policy.path` in its config.yaml): merge these into what is there, try",
+            "// with `headscale policy check --file FILE`, then reload Headscale.",
+            "{",
+            "  \"tagOwners\": {",
+            &format!("    \"{tag}\": [\"{user}@\"],"),
+            "  },",
+            "  \"acls\": [",
+            "    // Node to node.",
+            &format!(
+                "    {{ \"action\": \"accept\", \"proto\": \"tcp\", \"src\": [\"{tag}\"], \"dst\": [\"{tag}:{node_ports}\"] }},"
+            ),
+        ],
+    );
+    if overlay == Overlay::Tailscale {
+        write_lines(
+            &mut text,
+            &[&format!(
+                "    {{ \"action\": \"accept\", \"proto\": \"udp\", \"src\": [\"{tag}\"], \"dst\": [\"{tag}:{VXLAN}\"] }},"
+            )],
+        );
+    }
+    write_lines(
+        &mut text,
+        &[
+            "    // Operators to nodes.",
+            &format!(
+                "    {{ \"action\": \"accept\", \"proto\": \"tcp\", \"src\": [\"{user}@\"], \"dst\": [\"{tag}:{operator_ports}\"] }},"
+            ),
+            "  ],",
+            "}",
+            "",
+            "// The API key: `headscale apikeys create --expiration 90d` on the server; it may do everything.",
+            &format!("// The user that keys are made for: `headscale users create {user}`."),
+            "// Headscale cannot give a rebuilt node its address back: it is re-addressed, which the plan shows.",
+        ],
+    );
+    text
+}
+
+fn write_lines(text: &mut String, lines: &[&str]) {
+    for line in lines {
+        writeln!(text, "{line}").expect("writing to a string cannot fail");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use super::*;
+    use crate::inventory::desired::{Artifact, SecretSource};
+
+    fn plan(control: TailnetControl) -> TailnetPlan {
+        TailnetPlan {
+            control,
+            tag: "tag:k3s".into(),
+            tailscale: Artifact {
+                version: String::new(),
+                url: String::new(),
+                sha256: String::new(),
+            },
+            mtu: 1280,
+            persistent_tun: true,
+            guard: true,
+            environment: BTreeMap::new(),
+            prefixes: vec![],
+            join_timeout: Duration::from_secs(60),
+        }
+    }
+
+    fn secret() -> SecretSource {
+        SecretSource::Env("SECRET".into())
+    }
+
+    fn headscale_plan() -> TailnetPlan {
+        plan(TailnetControl::Headscale {
+            login_server: "https://headscale.example.com".into(),
+            api_key: secret(),
+            user: "lab".into(),
+        })
+    }
+
+    #[test]
+    fn tailscales_policy_names_owners_ports_and_scopes() {
+        let credentials =
+            TailscaleCredentials::OAuth { client_id: "c".into(), client_secret: secret() };
+        let control =
+            TailnetControl::Tailscale { api: String::new(), tailnet: "-".into(), credentials };
+        insta::assert_snapshot!(text(&plan(control), Overlay::Tailscale));
+    }
+
+    #[test]
+    fn vxlan_is_closed_where_the_overlay_does_not_use_the_tailnet() {
+        assert!(text(&headscale_plan(), Overlay::Tailscale).contains(":8472"));
+        assert!(!text(&headscale_plan(), Overlay::Lan).contains("8472"));
+    }
+
+    /// The test of the Headscale adapter gives it to a real one.
+    #[test]
+    fn headscales_policy_names_owners_and_ports() {
+        insta::assert_snapshot!(text(&headscale_plan(), Overlay::Tailscale));
+    }
+}
