@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"os"
+	"strings"
 	"time"
 
 	"homelab.invalid/lab/k3s/internal/api"
@@ -131,7 +132,31 @@ func (p *Plan) startAPIServer(group *process.Group, encryption string) (*api.Cli
 	}
 }
 
-func (p *Plan) startControllers(group *process.Group) error {
+// A lease that this machine's own, earlier processes held: they are dead, or this one could not have
+// started. Nobody has to wait for it to run out.
+func (p *Plan) dropOwnLeases(ctx context.Context, client *api.Client) {
+	host, err := os.Hostname()
+	if err != nil {
+		return
+	}
+	for _, name := range []string{"kube-controller-manager", "kube-scheduler"} {
+		path := "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/" + name
+		var lease struct {
+			Spec struct {
+				HolderIdentity string `json:"holderIdentity"`
+			} `json:"spec"`
+		}
+		if client.Get(ctx, path, &lease) != nil || !strings.HasPrefix(lease.Spec.HolderIdentity, host+"_") {
+			continue
+		}
+		if err := client.Delete(ctx, path); err != nil {
+			journal.Warnf("The lease %s of an earlier start stays: %v", name, err)
+		}
+	}
+}
+
+func (p *Plan) startControllers(group *process.Group, client *api.Client) error {
+	p.dropOwnLeases(group.Context(), client)
 	if _, err := group.Start(os.Stderr, nil, "kube-controller-manager", p.controllerArguments()...); err != nil {
 		return err
 	}

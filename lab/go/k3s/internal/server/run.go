@@ -60,7 +60,7 @@ func (p *Plan) Start(group *process.Group) (*api.Client, error) {
 		return nil, err
 	}
 	client.Store(ready)
-	if err := p.startControllers(group); err != nil {
+	if err := p.startControllers(group, ready); err != nil {
 		return nil, err
 	}
 	if err := p.writeManifests(); err != nil {
@@ -87,7 +87,7 @@ func (p *Plan) listen(group *process.Group, made authorities, client *atomic.Poi
 		Data: p.Data, Cluster: p.Cluster, Passwords: p.Passwords,
 		ServerCA: made.server, ClientCA: made.client,
 		Client:     client.Load,
-		Rest:       supervisor.Forward(supervisor.Identity{Certificate: proxy, Roots: roots}),
+		Rest:       supervisor.Forward(supervisor.Identity{Certificate: proxy, Roots: roots}, net.JoinHostPort(supervisor.Upstream, "6443")),
 		APIServers: func(ctx context.Context) ([]string, error) { return apiServers(ctx, client.Load()) },
 		Bootstrap: func(ctx context.Context, bearer string) bool {
 			return isBootstrapToken(ctx, client.Load(), bearer)

@@ -28,8 +28,8 @@ type Identity struct {
 
 // Forward hands requests to the API server. A client certificate ends here, so its user and groups travel
 // in the headers of the aggregation layer; a bearer token just passes.
-func Forward(identity Identity) http.Handler {
-	target := &url.URL{Scheme: "https", Host: net.JoinHostPort(Upstream, "6443")}
+func Forward(identity Identity, address string) http.Handler {
+	target := &url.URL{Scheme: "https", Host: address}
 	trusted := upstream(identity.Roots, identity.Certificate)
 	bare := upstream(identity.Roots)
 	return &httputil.ReverseProxy{
@@ -96,7 +96,29 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 		return failed
 	}
 	config := net.ListenConfig{Control: share}
-	return config.Listen(ctx, "tcp", net.JoinHostPort(address, "6443"))
+	listener, err := config.Listen(ctx, "tcp", net.JoinHostPort(address, "6443"))
+	if err != nil {
+		return nil, err
+	}
+	return notUpstream{listener}, nil
+}
+
+// While the API server is down this listener would get what is meant for it, this program's own requests
+// among them: those connections end at once, as if nobody listened.
+type notUpstream struct{ net.Listener }
+
+func (l notUpstream) Accept() (net.Conn, error) {
+	for {
+		connection, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		local, known := connection.LocalAddr().(*net.TCPAddr)
+		if !known || !local.IP.Equal(net.ParseIP(Upstream)) {
+			return connection, nil
+		}
+		_ = connection.Close()
+	}
 }
 
 // Serve answers on the listener until the context ends.
