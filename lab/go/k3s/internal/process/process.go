@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -64,8 +66,12 @@ func (g *Group) Context() context.Context { return g.ctx }
 func (g *Group) Fail(err error) { g.fail(err) }
 
 // Environment of the parts: their own directory first in PATH.
+// systemd's socket is not for them: they would report themselves as the service.
 func (g *Group) Environment(extra ...string) []string {
-	environment := append(os.Environ(),
+	inherited := slices.DeleteFunc(os.Environ(), func(variable string) bool {
+		return strings.HasPrefix(variable, "NOTIFY_SOCKET=")
+	})
+	environment := append(inherited,
 		"PATH="+g.bin+":"+os.Getenv("PATH")+":/usr/sbin:/usr/bin:/sbin:/bin",
 		"LD_LIBRARY_PATH="+g.library)
 	return append(environment, extra...)
