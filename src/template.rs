@@ -51,6 +51,16 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "files/homelab-filter.service",
     "files/exposure.nft",
     "files/homelab-exposure.service",
+    "files/k3s.service",
+    "files/await-address",
+    "files/resolv.conf",
+    "files/guard",
+    "files/homelab-guard.service",
+    "k3s/install-k3s.sh",
+    "k3s/await-k3s.sh",
+    "k3s/read-kubeconfig.sh",
+    "k3s/read-join-tokens.sh",
+    "k3s/install-guard.sh",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

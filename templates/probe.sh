@@ -171,5 +171,7 @@ printf ',"node_password":'
 json_whether test -s "${HOMELAB_ROOT}/etc/rancher/node/password"
 printf ',"drop_ins":'
 find "${HOMELAB_ROOT}/etc/rancher/k3s/config.yaml.d" -name '*.yaml' 2>/dev/null | json_lines
+printf ',"settings":'
+grep -E '^(server|node-ip|cluster-cidr|service-cidr|secrets-encryption|cluster-init|flannel-iface):' "${HOMELAB_ROOT}/etc/rancher/k3s/config.yaml" 2>/dev/null | json_lines
 printf '}'
 printf '\n}\n'

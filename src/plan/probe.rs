@@ -168,6 +168,17 @@ pub struct K3sProbe {
     pub node_password: bool,
     /// Files in `config.yaml.d`, which would override ours (K3S-11).
     pub drop_ins: Vec<String>,
+    /// The lines of `config.yaml` that tell what cannot be changed: `cluster-cidr: 10.42.0.0/16`.
+    pub settings: Vec<String>,
+}
+
+impl K3sProbe {
+    /// A scalar setting of the configuration in force.
+    pub fn setting(&self, key: &str) -> Option<&str> {
+        let value =
+            self.settings.iter().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+        Some(value.trim().trim_matches(['"', '\'']))
+    }
 }
 
 impl HostProbe {
@@ -202,6 +213,13 @@ impl HostProbe {
             Some(IpAddr::V4(address)) => Some(address),
             _ => None,
         })
+    }
+
+    /// The node's tailnet address: as tailscaled tells it, or as it is on the interface.
+    pub fn tailnet_ipv4(&self) -> Option<Ipv4Addr> {
+        let status = self.tailscale.as_ref().and_then(|tailscale| tailscale.status.as_ref());
+        let told = status.and_then(|status| status.this.as_ref()).and_then(TailscaleSelf::ipv4);
+        told.or_else(|| self.ipv4("tailscale0"))
     }
 
     /// The interface that an address is on.

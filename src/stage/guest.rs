@@ -123,3 +123,20 @@ pub struct Growth {
 pub async fn grow_root(host: &impl Host) -> Result<Growth> {
     run_for(host, &template::script("guest/grow-root.sh", json!({}))?).await
 }
+
+/// Whether the first boot is behind the guest for good: cloud-init finished, and will not run again.
+pub fn is_finished(probe: &HostProbe) -> bool {
+    probe.cloud_init.disabled || !probe.cloud_init.installed
+}
+
+/// Whether the root file system is smaller than a disk of that many bytes lets it be. A file system keeps
+/// less than a sixteenth for itself, and partition tables and boot partitions about a gibibyte.
+pub fn root_is_smaller_than_disk(probe: &HostProbe, disk_bytes: u64) -> bool {
+    let allowance = disk_bytes / 16 + if probe.root_disk.partition.is_some() { 1 << 30 } else { 0 };
+    probe.root_disk.filesystem_bytes.is_some_and(|bytes| bytes + allowance < disk_bytes)
+}
+
+/// Whether SSH and the Kubernetes API are closed on the LAN side, for good.
+pub fn lan_is_closed(probe: &HostProbe) -> bool {
+    probe.exposure_filter && probe.unit("homelab-exposure.service").is_enabled()
+}

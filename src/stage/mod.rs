@@ -3,8 +3,10 @@
 pub mod access;
 pub mod artifact;
 pub mod check;
+pub mod cluster;
 pub mod files;
 pub mod guest;
+pub mod overlay;
 mod paths;
 mod run;
 pub mod scripts;

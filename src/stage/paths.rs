@@ -12,6 +12,11 @@ pub(crate) const EXPOSURE: &str = "/etc/homelab/exposure.nft";
 pub(crate) const EXPOSURE_UNIT: &str = "/etc/systemd/system/homelab-exposure.service";
 pub(crate) const K3S: &str = "/usr/local/bin/k3s";
 pub(crate) const K3S_CONFIG: &str = "/etc/rancher/k3s/config.yaml";
+pub(crate) const K3S_TOKEN: &str = "/etc/rancher/k3s/token";
+pub(crate) const K3S_AGENT_TOKEN: &str = "/etc/rancher/k3s/agent-token";
+pub(crate) const K3S_IMAGES: &str = "/var/lib/rancher/k3s/agent/images/homelab.tar";
+pub(crate) const K3S_IMAGES_GZ: &str = "/var/lib/rancher/k3s/agent/images/homelab.tar.gz";
+pub(crate) const K3S_IMAGES_ZST: &str = "/var/lib/rancher/k3s/agent/images/homelab.tar.zst";
 pub(crate) const K3S_RESOLV: &str = "/etc/rancher/k3s/resolv.conf";
 pub(crate) const K3S_SERVER_UNIT: &str = "/etc/systemd/system/k3s.service";
 pub(crate) const K3S_AGENT_UNIT: &str = "/etc/systemd/system/k3s-agent.service";
@@ -32,6 +37,9 @@ pub(crate) const FILES: &[&str] = &[
     EXPOSURE,
     EXPOSURE_UNIT,
     K3S,
+    K3S_IMAGES,
+    K3S_IMAGES_GZ,
+    K3S_IMAGES_ZST,
     K3S_CONFIG,
     K3S_RESOLV,
     K3S_SERVER_UNIT,

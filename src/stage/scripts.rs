@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{access, artifact, guest, tailnet};
+use super::{access, artifact, cluster, guest, overlay, tailnet};
 use crate::{
     error::Result,
     inventory::desired::{Desired, Node},
@@ -17,6 +17,18 @@ const LATER: &str = "<known when it runs>";
 
 /// All scripts for a node, in the order in which a node meets them. Secrets are not in them.
 pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
+    // Addresses of the tailnet are known when it runs; these stand for them.
+    let first = desired.first_server().name == node.name;
+    let place = cluster::Place {
+        address: [100, 64, 0, 1].into(),
+        lan_interface: Some("eth0".into()),
+        server: (!first).then_some([100, 64, 0, 2].into()),
+    };
+    let membership = cluster::Membership {
+        server: [100, 64, 0, 2].into(),
+        token: Secret::new(""),
+        agent_token: Some(Secret::new("")),
+    };
     Ok(vec![
         guest::probe_script()?,
         guest::await_cloud_init_script(Duration::from_secs(10))?,
@@ -29,6 +41,11 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         tailnet::join_script(desired, node, Secret::new(""))?,
         tailnet::await_address_script([100, 64, 0, 1].into(), Duration::from_secs(60))?,
         tailnet::prefs::set_script(&["--accept-dns=false".into()])?,
+        cluster::install_script(desired, node, &place, Some(&membership))?,
+        cluster::await_script(node.role, Duration::from_secs(15))?,
+        cluster::kubeconfig_script()?,
+        template::script("k3s/read-join-tokens.sh", serde_json::json!({}))?,
+        overlay::guard_script(desired, node)?,
         access::close_script(desired)?,
         template::script("access/confirm-lan-closed.sh", serde_json::json!({}))?,
         access::open_script()?,

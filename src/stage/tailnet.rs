@@ -10,12 +10,15 @@ mod verify;
 
 use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
+use camino::Utf8Path;
 use ipnet::IpNet;
 use serde_json::json;
 
 pub use verify::{checks, foreign_address};
 
 use super::{
+    artifact,
+    check::{Check, CheckState},
     files::{ManagedFile, drift},
     paths,
     run::{run, run_for},
@@ -23,8 +26,8 @@ use super::{
 use crate::{
     error::{Failure, Kind, Result},
     inventory::desired::{Desired, Node, Overlay, TailnetControl},
-    plan::probe::{HostProbe, TailscaleStatus},
-    ports::{Host, MintedKey, Tailnet},
+    plan::probe::{HostProbe, TailscalePrefs, TailscaleStatus},
+    ports::{Host, MintedKey, RemoteFile, Tailnet},
     script::Script,
     secret::Secret,
     template,
@@ -99,6 +102,99 @@ pub fn install_drift(desired: &Desired, probe: &HostProbe) -> Result<Vec<String>
         }
     }
     Ok(differs)
+}
+
+/// Why [`install`] is needed; empty when it is not.
+pub fn install_reasons(desired: &Desired, _node: &Node, probe: &HostProbe) -> Vec<String> {
+    install_drift(desired, probe).unwrap_or_else(|failure| vec![failure.message])
+}
+
+/// The archive to send before [`install`], from our own copy; `None` when its binaries are there.
+pub fn archive(desired: &Desired, local: &Utf8Path, probe: &HostProbe) -> Option<RemoteFile> {
+    let wanted = &desired.tailnet.tailscale;
+    let known = probe.tailscale.as_ref().filter(|tailscale| tailscale.release_intact);
+    if known.and_then(|tailscale| tailscale.release.as_deref()) == Some(wanted.sha256.as_str()) {
+        return None;
+    }
+    Some(RemoteFile {
+        local: local.to_owned(),
+        remote: artifact::cached_path(wanted),
+        mode: 0o600,
+        sha256: wanted.sha256.clone(),
+    })
+}
+
+fn status(probe: &HostProbe) -> Option<&TailscaleStatus> {
+    probe.tailscale.as_ref()?.status.as_ref()
+}
+
+/// Whether tailscaled runs.
+pub fn is_running(probe: &HostProbe) -> bool {
+    probe.unit("tailscaled.service").is_active()
+}
+
+/// Whether the node has joined and its connection is up.
+pub fn is_logged_in(probe: &HostProbe) -> bool {
+    status(probe).is_some_and(|status| status.backend_state == "Running")
+}
+
+/// Whether the node ever was a device of the tailnet, logged in or not.
+pub fn has_identity(probe: &HostProbe) -> bool {
+    node_id(probe).is_some()
+}
+
+/// The stable node id of the device that the node is.
+pub fn node_id(probe: &HostProbe) -> Option<String> {
+    let id = &status(probe)?.this.as_ref()?.id;
+    (!id.is_empty()).then(|| id.clone())
+}
+
+/// Why a node has to join, or its preferences be set; empty when neither.
+pub fn join_reasons(desired: &Desired, node: &Node, probe: &HostProbe) -> Vec<String> {
+    let mut reasons =
+        failures(checks(desired, node, probe, None), &["tailnet/running", "tailnet/tag"]);
+    if let Some(prefs) = probe.tailscale.as_ref().and_then(|tailscale| tailscale.prefs.as_ref()) {
+        reasons.extend(prefs::drift(prefs, node).into_iter().map(|flag| format!("needs {flag}")));
+    }
+    reasons
+}
+
+/// Whether the tailnet is as planned on a node, after a join.
+pub fn verify_join(desired: &Desired, node: &Node, probe: &HostProbe) -> Result<()> {
+    let mut reasons = join_reasons(desired, node, probe);
+    let further = ["tailnet/name", "tailnet/expiry", "tailnet/mtu", "tailnet/tun"];
+    reasons.extend(failures(checks(desired, node, probe, None), &further));
+    if probe.ipv4("tailscale0").is_none() {
+        reasons.push("tailscale0 has no address yet".into());
+    }
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Tailnet, reasons.join("; ")).at(&node.name))
+}
+
+/// The causes of those of the named checks that failed.
+fn failures(checks: Vec<Check>, ids: &[&str]) -> Vec<String> {
+    let causes =
+        checks.into_iter().filter(|check| ids.contains(&check.id)).filter_map(|check| match check
+            .state
+        {
+            CheckState::Failed { cause, .. } => Some(cause),
+            _ => None,
+        });
+    causes.collect()
+}
+
+/// Sets all preferences to what they should be.
+pub async fn set_preferences(host: &impl Host, node: &Node) -> Result<()> {
+    let all = TailscalePrefs {
+        accept_dns: true,
+        accept_routes: true,
+        ssh: true,
+        shields_up: true,
+        ..TailscalePrefs::default()
+    };
+    prefs::set(host, &prefs::drift(&all, node)).await
 }
 
 pub(crate) fn install_script(desired: &Desired) -> Result<Script> {

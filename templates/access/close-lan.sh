@@ -3,6 +3,7 @@
 <% include "lib/head.sh" %>
 <% include "lib/files.sh" %>
 <% for file in files %>
+# shellcheck disable=SC2016 # what a file says is not expanded here
 write_file <{ file.path | quote }> <{ file.mode }> <{ file.content | quote }> >&2
 <% endfor %>
 systemctl daemon-reload

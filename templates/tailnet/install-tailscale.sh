@@ -44,6 +44,7 @@ fi
 {
     :
 <% for file in files %>
+# shellcheck disable=SC2016 # what a file says is not expanded here
 write_file <{ file.path | quote }> <{ file.mode }> <{ file.content | quote }>
 <% endfor %>
 } >>"$changes"

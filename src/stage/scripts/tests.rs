@@ -154,6 +154,21 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
             complaints.push(format!("{} for {node}:\n{said}", script.name));
         }
     }
+    // Programs that stay on the node travel as quoted words: looked at as what they are.
+    let desired = desired();
+    let place =
+        cluster::Place { address: [100, 64, 0, 1].into(), lan_interface: None, server: None };
+    let node = desired.first_server();
+    let mut files = tailnet::files(&desired).unwrap();
+    files.extend(cluster::files(&desired, node, &place).unwrap());
+    files.extend(overlay::guard_files(&desired, node).unwrap());
+    for file in files.iter().filter(|file| file.content.starts_with("#!/bin/sh\n")) {
+        let output = with_input("shellcheck", &["--severity=style", "-"], &file.content).unwrap();
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stdout);
+            complaints.push(format!("{}:\n{said}", file.path));
+        }
+    }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
 

@@ -1,0 +1,165 @@
+//! What differs on a node from the k3s that it should have: pure, from the probe and the Node object.
+
+use std::net::IpAddr;
+
+use super::{Place, artifacts, files, unit_name};
+use crate::{
+    inventory::desired::{Desired, Node, Overlay, Role},
+    plan::probe::HostProbe,
+    ports::KubeNode,
+    stage::{files::drift, overlay},
+};
+
+/// Whether k3s runs, as server or agent.
+pub fn is_running(probe: &HostProbe) -> bool {
+    probe.unit("k3s.service").is_active() || probe.unit("k3s-agent.service").is_active()
+}
+
+/// Whether the node was ever part of a cluster.
+pub fn knows_a_cluster(probe: &HostProbe) -> bool {
+    probe.k3s.datastore.is_some() || probe.k3s.agent_data || probe.k3s.node_password
+}
+
+/// Whether the cluster has a Node object of this name although this disk never joined: its former
+/// self's, whose node password would be asked for (K3S-04).
+pub fn has_stale_node(probe: &HostProbe, kube: Option<&KubeNode>) -> bool {
+    kube.is_some() && !probe.k3s.node_password
+}
+
+/// Why [`super::install`] is needed; empty when everything is as it should be. The server's address is taken
+/// from the node's own configuration.
+pub fn install_reasons(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+    kube: Option<&KubeNode>,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for (artifact, path, _) in artifacts(desired) {
+        match probe.sha256(path) {
+            Some(found) if found == artifact.sha256 => {}
+            Some(_) => reasons.push(format!("{path} is not {}", artifact.version)),
+            None => reasons.push(format!("{path} is missing")),
+        }
+    }
+    let server = probe
+        .k3s
+        .setting("server")
+        .and_then(|url| url.trim_start_matches("https://").trim_end_matches(":6443").parse().ok());
+    match Place::of(desired, node, probe, server).and_then(|place| files(desired, node, &place)) {
+        Ok(files) => {
+            reasons.extend(drift(&files, probe).iter().map(|path| format!("{path} differs")));
+        }
+        Err(failure) => reasons.push(failure.message),
+    }
+    let unit = format!("{}.service", unit_name(node.role));
+    let state = probe.unit(&unit);
+    if !state.is_active() {
+        reasons.push(format!("{unit} does not run"));
+    } else if !state.is_enabled() {
+        reasons.push(format!("{unit} is not enabled"));
+    }
+    if state.is_active() {
+        reasons.extend(node_reasons(desired, node, probe, kube));
+    }
+    reasons.extend(overlay::guard_reasons(desired, node, probe));
+    reasons
+}
+
+/// What the Node object says against it.
+fn node_reasons(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+    kube: Option<&KubeNode>,
+) -> Vec<String> {
+    let Some(kube) = kube else {
+        return vec!["the cluster has no Node object of this name".into()];
+    };
+    let mut reasons = Vec::new();
+    if !kube.ready {
+        let why = kube.not_ready.as_deref().unwrap_or("no reason given");
+        reasons.push(format!("the node is not Ready: {why}"));
+    }
+    let version = &desired.k3s.binary.version;
+    if kube.kubelet_version != *version {
+        reasons.push(format!("kubelet is {}, not {version}", kube.kubelet_version));
+    }
+    let address = probe.tailnet_ipv4().map(IpAddr::V4);
+    let shown =
+        |address: Option<IpAddr>| address.map_or("none".into(), |address| address.to_string());
+    if kube.internal_ip != address {
+        let (found, wanted) = (shown(kube.internal_ip), shown(address));
+        reasons.push(format!("INTERNAL-IP is {found}, not {wanted}"));
+    }
+    let vtep = vtep(desired, node, probe);
+    if kube.vtep != vtep {
+        let (found, wanted) = (shown(kube.vtep), shown(vtep));
+        reasons.push(format!("the VTEP is {found}, not {wanted}"));
+    }
+    reasons
+}
+
+/// The address that a node's VXLAN should leave with.
+pub(crate) fn vtep(desired: &Desired, node: &Node, probe: &HostProbe) -> Option<IpAddr> {
+    match desired.k3s.overlay {
+        Overlay::Tailscale => probe.tailnet_ipv4().map(IpAddr::V4),
+        Overlay::Lan => Some(IpAddr::V4(node.address)),
+    }
+}
+
+/// Labels and taints that the Node object lacks. Those that others set are left alone.
+pub fn label_reasons(node: &Node, kube: Option<&KubeNode>) -> Vec<String> {
+    let Some(kube) = kube else { return Vec::new() };
+    let labels = node
+        .labels
+        .iter()
+        .filter(|(key, value)| kube.labels.get(*key) != Some(value))
+        .map(|(key, value)| format!("label {key}={value}"));
+    // Kubernetes has no taint without a value, only one with an empty one.
+    let same = |left: &crate::ports::Taint, right: &crate::ports::Taint| {
+        let value = |taint: &crate::ports::Taint| taint.value.clone().unwrap_or_default();
+        left.key == right.key && left.effect == right.effect && value(left) == value(right)
+    };
+    let taints = node
+        .taints
+        .iter()
+        .filter(|wanted| !kube.taints.iter().any(|taint| same(taint, wanted)))
+        .map(|taint| format!("taint {}:{}", taint.key, taint.effect));
+    labels.chain(taints).collect()
+}
+
+/// A change that k3s cannot make on a node that has joined: what, and what to do instead.
+pub fn immutable_change(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+) -> Option<(String, String)> {
+    if !knows_a_cluster(probe) {
+        return None;
+    }
+    let was_server = probe.k3s.datastore.is_some();
+    let replace = format!("`homelab up --replace {}` makes it anew", node.name);
+    if was_server != (node.role == Role::Server) {
+        let (was, wanted) =
+            if was_server { ("a server", "an agent") } else { ("an agent", "a server") };
+        return Some((format!("it is {was} and cannot become {wanted} in place"), replace));
+    }
+    let mut wanted = vec![("node-ip", probe.tailnet_ipv4().map(|address| address.to_string()))];
+    if node.role == Role::Server {
+        wanted.extend([
+            ("cluster-cidr", Some(desired.k3s.cluster_cidr.to_string())),
+            ("service-cidr", Some(desired.k3s.service_cidr.to_string())),
+            ("secrets-encryption", Some(desired.k3s.secrets_encryption.to_string())),
+        ]);
+    }
+    let changed = wanted.into_iter().find_map(|(key, value)| {
+        let (found, value) = (probe.k3s.setting(key)?, value?);
+        (found != value).then(|| format!("{key} is {found} and cannot become {value}"))
+    })?;
+    let hint = match node.role {
+        Role::Agent => replace,
+        Role::Server => "put the old value back; another one takes a new cluster".into(),
+    };
+    Some((changed, hint))
+}

@@ -1,0 +1,226 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::{plan::probe::HostProbe, ports::KubeNode, stage::scripts::tests::desired};
+
+fn place(server: Option<[u8; 4]>) -> Place {
+    Place {
+        address: [100, 64, 0, 7].into(),
+        lan_interface: Some("eth0".into()),
+        server: server.map(Into::into),
+    }
+}
+
+fn config_of(node: &str, server: Option<[u8; 4]>) -> serde_json::Value {
+    let desired = desired();
+    let files = files(
+        &desired,
+        &desired.nodes[&node.parse::<crate::model::NodeName>().unwrap()],
+        &place(server),
+    )
+    .unwrap();
+    let config = files.iter().find(|file| file.path == paths::K3S_CONFIG).unwrap();
+    assert_eq!(config.mode, "0600");
+    serde_saphyr::from_str(&config.content).unwrap()
+}
+
+#[test]
+fn the_first_server_makes_the_cluster_on_its_tailnet_address() {
+    let config = config_of("k3s-server", None);
+    assert_eq!(config["cluster-init"], json!(true));
+    assert_eq!(config["node-ip"], json!("100.64.0.7"));
+    assert_eq!(config["advertise-address"], json!("100.64.0.7"));
+    assert_eq!(config["flannel-iface"], json!("tailscale0"));
+    assert_eq!(
+        config["tls-san"],
+        json!(["100.64.0.7", "192.168.1.102", "k3s-server", "k3s.example"])
+    );
+    assert_eq!(config["disable"], json!(["servicelb"]));
+    assert_eq!(config["write-kubeconfig-mode"], json!("0600"));
+    assert_eq!(config["node-taint"], json!(["storage=:NoSchedule"]));
+    assert_eq!(config.get("server"), None);
+    assert_eq!(config.get("token"), None);
+}
+
+#[test]
+fn an_agent_joins_by_the_servers_tailnet_address_with_a_token_in_a_file() {
+    let config = config_of("k3s-agent-1", Some([100, 64, 0, 1]));
+    assert_eq!(config["server"], json!("https://100.64.0.1:6443"));
+    assert_eq!(config["token-file"], json!("/etc/rancher/k3s/token"));
+    for key in ["cluster-init", "agent-token-file", "tls-san", "cluster-cidr", "disable"] {
+        assert_eq!(config.get(key), None, "{key}");
+    }
+}
+
+#[test]
+fn what_the_user_adds_wins_over_what_we_set() {
+    let mut desired = desired();
+    desired.k3s.server_config.insert("write-kubeconfig-mode".into(), json!("0640"));
+    desired.k3s.server_config.insert("etcd-snapshot-retention".into(), json!(7));
+    let files = files(&desired, desired.first_server(), &place(None)).unwrap();
+    let config: serde_json::Value = serde_saphyr::from_str(&files[0].content).unwrap();
+    assert_eq!(config["write-kubeconfig-mode"], json!("0640"));
+    assert_eq!(config["etcd-snapshot-retention"], json!(7));
+}
+
+#[test]
+fn a_token_holds_its_hash_or_it_is_not_pinned() {
+    let hash = "ab".repeat(32);
+    assert_eq!(token_hash(&format!("K10{hash}::node:secret")), Some(hash.as_str()));
+    for token in ["secret", "K10::node:secret", "K10ab::node:secret"] {
+        assert_eq!(token_hash(token), None);
+    }
+}
+
+#[test]
+fn known_troubles_are_told_with_their_meaning_and_the_latest_counts() {
+    assert_eq!(diagnose("all is well\nstarting"), None);
+    let rejected = "level=error msg=\"Node password rejected, duplicate hostname\"";
+    assert!(diagnose(rejected).unwrap().is_final);
+    let later =
+        format!("{rejected}\nWaiting to retrieve agent configuration; server is not ready: EOF");
+    assert_eq!(diagnose(&later).unwrap().text, "server is not ready");
+    let desired = desired();
+    let failure = diagnose(rejected).unwrap().failure(desired.first_server());
+    assert!(failure.hints[0].contains("kube-system/k3s-server.node-password.k3s"), "{failure:?}");
+}
+
+fn sound() -> (Desired, HostProbe, KubeNode) {
+    let desired = desired();
+    let node = desired.first_server();
+    let mut probe = HostProbe::parse(
+        r#"{"version":1,"links":[{"ifname":"tailscale0","mtu":1420,"addr_info":[{"local":"100.64.0.7"}]}],
+        "k3s":{"datastore":"etcd","agent_data":true,"node_password":true,
+          "settings":["node-ip: 100.64.0.7","cluster-cidr: 10.42.0.0/16","secrets-encryption: true"]}}"#,
+    )
+    .unwrap();
+    let own = Place { lan_interface: None, ..place(None) };
+    for file in files(&desired, node, &own).unwrap() {
+        probe.files.insert(file.path.clone(), file.sha256());
+    }
+    for file in crate::stage::overlay::guard_files(&desired, node).unwrap() {
+        probe.files.insert(file.path.clone(), file.sha256());
+    }
+    for (artifact, path, _) in artifacts(&desired) {
+        probe.files.insert(path.into(), artifact.sha256.clone());
+    }
+    for unit in ["k3s.service", "homelab-guard.service"] {
+        let state = json!({ "ActiveState": "active", "UnitFileState": "enabled" });
+        probe.units.insert(unit.into(), serde_json::from_value(state).unwrap());
+    }
+    let address: std::net::IpAddr = [100, 64, 0, 7].into();
+    let kube = KubeNode {
+        name: "k3s-server".into(),
+        uid: "u".into(),
+        ready: true,
+        not_ready: None,
+        internal_ip: Some(address),
+        vtep: Some(address),
+        backend_data: None,
+        pod_cidr: None,
+        kubelet_version: "v1.34.4+k3s1".into(),
+        boot_id: String::new(),
+        system_uuid: String::new(),
+        unschedulable: false,
+        labels: node.labels.clone(),
+        annotations: BTreeMap::new(),
+        taints: node.taints.clone(),
+        control_plane: true,
+    };
+    (desired, probe, kube)
+}
+
+#[test]
+fn a_node_that_is_as_planned_has_no_reason_to_be_touched() {
+    let (desired, probe, kube) = sound();
+    let node = desired.first_server();
+    assert_eq!(install_reasons(&desired, node, &probe, Some(&kube)), Vec::<String>::new());
+    assert_eq!(label_reasons(node, Some(&kube)), Vec::<String>::new());
+    assert_eq!(immutable_change(&desired, node, &probe), None);
+    assert!(!has_stale_node(&probe, Some(&kube)));
+}
+
+#[test]
+fn each_difference_is_a_reason_of_its_own() {
+    let (desired, probe, kube) = sound();
+    let node = desired.first_server();
+    let reasons =
+        |probe: &HostProbe, kube: &KubeNode| install_reasons(&desired, node, probe, Some(kube));
+    let mut other = probe.clone();
+    other.files.insert(paths::K3S.into(), "00".into());
+    assert_eq!(reasons(&other, &kube), ["/usr/local/bin/k3s is not v1.34.4+k3s1"]);
+    let mut other = probe.clone();
+    other.files.insert(paths::K3S_CONFIG.into(), "00".into());
+    assert_eq!(reasons(&other, &kube), ["/etc/rancher/k3s/config.yaml differs"]);
+    let lan = KubeNode { vtep: Some([192, 168, 1, 102].into()), ..kube.clone() };
+    assert_eq!(reasons(&probe, &lan), ["the VTEP is 192.168.1.102, not 100.64.0.7"]);
+    let old = KubeNode { kubelet_version: "v1.33.1+k3s1".into(), ..kube.clone() };
+    assert_eq!(reasons(&probe, &old), ["kubelet is v1.33.1+k3s1, not v1.34.4+k3s1"]);
+    assert_eq!(
+        install_reasons(&desired, node, &probe, None),
+        ["the cluster has no Node object of this name"]
+    );
+}
+
+#[test]
+fn what_k3s_cannot_change_is_refused_with_the_way_out() {
+    let (mut desired, probe, _) = sound();
+    desired.k3s.cluster_cidr = "10.52.0.0/16".parse().unwrap();
+    let (what, _) = immutable_change(&desired, desired.first_server(), &probe).unwrap();
+    assert_eq!(what, "cluster-cidr is 10.42.0.0/16 and cannot become 10.52.0.0/16");
+    let mut agent = desired.first_server().clone();
+    agent.role = Role::Agent;
+    let (what, hint) = immutable_change(&desired, &agent, &probe).unwrap();
+    assert!(what.contains("server") && hint.contains("--replace k3s-server"), "{what} {hint}");
+}
+
+#[test]
+fn a_node_object_without_a_password_on_the_disk_is_a_former_selfs() {
+    let (_, mut probe, kube) = sound();
+    probe.k3s.node_password = false;
+    assert!(has_stale_node(&probe, Some(&kube)));
+    assert!(!has_stale_node(&probe, None));
+}
+
+const K3S_YAML: &str = "apiVersion: v1
+clusters:
+- cluster:
+    certificate-authority-data: Q0E=
+    server: https://127.0.0.1:6443
+  name: default
+contexts:
+- context:
+    cluster: default
+    user: default
+  name: default
+current-context: default
+kind: Config
+users:
+- name: default
+  user:
+    client-key-data: S0VZ
+";
+
+#[test]
+fn a_portable_kubeconfig_is_called_after_its_cluster() {
+    let portable =
+        portable_kubeconfig(&Secret::new(K3S_YAML), "home", [100, 64, 0, 1].into()).unwrap();
+    let document: serde_json::Value = serde_saphyr::from_str(portable.expose()).unwrap();
+    assert_eq!(document["clusters"][0]["cluster"]["server"], json!("https://100.64.0.1:6443"));
+    assert_eq!(document["contexts"][0]["context"], json!({ "cluster": "home", "user": "home" }));
+    assert_eq!(document["current-context"], json!("home"));
+    assert_eq!(document["users"][0]["user"]["client-key-data"], json!("S0VZ"));
+}
+
+#[test]
+fn merging_keeps_what_others_put_there_and_replaces_what_is_ours() {
+    let ours = portable_kubeconfig(&Secret::new(K3S_YAML), "home", [100, 64, 0, 1].into()).unwrap();
+    let once = merge_kubeconfig(K3S_YAML, ours.expose()).unwrap();
+    let twice = merge_kubeconfig(&once, ours.expose()).unwrap();
+    assert_eq!(once, twice);
+    let document: serde_json::Value = serde_saphyr::from_str(&twice).unwrap();
+    assert_eq!(document["clusters"].as_array().unwrap().len(), 2);
+    assert_eq!(document["current-context"], json!("default"));
+    assert!(merge_kubeconfig("- a list", ours.expose()).is_err());
+    assert_eq!(merge_kubeconfig("", ours.expose()).unwrap(), ours.expose());
+}
