@@ -15,7 +15,6 @@ pub enum Event {
         run: String,
         command: String,
         cluster: String,
-        steps: usize,
     },
     /// The steps that will run, in the order of the ladder, before the first of them.
     Planned {
@@ -68,6 +67,9 @@ pub enum Event {
         outcome: RunOutcome,
         seconds: f64,
     },
+    /// The last of all: renderers print what they still have and end.
+    #[serde(skip)]
+    Closed,
 }
 
 #[derive(Clone, Debug, Serialize)]

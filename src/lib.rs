@@ -19,6 +19,7 @@
 //! * [`render`] and [`commands`]: what a person sees and types.
 
 pub mod adapter;
+pub mod cli;
 pub mod commands;
 pub mod engine;
 pub mod error;
@@ -26,6 +27,7 @@ pub mod event;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+pub mod observe;
 pub mod plan;
 pub mod ports;
 pub mod render;

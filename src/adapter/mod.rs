@@ -3,5 +3,9 @@
 pub mod artifact;
 pub mod kube;
 pub mod proxmox;
+pub mod publishers;
 pub mod ssh;
 pub mod tailnet;
+mod world;
+
+pub use world::RealWorld;

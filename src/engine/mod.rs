@@ -1,1 +1,15 @@
 //! How steps are run: in the order of their needs, with retries, and stoppable.
+//!
+//! * [`run`]: what all steps of a run share.
+//! * [`context`]: what one step sees of it: journal, events, waiting.
+//! * [`scheduler`]: which step when.
+//! * [`task`]: Proxmox tasks, from the call to the end, over lost replies and busy locks.
+
+pub mod context;
+pub mod run;
+pub mod scheduler;
+pub mod task;
+
+pub use context::{Look, StepContext};
+pub use run::Run;
+pub use scheduler::run_plan;

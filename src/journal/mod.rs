@@ -1,1 +1,18 @@
 //! The memory of intent: what was begun, which ids were chosen, what was created.
+//!
+//! The world is the truth; the journal only answers what the world cannot. Deleting it loses no cluster.
+//!
+//! * [`record`]: the wire format, one JSON document a line, versioned.
+//! * [`state`]: one fold, for live runs, resume and tests.
+//! * [`file`]: appending with fsync, reading what a crash left, compaction.
+//! * [`lock`]: one run at a time on one state folder.
+
+pub mod file;
+pub mod lock;
+pub mod record;
+pub mod state;
+
+pub use file::Journal;
+pub use lock::StateLock;
+pub use record::{Record, StepResult};
+pub use state::RunState;

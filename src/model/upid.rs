@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A UPID, `UPID:<node>:<pid>:<pstart>:<starttime>:<type>:<id>:<user>:` (pve-common, `PVE/UPID.pm`),
 /// kept verbatim; the parts that we use are read from it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Upid(String);
 

@@ -1,7 +1,16 @@
-//! What is there, what differs from what is wanted, and what it takes.
+//! What is there, what differs from what is wanted, and what it takes. Pure.
+//!
+//! * [`observed`]: the world as it was seen.
+//! * [`guest`]: the configuration that a guest should have, and how far one is from it.
+//! * [`diff`]: from both to steps.
+//! * [`step`]: a step: what, why, at what price, after which others.
 
+pub mod diff;
+pub mod guest;
+pub mod observed;
 pub mod probe;
 pub mod step;
 
-pub use probe::HostProbe;
-pub use step::StepId;
+pub use diff::{Refusal, diff};
+pub use observed::Observed;
+pub use step::{Change, Impact, Plan, Step, StepId};

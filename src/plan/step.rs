@@ -1,10 +1,15 @@
-//! The names of steps.
+//! Steps: what would be done, why, at what price, and after which others.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A step's name, stable over runs: `machines/clone/k3s-server`.
+use crate::{
+    model::{NodeName, Vmid},
+    stage::StageId,
+};
+
+/// A step's name, stable over runs: `machines/make/k3s-server`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StepId(pub String);
@@ -12,5 +17,278 @@ pub struct StepId(pub String);
 impl fmt::Display for StepId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&self.0)
+    }
+}
+
+/// The price of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Impact {
+    /// Looks, and sends test packets.
+    Check,
+    /// Something new comes to be.
+    Create,
+    /// Changed under running work.
+    InPlace,
+    /// A service restarts; pods stay.
+    Restart,
+    /// The node is drained and rebooted.
+    Reboot,
+    /// Something cannot be reached for a while, and no drain helps.
+    Downtime,
+    /// Something is deleted for good.
+    DataLoss,
+}
+
+impl Impact {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Check => "check",
+            Self::Create => "create",
+            Self::InPlace => "in place",
+            Self::Restart => "restart",
+            Self::Reboot => "reboot",
+            Self::Downtime => "downtime",
+            Self::DataLoss => "data loss",
+        }
+    }
+}
+
+/// Everything that a step can be. Closed, so that whoever matches sees each.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "change", rename_all = "snake_case")]
+pub enum Change {
+    FetchImage {
+        proxmox_node: String,
+    },
+    MakeTemplate {
+        proxmox_node: String,
+        vmid: Vmid,
+    },
+    /// Seed and clone.
+    MakeMachine {
+        node: NodeName,
+    },
+    /// Keys of the configuration and sizes of disks; `reboot` when a running guest must take them up.
+    ConfigureMachine {
+        node: NodeName,
+        keys: Vec<String>,
+        reboot: bool,
+    },
+    StartMachine {
+        node: NodeName,
+    },
+    /// First contact: cloud-init done and out of the way, host key rotated, seed gone, disk grown.
+    FinishMachine {
+        node: NodeName,
+    },
+    InstallTailscale {
+        node: NodeName,
+    },
+    JoinTailnet {
+        node: NodeName,
+    },
+    InstallServer {
+        node: NodeName,
+        first: bool,
+    },
+    InstallAgent {
+        node: NodeName,
+    },
+    /// Labels and taints of the Node object.
+    LabelNode {
+        node: NodeName,
+    },
+    CheckNetwork,
+    Expose {
+        node: NodeName,
+    },
+    Verify,
+    /// A seed that nothing refers to any more.
+    SweepSeed {
+        proxmox_node: String,
+        volume: String,
+    },
+    /// A node that left the inventory (`--prune`), or all of them (`destroy`).
+    RemoveMachine {
+        node: NodeName,
+        proxmox_node: String,
+        vmid: Vmid,
+    },
+    RemoveTemplate {
+        proxmox_node: String,
+        vmid: Vmid,
+    },
+    RemoveImage {
+        proxmox_node: String,
+        volume: String,
+    },
+}
+
+impl Change {
+    pub fn stage(&self) -> StageId {
+        match self {
+            Self::FetchImage { .. }
+            | Self::MakeTemplate { .. }
+            | Self::RemoveTemplate { .. }
+            | Self::RemoveImage { .. } => StageId::Image,
+            Self::MakeMachine { .. }
+            | Self::ConfigureMachine { .. }
+            | Self::StartMachine { .. }
+            | Self::FinishMachine { .. }
+            | Self::SweepSeed { .. }
+            | Self::RemoveMachine { .. } => StageId::Machines,
+            Self::InstallTailscale { .. } | Self::JoinTailnet { .. } => StageId::Tailnet,
+            Self::InstallServer { .. } | Self::InstallAgent { .. } | Self::LabelNode { .. } => {
+                StageId::Cluster
+            }
+            Self::CheckNetwork | Self::Expose { .. } => StageId::Network,
+            Self::Verify => StageId::Verify,
+        }
+    }
+
+    /// The node of ours that it works on.
+    pub fn node(&self) -> Option<&NodeName> {
+        match self {
+            Self::MakeMachine { node }
+            | Self::ConfigureMachine { node, .. }
+            | Self::StartMachine { node }
+            | Self::FinishMachine { node }
+            | Self::InstallTailscale { node }
+            | Self::JoinTailnet { node }
+            | Self::InstallServer { node, .. }
+            | Self::InstallAgent { node }
+            | Self::LabelNode { node }
+            | Self::Expose { node }
+            | Self::RemoveMachine { node, .. } => Some(node),
+            _ => None,
+        }
+    }
+
+    /// The step's name, which follows from what it does.
+    pub fn id(&self) -> StepId {
+        let (verb, object): (&str, String) = match self {
+            Self::FetchImage { proxmox_node } => ("fetch", proxmox_node.clone()),
+            Self::MakeTemplate { proxmox_node, .. } => ("template", proxmox_node.clone()),
+            Self::MakeMachine { node } => ("make", node.to_string()),
+            Self::ConfigureMachine { node, .. } => ("configure", node.to_string()),
+            Self::StartMachine { node } => ("start", node.to_string()),
+            Self::FinishMachine { node } => ("finish", node.to_string()),
+            Self::InstallTailscale { node } => ("install", node.to_string()),
+            Self::JoinTailnet { node } => ("join", node.to_string()),
+            Self::InstallServer { node, .. } => ("server", node.to_string()),
+            Self::InstallAgent { node } => ("agent", node.to_string()),
+            Self::LabelNode { node } => ("label", node.to_string()),
+            Self::CheckNetwork => ("check", String::new()),
+            Self::Expose { node } => ("close-lan", node.to_string()),
+            Self::Verify => ("all", String::new()),
+            Self::SweepSeed { volume, .. } => ("sweep", volume.clone()),
+            Self::RemoveMachine { node, .. } => ("remove", node.to_string()),
+            Self::RemoveTemplate { proxmox_node, .. } => ("remove-template", proxmox_node.clone()),
+            Self::RemoveImage { volume, .. } => ("remove-image", volume.clone()),
+        };
+        let stage = self.stage();
+        StepId(match object.as_str() {
+            "" => format!("{stage}/{verb}"),
+            object => format!("{stage}/{verb}/{object}"),
+        })
+    }
+
+    /// What it does, as a person reads it.
+    pub fn title(&self) -> String {
+        match self {
+            Self::FetchImage { proxmox_node } => format!("fetch the cloud image to {proxmox_node}"),
+            Self::MakeTemplate { proxmox_node, vmid } => {
+                format!("make template {vmid} on {proxmox_node}")
+            }
+            Self::MakeMachine { .. } => "seed and clone".into(),
+            Self::ConfigureMachine { keys, reboot, .. } => {
+                let then = if *reboot { ", then reboot" } else { "" };
+                format!("configure {}{then}", keys.join(", "))
+            }
+            Self::StartMachine { .. } => "start".into(),
+            Self::FinishMachine { .. } => "first contact".into(),
+            Self::InstallTailscale { .. } => "install tailscaled and the overlay's units".into(),
+            Self::JoinTailnet { .. } => "join the tailnet".into(),
+            Self::InstallServer { first: true, .. } => {
+                "install k3s server (makes the cluster)".into()
+            }
+            Self::InstallServer { .. } => "install k3s server (joins)".into(),
+            Self::InstallAgent { .. } => "install k3s agent".into(),
+            Self::LabelNode { .. } => "set labels and taints".into(),
+            Self::CheckNetwork => "send packets between all nodes".into(),
+            Self::Expose { .. } => "close SSH and 6443 on the LAN side".into(),
+            Self::Verify => "run every check".into(),
+            Self::SweepSeed { volume, .. } => format!("delete left-over seed {volume}"),
+            Self::RemoveMachine { vmid, .. } => format!("delete VM {vmid} and its disks"),
+            Self::RemoveTemplate { vmid, .. } => format!("delete template {vmid}"),
+            Self::RemoveImage { volume, .. } => format!("delete image {volume}"),
+        }
+    }
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    pub id: StepId,
+    #[serde(flatten)]
+    pub change: Change,
+    pub reasons: Vec<String>,
+    pub impact: Impact,
+    /// Steps of the same plan that must be done first.
+    pub needs: Vec<StepId>,
+}
+
+impl Step {
+    pub fn new(change: Change, impact: Impact, reason: impl Into<String>) -> Self {
+        Self { id: change.id(), change, reasons: vec![reason.into()], impact, needs: Vec::new() }
+    }
+
+    pub fn stage(&self) -> StageId {
+        self.change.stage()
+    }
+}
+
+/// All steps, in the order of the ladder.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    /// What a person should know and the plan does not change.
+    pub notes: Vec<String>,
+}
+
+impl Plan {
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Adds a step that waits for those of `needs` that are part of this plan.
+    pub fn add(&mut self, mut step: Step, needs: &[StepId]) -> StepId {
+        step.needs = needs.iter().filter(|need| self.has(need)).cloned().collect();
+        let id = step.id.clone();
+        self.steps.push(step);
+        id
+    }
+
+    pub fn has(&self, id: &StepId) -> bool {
+        self.steps.iter().any(|step| step.id == *id)
+    }
+
+    /// Keeps the steps of `stages`, and of one node (with those that belong to no node) if one is named.
+    pub fn narrowed(
+        mut self,
+        stages: std::ops::RangeInclusive<StageId>,
+        nodes: &[NodeName],
+    ) -> Self {
+        self.steps.retain(|step| {
+            let node = step.change.node();
+            stages.contains(&step.stage())
+                && (nodes.is_empty() || node.is_none_or(|node| nodes.contains(node)))
+        });
+        let kept: Vec<StepId> = self.steps.iter().map(|step| step.id.clone()).collect();
+        for step in &mut self.steps {
+            step.needs.retain(|need| kept.contains(need));
+        }
+        self
     }
 }

@@ -1,4 +1,4 @@
-//! The ladder: stages in the order in which a node climbs them.
+//! The ladder: stages in the order in which a node climbs them, and what each does.
 
 pub mod access;
 pub mod artifact;
@@ -6,13 +6,65 @@ pub mod check;
 pub mod cluster;
 pub mod files;
 pub mod guest;
+pub mod image;
+pub mod join;
+pub mod machine;
+pub mod network;
 pub mod overlay;
 mod paths;
+pub mod preflight;
+pub mod remove;
 mod run;
 pub mod scripts;
 pub mod tailnet;
+pub mod verify;
 
 use serde::{Deserialize, Serialize};
+
+use crate::{engine::StepContext, error::Result, plan::Change, ports::World};
+
+/// How a step ended that did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Done,
+    /// It was so already.
+    Unchanged(String),
+}
+
+/// Does what a step says. Each arm looks before it acts: it may have been done half already.
+pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Result<Outcome> {
+    match change {
+        Change::FetchImage { proxmox_node } => image::fetch(context, proxmox_node).await,
+        Change::MakeTemplate { proxmox_node, vmid } => {
+            image::make_template(context, proxmox_node, *vmid).await
+        }
+        Change::MakeMachine { node } => machine::make(context, node).await,
+        Change::ConfigureMachine { node, .. } => machine::configure(context, node).await,
+        Change::StartMachine { node } => machine::start(context, node).await,
+        Change::FinishMachine { node } => machine::finish(context, node).await,
+        Change::InstallTailscale { node } => join::install(context, node).await,
+        Change::JoinTailnet { node } => join::join(context, node).await,
+        Change::InstallServer { node, .. } | Change::InstallAgent { node } => {
+            join::install_k3s(context, node).await
+        }
+        Change::LabelNode { node } => join::label(context, node).await,
+        Change::CheckNetwork => verify::check_network(context).await,
+        Change::Expose { node } => join::expose(context, node).await,
+        Change::Verify => verify::after_change(context).await,
+        Change::SweepSeed { proxmox_node, volume } => {
+            remove::volume(context, proxmox_node, volume).await
+        }
+        Change::RemoveMachine { node, proxmox_node, vmid } => {
+            remove::machine(context, node, proxmox_node, *vmid).await
+        }
+        Change::RemoveTemplate { proxmox_node, vmid } => {
+            remove::template(context, proxmox_node, *vmid).await
+        }
+        Change::RemoveImage { proxmox_node, volume } => {
+            remove::volume(context, proxmox_node, volume).await
+        }
+    }
+}
 
 /// The stages. Steps depend on steps, not stages on stages: a node waits for another only where the
 /// facts demand it.

@@ -1,0 +1,84 @@
+//! The real world: each port with the adapter that talks to the real thing.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    kube::KubeAccess,
+    proxmox::ProxmoxClient,
+    ssh::{Credentials, SshConnector},
+    tailnet::AnyTailnet,
+};
+use crate::{
+    error::Result,
+    inventory::Desired,
+    ports::{Clock, World},
+};
+
+/// Proxmox over HTTPS, hosts over SSH, the tailnet's API, Kubernetes through SSH, and time as it is.
+pub struct RealWorld {
+    proxmox: ProxmoxClient,
+    connector: SshConnector,
+    tailnet: AnyTailnet,
+    cluster: KubeAccess,
+    clock: SystemClock,
+}
+
+impl RealWorld {
+    /// Resolves the secrets that a run needs from its first moment; nothing is contacted yet.
+    pub async fn new(desired: &Desired) -> Result<Self> {
+        let token = desired.proxmox.token.resolve().await?;
+        let agent = std::env::var_os("SSH_AUTH_SOCK").map(Into::into);
+        Ok(Self {
+            proxmox: ProxmoxClient::new(&desired.proxmox, token)?,
+            connector: SshConnector::new(Credentials::new(&desired.access, agent)),
+            tailnet: AnyTailnet::new(&desired.tailnet.control)?,
+            cluster: KubeAccess::default(),
+            clock: SystemClock(Instant::now()),
+        })
+    }
+}
+
+impl World for RealWorld {
+    type Proxmox = ProxmoxClient;
+    type Connector = SshConnector;
+    type Tailnet = AnyTailnet;
+    type ClusterAccess = KubeAccess;
+    type Clock = SystemClock;
+
+    fn proxmox(&self) -> &ProxmoxClient {
+        &self.proxmox
+    }
+
+    fn connector(&self) -> &SshConnector {
+        &self.connector
+    }
+
+    fn tailnet(&self) -> &AnyTailnet {
+        &self.tailnet
+    }
+
+    fn cluster(&self) -> &KubeAccess {
+        &self.cluster
+    }
+
+    fn clock(&self) -> &SystemClock {
+        &self.clock
+    }
+}
+
+/// The operating system's clocks.
+pub struct SystemClock(Instant);
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        self.0.elapsed()
+    }
+
+    fn wall(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}

@@ -1,0 +1,203 @@
+//! The command line: what can be typed, and nothing of what it does.
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use crate::{commands, model::NodeName, stage::StageId};
+
+/// Bare metal to cluster: Proxmox VMs, a tailnet, k3s, from one inventory.
+#[derive(Debug, Parser)]
+#[command(
+    name = "homelab",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  homelab init --endpoint https://pve.lan:8006     write a commented inventory
+  homelab plan                                     what would be done, why, at what price
+  homelab up                                       do it; run it again after anything
+  homelab verify                                   is it as it should be?
+  homelab ssh k3s-server -- uptime
+  homelab kubectl get nodes -o wide"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// The inventory
+    #[arg(
+        short = 'c',
+        long = "config",
+        global = true,
+        env = "HOMELAB_CONFIG",
+        default_value = "homelab.yaml",
+        value_name = "FILE"
+    )]
+    pub config: Utf8PathBuf,
+    /// The lock file that pins versions and sha256 (default: homelab.lock beside the inventory)
+    #[arg(long, global = true, env = "HOMELAB_LOCK", value_name = "FILE")]
+    pub lock: Option<Utf8PathBuf>,
+    /// What is printed on stdout
+    #[arg(short = 'o', long, global = true, value_enum, default_value_t = OutputFormat::Text)]
+    pub output: OutputFormat,
+    /// Colour on the terminal
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Say more (-v: each request and connection; -vv: everything)
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    Text,
+    /// Documents or events, one JSON object a line for events
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Write a commented inventory, or print what Proxmox and the tailnet must allow
+    Init(commands::init::Args),
+    /// Check the inventory: every fault at once, with its place
+    Validate(commands::validate::Args),
+    /// Pin versions and sha256 from the publishers' checksum files
+    Lock(commands::lock::Args),
+    /// Show what `up` would do, why, and at what price
+    Plan(PlanArgs),
+    /// Make the world as the inventory says
+    Up(UpArgs),
+    /// Show what is there
+    Status(commands::status::Args),
+    /// Run every check
+    Verify(commands::verify::Args),
+    /// Delete guests, disks, seeds, devices and keys of this cluster
+    Destroy(DestroyArgs),
+    /// Print the kubeconfig's path, or merge it into your own
+    Kubeconfig(commands::kubeconfig::Args),
+    /// Run kubectl against the cluster, through SSH: no open port is needed
+    Kubectl(commands::kubectl::Args),
+    /// Open a shell on a node, its host key verified
+    Ssh(commands::ssh::Args),
+    /// Show the scripts that run on the nodes
+    Render(commands::render::Args),
+    /// Print the JSON schema of the inventory, for your editor
+    Schema(commands::schema::Args),
+    /// Show the effective configuration, and where each value comes from
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print the effective configuration
+    Show(commands::config::Args),
+}
+
+/// Which part of the ladder, and of the nodes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Selection {
+    /// Begin with this stage
+    #[arg(long, value_enum, value_name = "STAGE")]
+    pub from: Option<StageId>,
+    /// End after this stage
+    #[arg(long, value_enum, value_name = "STAGE")]
+    pub until: Option<StageId>,
+    /// Only this node (may be repeated)
+    #[arg(long = "node", value_name = "NODE")]
+    pub nodes: Vec<NodeName>,
+    /// Delete nodes of ours that the inventory no longer names
+    #[arg(long)]
+    pub prune: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Exit with 2 when there is something to do
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct UpArgs {
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Stop, where it can be taken up again, after this time (`90m`, `2h`)
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Forget the ids in the journal: the Proxmox host was reinstalled
+    #[arg(long)]
+    pub new_host: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct DestroyArgs {
+    /// The template and the cloud image, too
+    #[arg(long)]
+    pub all: bool,
+    /// Only this node (may be repeated)
+    #[arg(long = "node", value_name = "NODE")]
+    pub nodes: Vec<NodeName>,
+    /// Do not ask
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Give up after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub timeout: Option<Duration>,
+}
+
+/// `90s`, `15m`, `2h` and sums of them.
+fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| format!("`{text}` is no time such as 90s, 15m or 2h"))?;
+    Duration::try_from(span).map_err(|_| "a time is not negative".to_owned())
+}
+
+impl Selection {
+    /// The stages as a range; `None` when `from` lies after `until`.
+    pub fn stages(&self) -> Option<std::ops::RangeInclusive<StageId>> {
+        let first = self.from.unwrap_or(StageId::Preflight);
+        let last = self.until.unwrap_or(StageId::Verify);
+        (first <= last).then_some(first..=last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_time_is_written_as_people_write_it() {
+        assert_eq!(duration("90m"), Ok(Duration::from_secs(5400)));
+        assert!(duration("soon").is_err());
+    }
+}

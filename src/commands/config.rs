@@ -1,0 +1,49 @@
+//! `homelab config show`: the effective configuration, and where each value comes from.
+
+use comfy_table::{Table, presets::NOTHING};
+
+use super::session::{options, wants_json};
+use crate::{
+    cli::Global,
+    error::{Failure, Kind, Result},
+    inventory::{self, effective},
+    render,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Show which of flag, environment, file, lock and default won for each field
+    #[arg(long)]
+    pub origin: bool,
+}
+
+pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
+    let options = options(global);
+    let loaded = inventory::load(&options)?;
+    if args.origin {
+        let settings = effective::effective(&loaded, &options.overrides);
+        if wants_json(global) {
+            return render::document(&settings);
+        }
+        let mut table = Table::new();
+        table.load_style(NOTHING).set_header(["FIELD", "VALUE", "ORIGIN"]);
+        for setting in settings {
+            let value = match setting.value {
+                serde_json::Value::String(text) => text,
+                other => other.to_string(),
+            };
+            table.add_row([setting.field, value, setting.origin.to_string()]);
+        }
+        anstream::println!("{table}");
+        return Ok(());
+    }
+    let file = effective::effective_file(&loaded, &options.overrides);
+    if wants_json(global) {
+        return render::document(&file);
+    }
+    let text = serde_saphyr::to_string(&file).map_err(|error| {
+        Failure::new(Kind::Runtime, format!("the configuration cannot be printed: {error}"))
+    })?;
+    anstream::print!("{text}");
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! `homelab lock`: pins versions and sha256 from the publishers' own checksum files.
+
+use std::{io::Write, sync::Arc};
+
+use super::session::{options, wants_json};
+use crate::{
+    adapter::publishers::Publishers,
+    cli::Global,
+    error::{Failure, Kind, Result},
+    inventory::{self, pin},
+    render,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Take a new hash for a version or URL that was pinned to another
+    #[arg(long)]
+    pub update: bool,
+    /// Where a publisher states no hash, pin what is served now
+    #[arg(long)]
+    pub trust_download: bool,
+}
+
+pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
+    let options = options(global);
+    let unpinned = inventory::load::load_unpinned(&options)?;
+    let policy = pin::Policy { update: args.update, trust_download: args.trust_download };
+    let publishers = Arc::new(Publishers);
+    let (lock, pinned) = pin::pin(&unpinned.file, &unpinned.lock, policy, &publishers).await?;
+    let path = options.lock_path();
+    let text = serde_saphyr::to_string(&lock).map_err(|error| {
+        Failure::new(Kind::Runtime, format!("the lock file cannot be written: {error}")).at(&path)
+    })?;
+    let folder = path.parent().filter(|folder| *folder != "").unwrap_or(camino::Utf8Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    writeln!(
+        file,
+        "# Written by `homelab lock`. Belongs in version control.\n{}",
+        text.trim_end()
+    )?;
+    file.as_file().sync_all()?;
+    file.persist(&path).map_err(|error| error.error)?;
+    if wants_json(global) {
+        return render::document(&pinned);
+    }
+    for one in pinned {
+        let mark = if one.changed { "pinned" } else { "as before" };
+        anstream::println!(
+            "{} {} {} ({mark}; {})",
+            one.artifact,
+            one.version,
+            one.sha256,
+            one.source
+        );
+    }
+    Ok(())
+}

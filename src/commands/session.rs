@@ -1,0 +1,187 @@
+//! What the commands that look at the world have in common: inventory, secrets, world, journal.
+
+use std::{io::IsTerminal, sync::Arc, time::Duration};
+
+use camino::Utf8PathBuf;
+use tokio::task::JoinHandle;
+
+use crate::{
+    adapter::RealWorld,
+    cli::{Global, OutputFormat},
+    engine::Run,
+    error::{Failure, Kind, Result},
+    event::{Event, Events},
+    inventory::{self, Desired, LoadOptions, Overrides},
+    journal::{
+        Journal, Record, RunState, StateLock,
+        lock::state_folder,
+        record::{JOURNAL_VERSION, SiteIdentity},
+    },
+    render,
+};
+
+/// An open session.
+pub struct Session {
+    pub run: Arc<Run<RealWorld>>,
+    renderer: JoinHandle<()>,
+    _lock: Option<StateLock>,
+}
+
+/// Whether the command may change anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Look,
+    Change { new_host: bool },
+}
+
+/// What to read, and what wins over it.
+pub fn options(global: &Global) -> LoadOptions {
+    LoadOptions {
+        path: global.config.clone(),
+        lock: global.lock.clone(),
+        overrides: Overrides::from_environment(),
+    }
+}
+
+/// Reads the inventory; its warnings go to stderr.
+pub async fn load(global: &Global) -> Result<Desired> {
+    let options = options(global);
+    let loaded = inventory::load(&options)?;
+    if !global.quiet {
+        for warning in &loaded.warnings {
+            anstream::eprintln!("{warning}");
+        }
+    }
+    Ok(loaded.desired)
+}
+
+impl Session {
+    /// Opens the world of an inventory.
+    pub async fn open(global: &Global, purpose: Purpose) -> Result<Self> {
+        let desired = load(global).await?;
+        let folder = state_folder(&desired.cluster)?;
+        let (lock, journal, memory) = match purpose {
+            Purpose::Look => (None, None, remembered(&folder, &desired)?),
+            Purpose::Change { new_host } => {
+                let lock = StateLock::take(&folder)?;
+                let journal = open_journal(&folder, &desired, new_host)?;
+                let memory = journal.state().clone();
+                (Some(lock), Some(journal), memory)
+            }
+        };
+        let world = RealWorld::new(&desired).await?;
+        let (events, receiver) = Events::channel();
+        let renderer = tokio::spawn(render::show(render::Mode::of(global), receiver));
+        let run = Run::new(world, desired, events, journal, memory);
+        Ok(Self { run, renderer, _lock: lock })
+    }
+
+    /// Ends connections and lets the renderer print what it still has.
+    pub async fn close(self) {
+        self.run.close().await;
+        let Self { run, renderer, _lock } = self;
+        run.events.send(Event::Closed);
+        // A renderer that hangs (a full pipe) must not hold the process.
+        let _ = tokio::time::timeout(Duration::from_secs(5), renderer).await;
+    }
+
+    /// Lets the first Ctrl-C, a termination signal or the deadline stop the run where it can be taken up
+    /// again, and the second end the process.
+    pub fn stop_on_request(&self, deadline: Option<Duration>) {
+        let run = self.run.clone();
+        tokio::spawn(async move {
+            let limit = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = interrupted() => run.events.send(Event::Interrupted),
+                () = limit => run.events.send(Event::Warning {
+                    step: None,
+                    text: "the time given with --timeout is over".into(),
+                }),
+            }
+            run.stop.cancel();
+            interrupted().await;
+            std::process::exit(i32::from(Kind::Interrupted.exit_code()));
+        });
+    }
+}
+
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+fn remembered(folder: &Utf8PathBuf, desired: &Desired) -> Result<RunState> {
+    let state = Journal::read(folder)?;
+    let same = state.cluster.is_none_or(|cluster| cluster == desired.id);
+    // Another cluster's ids must not steer this one, not even a look at it.
+    Ok(if same { state } else { RunState::default() })
+}
+
+fn open_journal(folder: &Utf8PathBuf, desired: &Desired, new_host: bool) -> Result<Journal> {
+    let known = Journal::read(folder)?;
+    let other_cluster = known.cluster.is_some_and(|cluster| cluster != desired.id);
+    let other_site =
+        known.site.as_ref().is_some_and(|site| site.endpoint != desired.proxmox.endpoint);
+    if (other_cluster || other_site) && !new_host {
+        let what = if other_cluster { "cluster id" } else { "Proxmox endpoint" };
+        return Err(Failure::new(
+            Kind::Refused,
+            format!("the journal of `{}` was written for another {what}", desired.cluster),
+        )
+        .at(folder.join("journal.jsonl"))
+        .hint(
+            "if the host was reinstalled or renamed: `homelab up --new-host` archives the journal",
+        ));
+    }
+    if other_cluster || other_site {
+        let archive = folder.join(format!("journal-{}.jsonl", crate::engine::run::run_name()));
+        fs_err::rename(folder.join("journal.jsonl"), archive)?;
+    }
+    let (mut journal, damage) = Journal::open(folder)?;
+    if !damage.unreadable.is_empty() {
+        tracing::warn!(lines = ?damage.unreadable, "the journal has lines that cannot be read; going on from what the world shows");
+    }
+    if journal.state().cluster.is_none() {
+        journal.append(&Record::Opened {
+            version: JOURNAL_VERSION,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster: desired.id,
+            site: SiteIdentity { endpoint: desired.proxmox.endpoint.clone() },
+        })?;
+    }
+    Ok(journal)
+}
+
+/// Asks on the terminal; without one, `--yes` is needed.
+pub fn confirm(question: &str) -> Result<()> {
+    use std::io::{BufRead, Write};
+    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(Failure::new(Kind::Usage, "nobody can be asked here: there is no terminal")
+            .hint("give --yes"));
+    }
+    anstream::eprint!("{question} [y/N] ");
+    std::io::stderr().flush()?;
+    let mut answer = String::new();
+    std::io::stdin().lock().read_line(&mut answer)?;
+    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::new(Kind::Interrupted, "not confirmed; nothing was changed"))
+    }
+}
+
+/// Whether stdout takes documents.
+pub fn wants_json(global: &Global) -> bool {
+    global.output == OutputFormat::Json
+}

@@ -1,0 +1,117 @@
+//! `homelab status`: what is there, without judging it.
+
+use comfy_table::{Table, presets::NOTHING};
+use serde::Serialize;
+
+use super::session::{Purpose, Session, wants_json};
+use crate::{
+    cli::Global,
+    error::Result,
+    inventory::Desired,
+    observe::{self, Depth},
+    plan::{
+        Observed,
+        observed::{MachineSight, Sight},
+    },
+    ports::PowerState,
+    render,
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+/// One node as it stands.
+#[derive(Debug, Serialize)]
+struct Row {
+    node: String,
+    vmid: u32,
+    machine: String,
+    lan: String,
+    ssh: String,
+    tailnet: Option<String>,
+    mtu: Option<u32>,
+    kubernetes: String,
+    vtep: Option<String>,
+}
+
+pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
+    let session = Session::open(global, Purpose::Look).await?;
+    let observed = observe::observe(&session.run, Depth::All).await;
+    let rows = observed.map(|observed| rows(&session.run.desired, &observed));
+    session.close().await;
+    let rows = rows?;
+    if wants_json(global) {
+        return render::document(&rows);
+    }
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header([
+        "NODE",
+        "VMID",
+        "MACHINE",
+        "LAN",
+        "SSH",
+        "TAILNET",
+        "MTU",
+        "KUBERNETES",
+        "VTEP",
+    ]);
+    for row in rows {
+        table.add_row([
+            row.node,
+            row.vmid.to_string(),
+            row.machine,
+            row.lan,
+            row.ssh,
+            row.tailnet.unwrap_or_else(|| "-".into()),
+            row.mtu.map_or_else(|| "-".into(), |mtu| mtu.to_string()),
+            row.kubernetes,
+            row.vtep.unwrap_or_else(|| "-".into()),
+        ]);
+    }
+    anstream::println!("{table}");
+    Ok(())
+}
+
+fn rows(desired: &Desired, observed: &Observed) -> Vec<Row> {
+    desired
+        .nodes
+        .values()
+        .map(|node| {
+            let machine = match observed.machines.get(&node.name) {
+                None | Some(MachineSight::Absent) => "absent".to_owned(),
+                Some(MachineSight::Foreign { name, .. }) => format!("foreign ({name})"),
+                Some(MachineSight::HalfMade { .. }) => "half made".to_owned(),
+                Some(MachineSight::Ours(machine)) => match machine.power {
+                    PowerState::Running => "running".to_owned(),
+                    PowerState::Stopped => "stopped".to_owned(),
+                },
+            };
+            let ssh = match observed.hosts.get(&node.name) {
+                Some(Sight::Seen(_)) => "ok".to_owned(),
+                Some(Sight::Silent(why)) => why.clone(),
+                Some(Sight::Unseen) | None => "-".to_owned(),
+            };
+            let probe = observed.probe(&node.name);
+            let kube = observed.kube_node(&node.name);
+            let kubernetes = match (kube, &observed.kube) {
+                (Some(seen), _) if seen.ready => format!("Ready {}", seen.kubelet_version),
+                (Some(seen), _) => {
+                    format!("NotReady: {}", seen.not_ready.clone().unwrap_or_default())
+                }
+                (None, Sight::Silent(why)) => why.clone(),
+                (None, _) => "-".to_owned(),
+            };
+            Row {
+                node: node.name.to_string(),
+                vmid: node.vmid.0,
+                machine,
+                lan: node.address.to_string(),
+                ssh,
+                tailnet: probe.and_then(|probe| probe.tailnet_ipv4()).map(|ip| ip.to_string()),
+                mtu: probe.and_then(|probe| probe.mtu("tailscale0")),
+                kubernetes,
+                vtep: kube.and_then(|seen| seen.vtep).map(|vtep| vtep.to_string()),
+            }
+        })
+        .collect()
+}

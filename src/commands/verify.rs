@@ -1,0 +1,68 @@
+//! `homelab verify`: every check, as a table or JSON.
+
+use comfy_table::{Table, presets::NOTHING};
+use owo_colors::OwoColorize;
+
+use super::session::{Purpose, Session, wants_json};
+use crate::{
+    cli::Global,
+    error::{Failure, Kind, Result},
+    render,
+    stage::{
+        check::{Check, CheckState},
+        verify,
+    },
+};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {}
+
+pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
+    let session = Session::open(global, Purpose::Look).await?;
+    let checks = verify::all(&session.run).await;
+    session.close().await;
+    let checks = checks?;
+    if wants_json(global) {
+        render::document(&checks)?;
+    } else {
+        anstream::print!("{}", table(&checks));
+    }
+    verdict(&checks)
+}
+
+/// The checks as a table; each that failed with its cause and what to try next.
+pub(crate) fn table(checks: &[Check]) -> String {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["", "CHECK", "NODE", "RESULT"]);
+    for check in checks {
+        let (mark, text) = match &check.state {
+            CheckState::Passed => ("✓".green().to_string(), String::new()),
+            CheckState::Failed { cause, next } => {
+                ("✗".red().to_string(), format!("{cause}\nnext: {next}"))
+            }
+            CheckState::Skipped { why } => ("-".dimmed().to_string(), why.clone()),
+        };
+        let node = check.node.as_ref().map(ToString::to_string).unwrap_or_default();
+        table.add_row([mark, check.title.clone(), node, text]);
+    }
+    format!("{table}\n")
+}
+
+/// The failure that failed checks are.
+pub(crate) fn verdict(checks: &[Check]) -> Result<()> {
+    let failed: Vec<&Check> = checks.iter().filter(|check| check.has_failed()).collect();
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let named: Vec<String> = failed
+        .iter()
+        .map(|check| match &check.node {
+            Some(node) => format!("{} on {node}", check.title),
+            None => check.title.clone(),
+        })
+        .collect();
+    Err(Failure::new(
+        Kind::Checks,
+        format!("{} of {} checks failed: {}", failed.len(), checks.len(), named.join(", ")),
+    ))
+}

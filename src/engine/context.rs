@@ -1,0 +1,105 @@
+//! What one step sees of its run.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use super::Run;
+use crate::{
+    error::{Failure, Kind, Result},
+    event::Event,
+    journal::Record,
+    plan::StepId,
+    ports::{Clock, World},
+};
+
+/// A step's view of its run.
+pub struct StepContext<W: World> {
+    pub run: Arc<Run<W>>,
+    pub step: StepId,
+}
+
+impl<W: World> Clone for StepContext<W> {
+    fn clone(&self) -> Self {
+        Self { run: self.run.clone(), step: self.step.clone() }
+    }
+}
+
+/// What a look at something that is waited for gave.
+#[derive(Debug)]
+pub enum Look<T> {
+    There(T),
+    /// What is seen instead.
+    NotYet(String),
+}
+
+impl<W: World> StepContext<W> {
+    pub fn new(run: Arc<Run<W>>, step: StepId) -> Self {
+        Self { run, step }
+    }
+
+    pub fn record(&self, record: &Record) -> Result<()> {
+        self.run.record(record)
+    }
+
+    pub fn warn(&self, text: impl Into<String>) {
+        self.run.events.send(Event::Warning { step: Some(self.step.clone()), text: text.into() });
+    }
+
+    /// One line of what goes on, for a person who waits.
+    pub fn output(&self, line: impl Into<String>) {
+        self.run.events.send(Event::Output { step: self.step.clone(), line: line.into() });
+    }
+
+    /// Ends the step here when the run is being stopped: it can be taken up again from here.
+    pub fn still_wanted(&self) -> Result<()> {
+        if self.run.stop.is_cancelled() { Err(interrupted()) } else { Ok(()) }
+    }
+
+    /// Looks again and again until `look` finds it, the limit is reached, or the run is stopped.
+    ///
+    /// # Errors
+    /// What `look` fails with; [`Kind::Deadline`] with what was wanted and last seen;
+    /// [`Kind::Interrupted`].
+    pub async fn wait_for<T, F, Fut>(&self, wanted: &str, limit: Duration, mut look: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Look<T>>>,
+    {
+        let clock = self.run.world.clock();
+        let begun = clock.now();
+        let mut pause = Duration::from_millis(100);
+        loop {
+            let seen = match look().await? {
+                Look::There(value) => return Ok(value),
+                Look::NotYet(seen) => seen,
+            };
+            let waited = clock.now().saturating_sub(begun);
+            if waited >= limit {
+                return Err(Failure::new(
+                    Kind::Deadline,
+                    format!("waited {} s for {wanted}; seen: {seen}", waited.as_secs()),
+                ));
+            }
+            self.run.events.send(Event::Waiting {
+                step: self.step.clone(),
+                wanted: wanted.to_owned(),
+                seen,
+                seconds_left: (limit - waited).as_secs(),
+            });
+            self.pause(pause).await?;
+            // Quick at first, for what takes a moment; then once a second.
+            pause = (pause * 3 / 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Sleeps, unless the run is being stopped.
+    pub async fn pause(&self, duration: Duration) -> Result<()> {
+        tokio::select! {
+            () = self.run.world.clock().sleep(duration) => Ok(()),
+            () = self.run.stop.cancelled() => Err(interrupted()),
+        }
+    }
+}
+
+fn interrupted() -> Failure {
+    Failure::new(Kind::Interrupted, "stopped on request").hint("`homelab up` goes on from here")
+}

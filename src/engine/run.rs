@@ -1,0 +1,204 @@
+//! What all steps of a run share.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    error::{Failure, Kind, Result},
+    event::Events,
+    inventory::Desired,
+    journal::{Journal, Record, RunState},
+    model::NodeName,
+    plan::{guest::SEED_DRIVE, probe::HostProbe},
+    ports::{Cluster, ClusterAccess, Connector, Host, HostOf, HostTarget, Proxmox, World},
+    stage::{cluster, guest},
+};
+
+/// The cluster handle of a world.
+pub type ClusterOf<W> = <<W as World>::ClusterAccess as ClusterAccess>::Cluster;
+
+/// A run: the world, what is wanted of it, and what is remembered.
+pub struct Run<W: World> {
+    pub world: W,
+    pub desired: Desired,
+    pub events: Events,
+    /// Cancelled by the first Ctrl-C or the run's deadline: steps end where they can be taken up again.
+    pub stop: CancellationToken,
+    journal: Mutex<Option<Journal>>,
+    memory: Mutex<RunState>,
+    hosts: Mutex<HashMap<NodeName, Arc<tokio::sync::Mutex<Option<HostOf<W>>>>>>,
+    host_keys: Mutex<BTreeMap<NodeName, Vec<String>>>,
+    allocations: Mutex<HashMap<String, Arc<Semaphore>>>,
+    cluster: tokio::sync::Mutex<Option<ClusterOf<W>>>,
+}
+
+impl<W: World> Run<W> {
+    /// A run that only looks has no journal to write to.
+    pub fn new(
+        world: W,
+        desired: Desired,
+        events: Events,
+        journal: Option<Journal>,
+        memory: RunState,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            world,
+            desired,
+            events,
+            stop: CancellationToken::new(),
+            journal: Mutex::new(journal),
+            memory: Mutex::new(memory),
+            hosts: Mutex::default(),
+            host_keys: Mutex::default(),
+            allocations: Mutex::default(),
+            cluster: tokio::sync::Mutex::new(None),
+        })
+    }
+
+    /// What the journal says now.
+    pub fn memory(&self) -> RunState {
+        lock(&self.memory).clone()
+    }
+
+    /// Writes a record and waits until the disk has it.
+    pub fn record(&self, record: &Record) -> Result<()> {
+        let mut journal = lock(&self.journal);
+        let Some(journal) = journal.as_mut() else {
+            return Err(Failure::new(
+                Kind::Runtime,
+                "this command must not change anything (a bug)",
+            ));
+        };
+        journal.append(record)?;
+        *lock(&self.memory) = journal.state().clone();
+        Ok(())
+    }
+
+    /// The host keys that a node may show, as its marker says.
+    pub fn trust(&self, node: &NodeName, keys: Vec<String>) {
+        lock(&self.host_keys).insert(node.clone(), keys);
+    }
+
+    /// How a node is reached and known; `None` while no marker of it was seen.
+    pub fn target(&self, node: &NodeName) -> Option<HostTarget> {
+        let host_keys = lock(&self.host_keys).get(node).filter(|keys| !keys.is_empty())?.clone();
+        let wanted = self.desired.nodes.get(node)?;
+        let mut addresses = vec![IpAddr::V4(wanted.address)];
+        if let Some(device) = lock(&self.memory).devices.get(node) {
+            addresses.push(IpAddr::V4(device.ipv4));
+        }
+        Some(HostTarget {
+            node: node.clone(),
+            addresses,
+            port: self.desired.access.port,
+            user: self.desired.access.user.clone(),
+            host_keys,
+        })
+    }
+
+    /// The connection to a node: the one that is open, or a new one.
+    pub async fn host(&self, node: &NodeName) -> Result<HostOf<W>> {
+        let slot = lock(&self.hosts).entry(node.clone()).or_default().clone();
+        let mut slot = slot.lock().await;
+        if let Some(host) = slot.as_ref().filter(|host| host.is_open()) {
+            return Ok(host.clone());
+        }
+        let target = self.target(node).ok_or_else(|| {
+            Failure::new(Kind::Ssh, "its host key is not known: no marker of it was seen")
+                .at(node)
+                .hint("`homelab status` shows what Proxmox has")
+        })?;
+        let host = self.world.connector().connect(&target).await?;
+        *slot = Some(host.clone());
+        Ok(host)
+    }
+
+    /// Looks at a node: one script over the connection. A connection that broke is not kept.
+    pub async fn probe(&self, node: &NodeName) -> Result<HostProbe> {
+        let host = self.host(node).await?;
+        let seen = guest::probe(&host).await;
+        if seen.is_err() {
+            self.forget_host(node).await;
+        }
+        seen
+    }
+
+    /// Lets go of a connection, so that the next use makes a new one.
+    pub async fn forget_host(&self, node: &NodeName) {
+        let slot = lock(&self.hosts).entry(node.clone()).or_default().clone();
+        let host = slot.lock().await.take();
+        if let Some(host) = host {
+            host.close().await;
+        }
+        let first = self.desired.first_server().name.clone();
+        if *node == first {
+            *self.cluster.lock().await = None;
+        }
+    }
+
+    /// The Kubernetes API, through the first server that answers.
+    pub async fn cluster(&self) -> Result<ClusterOf<W>> {
+        let mut slot = self.cluster.lock().await;
+        if let Some(cluster) = slot.as_ref() {
+            return Ok(cluster.clone());
+        }
+        let server = &self.desired.first_server().name;
+        let host = self.host(server).await?;
+        let kubeconfig = cluster::read_kubeconfig(&host).await?;
+        let cluster = self.world.cluster().open(&host, &kubeconfig).await?;
+        // A handle that cannot answer is not kept.
+        cluster.version().await?;
+        *slot = Some(cluster.clone());
+        Ok(cluster)
+    }
+
+    /// How many allocations may run at once on a storage: Proxmox holds a lock for each (PVE-01).
+    pub fn allocations(&self, storage: &str) -> Arc<Semaphore> {
+        let permits = self.desired.proxmox.parallel_clones.max(1);
+        lock(&self.allocations)
+            .entry(storage.to_owned())
+            .or_insert_with(|| Arc::new(Semaphore::new(permits)))
+            .clone()
+    }
+
+    /// Ends all connections politely.
+    pub async fn close(&self) {
+        let nodes: Vec<NodeName> = lock(&self.hosts).keys().cloned().collect();
+        for node in nodes {
+            self.forget_host(&node).await;
+        }
+    }
+
+    /// Sets the seed's drive and description under optimistic locking; see [`Proxmox::configure`].
+    pub async fn describe(
+        &self,
+        proxmox_node: &str,
+        vmid: crate::model::Vmid,
+        set: &[(String, String)],
+        digest: &str,
+    ) -> Result<()> {
+        debug_assert!(set.iter().all(|(key, _)| key == "description" || key == SEED_DRIVE));
+        self.world.proxmox().configure(proxmox_node, vmid, set, &[], Some(digest)).await?;
+        Ok(())
+    }
+}
+
+/// The name of a run: when it began, to tell runs apart in journals and leases.
+pub fn run_name() -> String {
+    format!("{}-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"), std::process::id())
+}
+
+/// The default limit of a wait for a host that boots.
+pub const BOOT_LIMIT: Duration = Duration::from_secs(300);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere must not hide the state from whoever reports it.
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

@@ -1,0 +1,151 @@
+//! Which step when: each as soon as those that it needs are done.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use tokio::task::JoinSet;
+
+use super::{Run, StepContext};
+use crate::{
+    error::{Effect, Failure, Kind, Result},
+    event::{Event, PlannedStep, StepOutcome},
+    journal::{Record, StepResult},
+    plan::{Plan, Step, StepId},
+    ports::{Clock, World},
+    stage,
+};
+
+/// How many steps ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub done: usize,
+    pub failed: usize,
+    pub skipped: usize,
+}
+
+/// Runs a plan. A step that fails takes those that need it with it; the others go on.
+///
+/// # Errors
+/// The first failure, after everything that was under way has ended.
+pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally> {
+    run.events.send(Event::Planned { steps: plan.steps.iter().map(planned).collect() });
+    let mut waiting: BTreeMap<usize, &Step> = plan.steps.iter().enumerate().collect();
+    let mut done: BTreeSet<StepId> = BTreeSet::new();
+    let mut lost: BTreeSet<StepId> = BTreeSet::new();
+    let mut running = JoinSet::new();
+    let mut tally = Tally::default();
+    let mut failures: Vec<Failure> = Vec::new();
+    loop {
+        let doomed: Vec<usize> = waiting
+            .iter()
+            .filter(|(_, step)| step.needs.iter().any(|need| lost.contains(need)))
+            .map(|(index, _)| *index)
+            .collect();
+        if !doomed.is_empty() {
+            for index in doomed {
+                let step = waiting.remove(&index).expect("it was just found there");
+                skip(run, step, "a step that it needs was not done");
+                lost.insert(step.id.clone());
+                tally.skipped += 1;
+            }
+            continue;
+        }
+        if run.stop.is_cancelled() {
+            for step in std::mem::take(&mut waiting).into_values() {
+                skip(run, step, "the run is being stopped");
+                tally.skipped += 1;
+            }
+        }
+        let ready: Vec<usize> = waiting
+            .iter()
+            .filter(|(_, step)| step.needs.iter().all(|need| done.contains(need)))
+            .map(|(index, _)| *index)
+            .collect();
+        for index in ready {
+            let step = waiting.remove(&index).expect("it was just found there").clone();
+            let context = StepContext::new(run.clone(), step.id.clone());
+            running.spawn(async move { (step.id.clone(), run_step(context, step).await) });
+        }
+        let Some(ended) = running.join_next().await else { break };
+        match ended {
+            Ok((id, Ok(()))) => {
+                done.insert(id);
+                tally.done += 1;
+            }
+            Ok((id, Err(failure))) => {
+                lost.insert(id);
+                tally.failed += 1;
+                failures.push(failure);
+            }
+            Err(panic) => {
+                tally.failed += 1;
+                failures.push(
+                    Failure::new(Kind::Runtime, format!("a step panicked (a bug): {panic}"))
+                        .effect(Effect::Unknown),
+                );
+            }
+        }
+    }
+    // An interruption explains the failures that it caused, not the other way round.
+    failures.sort_by_key(|failure| failure.kind == Kind::Interrupted);
+    match failures.into_iter().next() {
+        Some(failure) => Err(failure),
+        None if tally.skipped > 0 => Err(Failure::new(Kind::Interrupted, "stopped on request")
+            .effect(Effect::Partial)
+            .hint("`homelab up` goes on from here")),
+        None => Ok(tally),
+    }
+}
+
+async fn run_step<W: World>(context: StepContext<W>, step: Step) -> Result<()> {
+    let run = context.run.clone();
+    let begun = run.world.clock().now();
+    run.record(&Record::StepStarted { step: step.id.clone() })?;
+    run.events.send(Event::StepStarted {
+        step: step.id.clone(),
+        stage: step.stage(),
+        node: step.change.node().cloned(),
+        title: step.change.title(),
+    });
+    let outcome =
+        stage::apply(&context, &step.change).await.map_err(|failure| match step.change.node() {
+            Some(node) => failure.at(node),
+            None => failure,
+        });
+    let (result, shown) = match &outcome {
+        Ok(stage::Outcome::Done) => (StepResult::Done, StepOutcome::Done),
+        Ok(stage::Outcome::Unchanged(why)) => {
+            (StepResult::Unchanged, StepOutcome::Unchanged { why: why.clone() })
+        }
+        Err(failure) if failure.kind == Kind::Interrupted => {
+            (StepResult::Left, StepOutcome::Skipped { why: failure.message.clone() })
+        }
+        Err(failure) => (
+            StepResult::Failed { message: failure.to_string(), effect: failure.effect },
+            StepOutcome::Failed { message: failure.to_string() },
+        ),
+    };
+    run.record(&Record::StepFinished { step: step.id.clone(), result })?;
+    let seconds = run.world.clock().now().saturating_sub(begun).as_secs_f64();
+    run.events.send(Event::StepFinished { step: step.id, outcome: shown, seconds });
+    outcome.map(|_| ())
+}
+
+fn skip<W: World>(run: &Run<W>, step: &Step, why: &str) {
+    run.events.send(Event::StepFinished {
+        step: step.id.clone(),
+        outcome: StepOutcome::Skipped { why: why.to_owned() },
+        seconds: 0.0,
+    });
+}
+
+fn planned(step: &Step) -> PlannedStep {
+    PlannedStep {
+        step: step.id.clone(),
+        stage: step.stage(),
+        node: step.change.node().cloned(),
+        title: step.change.title(),
+    }
+}

@@ -1,0 +1,126 @@
+//! Proxmox tasks, from the call to the end.
+
+use std::{future::Future, time::Duration};
+
+use super::{Look, StepContext};
+use crate::{
+    error::{Effect, Failure, Kind, Result},
+    event::Event,
+    journal::Record,
+    model::Upid,
+    ports::{Proxmox, ProxmoxError, TaskState, World},
+};
+
+/// How often a call that only met a busy lock is tried again.
+const LOCK_TRIES: u32 = 8;
+
+impl<W: World> StepContext<W> {
+    /// Makes a call that begins a task and sees the task to its end. A busy lock, in the call or in the
+    /// task, is waited out; nothing else is repeated here.
+    ///
+    /// # Errors
+    /// With [`Effect::Unknown`] when the reply was lost or the task ended without a result: look at the
+    /// world before deciding.
+    pub async fn task<F, Fut>(&self, limit: Duration, mut call: F) -> Result<()>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Option<Upid>, ProxmoxError>>,
+    {
+        let mut attempt = 1;
+        loop {
+            let busy = match call().await {
+                Ok(None) => return Ok(()),
+                Ok(Some(upid)) => match self.follow(&upid, limit).await? {
+                    None => return Ok(()),
+                    Some(busy) => busy,
+                },
+                Err(ProxmoxError::Locked { message, .. }) if is_busy(&message) => message,
+                Err(error) => return Err(error.into()),
+            };
+            if attempt == LOCK_TRIES {
+                return Err(Failure::new(Kind::Proxmox, busy)
+                    .hint("another task holds the lock; see the task list of the Proxmox node"));
+            }
+            let pause = Duration::from_secs(u64::from(2u32.pow(attempt.min(4) - 1)));
+            self.run.events.send(Event::Retrying {
+                step: self.step.clone(),
+                attempt,
+                error: busy,
+                seconds: pause.as_secs(),
+            });
+            self.pause(pause).await?;
+            attempt += 1;
+        }
+    }
+
+    /// Sees a task to its end; `Some` is the text of a lock that was busy, nothing having been done.
+    ///
+    /// A task is journalled, so that the run after a crash attaches to it. When this run is stopped the
+    /// task goes on, and stays journalled.
+    pub async fn follow(&self, upid: &Upid, limit: Duration) -> Result<Option<String>> {
+        self.record(&Record::TaskBegun { step: self.step.clone(), upid: upid.clone() })?;
+        let proxmox = self.run.world.proxmox();
+        let wanted = format!("task {} {} on {} to end", upid.kind(), upid.id(), upid.node());
+        let end = self
+            .wait_for(&wanted, limit, || async {
+                Ok(match proxmox.task(upid).await? {
+                    TaskState::Running => Look::NotYet("running".into()),
+                    end => Look::There(end),
+                })
+            })
+            .await?;
+        self.record(&Record::TaskEnded { upid: upid.clone() })?;
+        match end {
+            TaskState::Running | TaskState::Ok => Ok(None),
+            TaskState::Warnings(count) => {
+                let log = proxmox.task_log(upid).await.unwrap_or_default();
+                let lines: Vec<_> = log.into_iter().filter(|line| line.contains("WARN")).collect();
+                self.warn(format!(
+                    "{} ended with {count} warnings: {}",
+                    upid.kind(),
+                    lines.join("; ")
+                ));
+                Ok(None)
+            }
+            TaskState::Failed(text) if is_busy(&text) => Ok(Some(text)),
+            TaskState::Failed(text) => Err(Failure::new(
+                Kind::Proxmox,
+                format!("task {} {} failed: {text}", upid.kind(), upid.id()),
+            )
+            .at(upid.node())
+            .effect(Effect::Partial)),
+            TaskState::Unknown(text) => Err(Failure::new(
+                Kind::Proxmox,
+                format!("task {} {} ended without a result: {text}", upid.kind(), upid.id()),
+            )
+            .at(upid.node())
+            .effect(Effect::Unknown)),
+        }
+    }
+}
+
+/// Whether a text says that a lock could not be had in time, and so that nothing was done (PVE-01).
+pub fn is_busy(text: &str) -> bool {
+    (text.contains("can't lock file") && text.contains("got timeout"))
+        || text.contains("got lock request timeout")
+        || text.contains("locked command timed out")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_busy;
+
+    #[test]
+    fn only_a_lock_that_was_not_had_is_busy() {
+        for busy in [
+            "clone failed: can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout",
+            "can't lock file '/var/lock/qemu-server/lock-101.conf' - got timeout",
+            "cfs-lock 'storage-x' error: got lock request timeout",
+        ] {
+            assert!(is_busy(busy), "{busy}");
+        }
+        for other in ["VM quit/powerdown failed - got timeout", "VM is locked (backup)"] {
+            assert!(!is_busy(other), "{other}");
+        }
+    }
+}

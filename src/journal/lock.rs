@@ -1,0 +1,78 @@
+//! One run at a time on one state folder.
+
+use std::{
+    fs::{File, TryLockError},
+    io::{Read, Seek, Write},
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::error::{Failure, Kind, Result};
+
+/// Held for as long as it lives; the kernel lets go of it when the process dies, however it dies.
+#[derive(Debug)]
+pub struct StateLock {
+    _file: File,
+}
+
+/// The state folder of a cluster: `$XDG_STATE_HOME/homelab/<cluster>`, mode 0700.
+pub fn state_folder(cluster: &str) -> Result<Utf8PathBuf> {
+    let base = std::env::var("XDG_STATE_HOME").ok().filter(|path| !path.is_empty()).map_or_else(
+        || std::env::var("HOME").map(|home| Utf8PathBuf::from(home).join(".local/state")),
+        |path| Ok(Utf8PathBuf::from(path)),
+    );
+    let base = base.map_err(|_| {
+        Failure::new(Kind::Runtime, "neither XDG_STATE_HOME nor HOME is set: no place for state")
+    })?;
+    let folder = base.join("homelab").join(cluster);
+    fs_err::create_dir_all(&folder)?;
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs_err::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))?;
+    }
+    Ok(folder)
+}
+
+impl StateLock {
+    /// Takes the lock, or says who holds it.
+    pub fn take(folder: &Utf8Path) -> Result<Self> {
+        let path = folder.join("lock");
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // What it says is a help, not a proof.
+                let _ = file.read_to_string(&mut holder);
+                let holder = holder.trim();
+                let who = if holder.is_empty() { "another run" } else { holder };
+                return Err(Failure::new(Kind::Locked, format!("the cluster is held by {who}"))
+                    .at(&path)
+                    .hint("wait for it to end; a run that died has let go of the lock already"));
+            }
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        file.set_len(0)?;
+        file.rewind()?;
+        writeln!(file, "process {} since {}", std::process::id(), jiff::Timestamp::now())?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_run_is_refused_and_told_who_holds_the_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap();
+        let held = StateLock::take(path).unwrap();
+        let refused = StateLock::take(path).unwrap_err();
+        assert_eq!(refused.kind.exit_code(), 21);
+        assert!(refused.message.contains(&format!("process {}", std::process::id())));
+        drop(held);
+        assert!(StateLock::take(path).is_ok());
+    }
+}

@@ -1,0 +1,134 @@
+//! The fold: what all records together say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{DeviceIdentity, JOURNAL_VERSION, Making, Record, SiteIdentity, StepResult};
+use crate::{
+    model::{ClusterId, NodeName, Nonce, Upid, Vmid},
+    plan::StepId,
+};
+
+/// What a run knows from the runs before it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunState {
+    pub cluster: Option<ClusterId>,
+    pub site: Option<SiteIdentity>,
+    pub guests: BTreeMap<NodeName, GuestMemory>,
+    /// Templates begun, by Proxmox node.
+    pub templates: BTreeMap<String, TemplateMemory>,
+    /// Steps that were started and have not ended.
+    pub open_steps: BTreeSet<StepId>,
+    /// Tasks that were begun and not seen to end.
+    pub open_tasks: BTreeMap<Upid, StepId>,
+    /// Volumes of ours that were not seen to be deleted, with the Proxmox node to ask.
+    pub volumes: BTreeMap<String, String>,
+    /// Tailnet keys minted and not known to be gone.
+    pub keys: BTreeMap<NodeName, Vec<String>>,
+    pub devices: BTreeMap<NodeName, DeviceIdentity>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuestMemory {
+    pub making: Making,
+    /// Whether the marker was seen on the guest.
+    pub made: bool,
+    pub verified_host_key: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TemplateMemory {
+    pub vmid: Vmid,
+    pub nonce: Nonce,
+}
+
+/// A record that cannot follow what went before.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IllegalRecord {
+    #[error("the journal has version {0}; this program reads up to {JOURNAL_VERSION}")]
+    NewerVersion(u32),
+    #[error("the journal belongs to cluster {found}, not {expected}")]
+    OtherCluster { expected: ClusterId, found: ClusterId },
+}
+
+impl RunState {
+    /// The state after one more record. Recording, resuming and testing all go through here.
+    pub fn next(mut self, record: &Record) -> Result<Self, IllegalRecord> {
+        match record.clone() {
+            Record::Opened { version, cluster, site, .. } => {
+                if version > JOURNAL_VERSION {
+                    return Err(IllegalRecord::NewerVersion(version));
+                }
+                if let Some(expected) = self.cluster.filter(|known| *known != cluster) {
+                    return Err(IllegalRecord::OtherCluster { expected, found: cluster });
+                }
+                self.cluster = Some(cluster);
+                self.site = Some(site);
+            }
+            Record::Snapshot { state } => self = *state,
+            Record::RunStarted { .. } => self.open_steps.clear(),
+            Record::RunFinished { .. } => {}
+            Record::StepStarted { step } => {
+                self.open_steps.insert(step);
+            }
+            Record::StepFinished { step, result } => {
+                self.open_steps.remove(&step);
+                if matches!(result, StepResult::Done | StepResult::Unchanged) {
+                    self.open_tasks.retain(|_, owner| *owner != step);
+                }
+            }
+            Record::GuestIntended { node, making } => {
+                self.guests
+                    .insert(node, GuestMemory { making, made: false, verified_host_key: None });
+            }
+            Record::GuestMade { node } => {
+                if let Some(guest) = self.guests.get_mut(&node) {
+                    guest.made = true;
+                }
+            }
+            Record::HostKeyVerified { node, key } => {
+                if let Some(guest) = self.guests.get_mut(&node) {
+                    guest.verified_host_key = Some(key);
+                }
+            }
+            Record::GuestDropped { node } => {
+                self.guests.remove(&node);
+            }
+            Record::TemplateIntended { proxmox_node, vmid, nonce } => {
+                self.templates.insert(proxmox_node, TemplateMemory { vmid, nonce });
+            }
+            Record::TaskBegun { step, upid } => {
+                self.open_tasks.insert(upid, step);
+            }
+            Record::TaskEnded { upid } => {
+                self.open_tasks.remove(&upid);
+            }
+            Record::VolumeIntended { proxmox_node, volume } => {
+                self.volumes.insert(volume, proxmox_node);
+            }
+            Record::VolumeDropped { volume } => {
+                self.volumes.remove(&volume);
+            }
+            Record::KeyIntended { .. } => {}
+            Record::KeyMinted { node, id } => self.keys.entry(node).or_default().push(id),
+            Record::KeyGone { node, id } => {
+                if let Some(keys) = self.keys.get_mut(&node) {
+                    keys.retain(|known| *known != id);
+                }
+            }
+            Record::DeviceJoined { node, device } => {
+                self.devices.insert(node, device);
+            }
+            Record::DeviceDropped { node } => {
+                self.devices.remove(&node);
+            }
+        }
+        Ok(self)
+    }
+
+    /// The task that a killed run left behind for a step.
+    pub fn open_task(&self, step: &StepId) -> Option<&Upid> {
+        self.open_tasks.iter().find(|(_, owner)| *owner == step).map(|(upid, _)| upid)
+    }
+}

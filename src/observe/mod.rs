@@ -1,0 +1,7 @@
+//! Looking at the world, all of it in parallel and once.
+
+mod proxmox;
+mod whole;
+
+pub use proxmox::{machine, template};
+pub use whole::{Depth, observe};

@@ -1,0 +1,189 @@
+//! What Proxmox shows of one guest, and whether it is ours.
+
+use crate::{
+    engine::Run,
+    error::Result,
+    journal::RunState,
+    model::{Marker, NodeName, Upid, Vmid, marker::MarkerRole},
+    plan::{
+        diff::template_vmid,
+        observed::{Machine, MachineSight, TemplateSight},
+    },
+    ports::{GuestConfig, PowerState, Proxmox, World},
+};
+
+/// Looks at the template of a Proxmox node.
+pub async fn template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<TemplateSight> {
+    let proxmox = run.world.proxmox();
+    let vmid = template_vmid(&run.desired, proxmox_node);
+    let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else {
+        // A create that is under way has no configuration for its first moments.
+        let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
+        return Ok(match task {
+            Some(task) => TemplateSight::HalfMade { task: Some(task), lock: None, template: false },
+            None => TemplateSight::Absent,
+        });
+    };
+    let marker = config.get("description").and_then(Marker::find);
+    let is_template = config.get("template").is_some_and(|flag| flag == "1");
+    let lock = config.get("lock").map(str::to_owned);
+    Ok(match marker {
+        Some(Marker { cluster, role: MarkerRole::Template { image_sha256 }, .. })
+            if cluster == run.desired.id =>
+        {
+            if is_template && lock.is_none() {
+                TemplateSight::Ready { image_sha256 }
+            } else {
+                let task = match lock {
+                    Some(_) => running_task(run, proxmox_node, "qmcreate", vmid).await?,
+                    None => None,
+                };
+                TemplateSight::HalfMade { task, lock, template: is_template }
+            }
+        }
+        Some(_) => TemplateSight::Foreign { name: guest_name(&config) },
+        None => {
+            let intended =
+                run.memory().templates.get(proxmox_node).is_some_and(|known| known.vmid == vmid);
+            if intended && lock.is_some() {
+                let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
+                TemplateSight::HalfMade { task, lock, template: false }
+            } else {
+                TemplateSight::Foreign { name: guest_name(&config) }
+            }
+        }
+    })
+}
+
+/// Looks at the guest under a node's VMID.
+pub async fn machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
+    let wanted = &run.desired.nodes[node];
+    let memory = run.memory();
+    let proxmox = run.world.proxmox();
+    let Some(config) = proxmox.guest_config(&wanted.proxmox_node, wanted.vmid).await? else {
+        return absent_or_being_made(run, node, &memory).await;
+    };
+    let lock = config.get("lock").map(str::to_owned);
+    let marker = config.get("description").and_then(Marker::find);
+    match marker {
+        Some(marker) if marker.node_of(&run.desired.id) == Some(node) => {
+            if lock.as_deref() == Some("clone") {
+                let task = clone_task(run, node, &memory).await?;
+                return Ok(MachineSight::HalfMade { task, lock });
+            }
+            let power = match proxmox.guest_status(&wanted.proxmox_node, wanted.vmid).await? {
+                Some(status) => status.power,
+                None => PowerState::Stopped,
+            };
+            run.trust(node, marker.host_keys.clone());
+            Ok(ours(run, node, wanted.proxmox_node.clone(), config, marker, power, lock))
+        }
+        Some(marker) => Ok(MachineSight::Foreign {
+            name: guest_name(&config),
+            why: format!("its marker says cluster {}", marker.cluster),
+        }),
+        None => {
+            let intended = memory.guests.get(node).is_some_and(|guest| {
+                guest.making.vmid == wanted.vmid
+                    && guest.making.proxmox_node == wanted.proxmox_node
+                    && !guest.made
+            });
+            if intended && lock.is_some() {
+                let task = clone_task(run, node, &memory).await?;
+                return Ok(MachineSight::HalfMade { task, lock });
+            }
+            let why = match lock {
+                Some(lock) => format!("it carries no marker (lock: {lock})"),
+                None => "it carries no marker".to_owned(),
+            };
+            Ok(MachineSight::Foreign { name: guest_name(&config), why })
+        }
+    }
+}
+
+/// Ours, if the SMBIOS UUID agrees or was not set yet.
+pub(super) fn ours<W: World>(
+    run: &Run<W>,
+    node: &NodeName,
+    proxmox_node: String,
+    config: GuestConfig,
+    marker: Marker,
+    power: PowerState,
+    lock: Option<String>,
+) -> MachineSight {
+    let uuid = run.desired.id.smbios_uuid(node).to_string();
+    let configured = config.get("smbios1").is_some_and(|smbios| smbios.contains(&uuid));
+    let known =
+        run.memory().guests.get(node).is_some_and(|guest| guest.making.nonce == marker.nonce);
+    // A fresh clone has a random UUID until it is configured; it is proved by the nonce that the journal
+    // knew before the call, or by never having run.
+    if !configured && !known && power == PowerState::Running {
+        return MachineSight::Foreign {
+            name: guest_name(&config),
+            why: "its marker is ours, its SMBIOS UUID is not: a copy of one of our guests".into(),
+        };
+    }
+    MachineSight::Ours(Box::new(Machine {
+        proxmox_node,
+        vmid: run.desired.nodes[node].vmid,
+        config,
+        marker,
+        power,
+        lock,
+    }))
+}
+
+async fn absent_or_being_made<W: World>(
+    run: &Run<W>,
+    node: &NodeName,
+    memory: &RunState,
+) -> Result<MachineSight> {
+    let begun = memory.guests.get(node).is_some_and(|guest| !guest.made);
+    if !begun {
+        return Ok(MachineSight::Absent);
+    }
+    Ok(match clone_task(run, node, memory).await? {
+        Some(task) => MachineSight::HalfMade { task: Some(task), lock: None },
+        None => MachineSight::Absent,
+    })
+}
+
+/// The clone of a node that runs now: the journalled one, or, when the reply with its UPID was lost,
+/// one of the template's that no other node of ours is known to wait for (a clone's task carries the
+/// source's VMID, never the target's).
+async fn clone_task<W: World>(
+    run: &Run<W>,
+    node: &NodeName,
+    memory: &RunState,
+) -> Result<Option<Upid>> {
+    let wanted = &run.desired.nodes[node];
+    let template = template_vmid(&run.desired, &wanted.proxmox_node).to_string();
+    let active: Vec<Upid> = run
+        .world
+        .proxmox()
+        .active_tasks(&wanted.proxmox_node)
+        .await?
+        .into_iter()
+        .filter(|upid| upid.kind() == "qmclone" && upid.id() == template)
+        .collect();
+    let ours = crate::plan::Change::MakeMachine { node: node.clone() }.id();
+    if let Some(known) = active.iter().find(|upid| memory.open_tasks.get(upid) == Some(&ours)) {
+        return Ok(Some(known.clone()));
+    }
+    Ok(active.into_iter().find(|upid| !memory.open_tasks.contains_key(upid)))
+}
+
+async fn running_task<W: World>(
+    run: &Run<W>,
+    proxmox_node: &str,
+    kind: &str,
+    vmid: Vmid,
+) -> Result<Option<Upid>> {
+    let id = vmid.to_string();
+    let active = run.world.proxmox().active_tasks(proxmox_node).await?;
+    Ok(active.into_iter().find(|upid| upid.kind() == kind && upid.id() == id))
+}
+
+pub(super) fn guest_name(config: &GuestConfig) -> String {
+    config.get("name").unwrap_or("(no name)").to_owned()
+}

@@ -1,0 +1,192 @@
+//! The whole world in one look.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::{join_all, try_join, try_join_all};
+
+use super::proxmox;
+use crate::{
+    engine::Run,
+    error::{Failure, Result},
+    model::{Marker, NodeName},
+    plan::{
+        diff::template_vmid,
+        guest::cluster_tag,
+        observed::{MachineSight, Observed, Sight, Stray, TemplateSight},
+        probe::HostProbe,
+    },
+    ports::{
+        Cluster, ContentKind, GuestSummary, Host, PowerState, Proxmox, Tailnet, Volume, World,
+    },
+};
+
+/// How far to look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// Proxmox alone.
+    Proxmox,
+    /// The guests, the tailnet and Kubernetes, too.
+    All,
+}
+
+/// Looks at everything that the diff reads. Nothing is changed.
+///
+/// Costs one request for all guests, one for each guest of ours, one for each template and one for the
+/// seeds of each Proxmox node; one connection and script for each running guest; one list of the
+/// tailnet's devices; one list of Kubernetes' nodes. All in parallel, each as soon as it can be.
+pub async fn observe<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
+    let guests = run.world.proxmox().guests().await?;
+    let proxmox_nodes = proxmox_nodes(run);
+    let machines = join_machines(run, &guests, depth);
+    let templates = try_join_all(proxmox_nodes.iter().map(|node| {
+        let known = find(&guests, template_vmid(&run.desired, node).0, node);
+        async move {
+            let absent = !known && !run.memory().templates.contains_key(node);
+            let sight =
+                if absent { TemplateSight::Absent } else { proxmox::template(run, node).await? };
+            Ok::<_, Failure>((node.clone(), sight))
+        }
+    }));
+    let seeds = try_join_all(
+        proxmox_nodes.iter().map(|node| async { Ok((node.clone(), seeds(run, node).await?)) }),
+    );
+    let strays = find_strays(run, &guests);
+    let (((machines, hosts), templates), (seeds, strays)) =
+        try_join(try_join(machines, templates), try_join(seeds, strays)).await?;
+    let any_host = hosts.values().any(|sight| sight.seen().is_some());
+    let (devices, kube) = if depth == Depth::All && any_host {
+        futures::join!(devices(run), kube(run, &hosts))
+    } else {
+        (Sight::Unseen, Sight::Unseen)
+    };
+    Ok(Observed {
+        guests,
+        templates: templates.into_iter().collect(),
+        machines: machines.into_iter().collect(),
+        hosts,
+        addresses: run
+            .memory()
+            .devices
+            .into_iter()
+            .map(|(node, device)| (node, device.ipv4))
+            .collect(),
+        devices,
+        kube,
+        seeds: seeds.into_iter().collect(),
+        strays,
+    })
+}
+
+type Machines = Vec<(NodeName, MachineSight)>;
+type Hosts = BTreeMap<NodeName, Sight<HostProbe>>;
+
+async fn join_machines<W: World>(
+    run: &Arc<Run<W>>,
+    guests: &[GuestSummary],
+    depth: Depth,
+) -> Result<(Machines, Hosts)> {
+    let looks = run.desired.nodes.values().map(|node| async move {
+        let known = find(guests, node.vmid.0, &node.proxmox_node);
+        let begun = run.memory().guests.get(&node.name).is_some_and(|guest| !guest.made);
+        let elsewhere = guests.iter().find(|guest| guest.vmid == node.vmid && !known);
+        let sight = if let Some(other) = elsewhere {
+            MachineSight::Foreign {
+                name: other.name.clone(),
+                why: format!("the VMID is in use on {}", other.node),
+            }
+        } else if known || begun {
+            proxmox::machine(run, &node.name).await?
+        } else {
+            MachineSight::Absent
+        };
+        let host = match &sight {
+            MachineSight::Ours(machine)
+                if machine.power == PowerState::Running && depth == Depth::All =>
+            {
+                probe(run, &node.name).await
+            }
+            _ => Sight::Unseen,
+        };
+        Ok::<_, Failure>((node.name.clone(), sight, host))
+    });
+    let mut machines = Vec::new();
+    let mut hosts = BTreeMap::new();
+    for (name, sight, host) in try_join_all(looks).await? {
+        machines.push((name.clone(), sight));
+        hosts.insert(name, host);
+    }
+    Ok((machines, hosts))
+}
+
+/// One connection, one script.
+async fn probe<W: World>(run: &Arc<Run<W>>, node: &NodeName) -> Sight<HostProbe> {
+    match run.probe(node).await {
+        Ok(probe) => Sight::Seen(probe),
+        Err(failure) => Sight::Silent(failure.to_string()),
+    }
+}
+
+async fn devices<W: World>(run: &Arc<Run<W>>) -> Sight<Vec<crate::ports::Device>> {
+    match run.world.tailnet().devices().await {
+        Ok(devices) => Sight::Seen(devices),
+        Err(error) => Sight::Silent(error.to_string()),
+    }
+}
+
+async fn kube<W: World>(run: &Arc<Run<W>>, hosts: &Hosts) -> Sight<Vec<crate::ports::KubeNode>> {
+    let server = &run.desired.first_server().name;
+    let runs =
+        hosts.get(server).and_then(Sight::seen).is_some_and(crate::stage::cluster::is_running);
+    if !runs {
+        return Sight::Unseen;
+    }
+    let nodes = async { Ok::<_, Failure>(run.cluster().await?.nodes().await?) };
+    match nodes.await {
+        Ok(nodes) => Sight::Seen(nodes),
+        Err(failure) => Sight::Silent(failure.to_string()),
+    }
+}
+
+/// The seeds of our cluster on a Proxmox node.
+async fn seeds<W: World>(run: &Arc<Run<W>>, proxmox_node: &str) -> Result<Vec<Volume>> {
+    let storage = &run.desired.proxmox.seed_storage;
+    let prefix = format!("{storage}:iso/homelab-{}-", run.desired.id.short());
+    let volumes = run.world.proxmox().volumes(proxmox_node, storage, ContentKind::Iso).await?;
+    Ok(volumes.into_iter().filter(|volume| volume.id.starts_with(&prefix)).collect())
+}
+
+/// Guests with our tag that the inventory does not name; the tag finds them, the marker proves them.
+async fn find_strays<W: World>(run: &Arc<Run<W>>, guests: &[GuestSummary]) -> Result<Vec<Stray>> {
+    let tag = cluster_tag(&run.desired);
+    let candidates = guests.iter().filter(|guest| {
+        guest.tags.contains(&tag)
+            && !guest.template
+            && !run.desired.nodes.values().any(|node| node.vmid == guest.vmid)
+    });
+    let looks = candidates.map(|guest| async {
+        let config = run.world.proxmox().guest_config(&guest.node, guest.vmid).await.ok()??;
+        let marker = Marker::find(config.get("description")?)?;
+        let node = marker.node_of(&run.desired.id)?.clone();
+        Some(Stray {
+            node,
+            proxmox_node: guest.node.clone(),
+            vmid: guest.vmid,
+            name: guest.name.clone(),
+        })
+    });
+    Ok(join_all(looks).await.into_iter().flatten().collect())
+}
+
+fn proxmox_nodes<W: World>(run: &Run<W>) -> Vec<String> {
+    let mut nodes: Vec<String> = Vec::new();
+    for node in run.desired.nodes.values() {
+        if !nodes.contains(&node.proxmox_node) {
+            nodes.push(node.proxmox_node.clone());
+        }
+    }
+    nodes
+}
+
+fn find(guests: &[GuestSummary], vmid: u32, node: &str) -> bool {
+    guests.iter().any(|guest| guest.vmid.0 == vmid && guest.node == node)
+}

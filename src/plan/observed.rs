@@ -1,0 +1,121 @@
+//! The world as it was seen, before anything is decided.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use indexmap::IndexMap;
+
+use crate::{
+    model::{Marker, NodeName, Upid, Vmid},
+    plan::probe::HostProbe,
+    ports::{Device, GuestConfig, GuestSummary, KubeNode, PowerState, Volume},
+};
+
+/// What looking at something gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sight<T> {
+    /// It was not looked at: there was no reason to, or no way yet.
+    Unseen,
+    Seen(T),
+    /// It was looked for and did not answer.
+    Silent(String),
+}
+
+impl<T> Sight<T> {
+    pub fn seen(&self) -> Option<&T> {
+        match self {
+            Self::Seen(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+/// Everything that the diff reads.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// All guests that the token sees, ours or not.
+    pub guests: Vec<GuestSummary>,
+    /// By Proxmox node that the inventory uses.
+    pub templates: BTreeMap<String, TemplateSight>,
+    pub machines: IndexMap<NodeName, MachineSight>,
+    pub hosts: BTreeMap<NodeName, Sight<HostProbe>>,
+    /// The tailnet addresses that the nodes had before: of the journal.
+    pub addresses: BTreeMap<NodeName, Ipv4Addr>,
+    pub devices: Sight<Vec<Device>>,
+    pub kube: Sight<Vec<KubeNode>>,
+    /// Seeds with our cluster's name, by Proxmox node.
+    pub seeds: BTreeMap<String, Vec<Volume>>,
+    /// Guests with our cluster's marker that the inventory does not name.
+    pub strays: Vec<Stray>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum TemplateSight {
+    Absent,
+    /// Somebody else's guest has the VMID.
+    Foreign {
+        name: String,
+    },
+    /// Begun by us and not finished: no marker of a finished template.
+    HalfMade {
+        task: Option<Upid>,
+        lock: Option<String>,
+        template: bool,
+    },
+    /// Ours, a template, made from this image.
+    Ready {
+        image_sha256: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum MachineSight {
+    Absent,
+    /// A guest without our marker, or with another's, has the VMID.
+    Foreign {
+        name: String,
+        why: String,
+    },
+    /// Begun under ids that the journal knows; no marker yet.
+    HalfMade {
+        task: Option<Upid>,
+        lock: Option<String>,
+    },
+    Ours(Box<Machine>),
+}
+
+/// A guest of ours.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Machine {
+    pub proxmox_node: String,
+    pub vmid: Vmid,
+    pub config: GuestConfig,
+    pub marker: Marker,
+    pub power: PowerState,
+    pub lock: Option<String>,
+}
+
+/// Ours by its marker, and not in the inventory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stray {
+    pub node: NodeName,
+    pub proxmox_node: String,
+    pub vmid: Vmid,
+    pub name: String,
+}
+
+impl Observed {
+    pub fn machine(&self, node: &NodeName) -> Option<&Machine> {
+        match self.machines.get(node) {
+            Some(MachineSight::Ours(machine)) => Some(machine),
+            _ => None,
+        }
+    }
+
+    pub fn probe(&self, node: &NodeName) -> Option<&HostProbe> {
+        self.hosts.get(node).and_then(Sight::seen)
+    }
+
+    pub fn kube_node(&self, node: &NodeName) -> Option<&KubeNode> {
+        self.kube.seen()?.iter().find(|seen| seen.name == node.as_str())
+    }
+}

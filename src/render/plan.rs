@@ -1,0 +1,46 @@
+//! A plan as a person reads it: each step with its reason and its price.
+
+use std::fmt::Write;
+
+use owo_colors::OwoColorize;
+
+use crate::plan::{Impact, Plan};
+
+/// The plan as text, stage by stage.
+pub fn plan(plan: &Plan) -> String {
+    let mut text = String::new();
+    if plan.is_empty() {
+        text.push_str("Nothing to do: everything is as the inventory says.\n");
+    }
+    let mut stage = None;
+    for step in &plan.steps {
+        if stage != Some(step.stage()) {
+            stage = Some(step.stage());
+            let _ = writeln!(text, "{}", step.stage().bold());
+        }
+        let node = step.change.node().map(ToString::to_string).unwrap_or_default();
+        let price = format!("[{}]", step.impact.name());
+        let price = match step.impact {
+            Impact::Check => price.dimmed().to_string(),
+            Impact::Create | Impact::InPlace => price.green().to_string(),
+            Impact::Restart => price.yellow().to_string(),
+            Impact::Reboot | Impact::Downtime | Impact::DataLoss => price.red().to_string(),
+        };
+        let separator = if node.is_empty() { "" } else { ": " };
+        let _ = writeln!(text, "  {}{separator}{} {price}", node.bold(), step.change.title());
+        let reasons: Vec<&str> =
+            step.reasons.iter().map(String::as_str).filter(|reason| !reason.is_empty()).collect();
+        if !reasons.is_empty() {
+            let _ = writeln!(text, "      {}", reasons.join("; ").dimmed());
+        }
+    }
+    if !plan.is_empty() {
+        let worst = plan.steps.iter().map(|step| step.impact).max().unwrap_or(Impact::Check);
+        let _ =
+            writeln!(text, "{} steps; the highest price is {}.", plan.steps.len(), worst.name());
+    }
+    for note in &plan.notes {
+        let _ = writeln!(text, "{} {note}", "note:".yellow());
+    }
+    text
+}

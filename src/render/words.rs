@@ -1,0 +1,63 @@
+//! Events in words, the same for bars and lines.
+
+use crate::{
+    event::{RunOutcome, StepOutcome},
+    plan::StepId,
+};
+
+/// `12 s`, `3 min 05 s`.
+pub(super) fn time(seconds: f64) -> String {
+    // A run is shorter than the 584 milliard years that would not fit.
+    let whole = seconds.round() as u64;
+    if whole < 60 {
+        return if seconds < 10.0 { format!("{seconds:.1} s") } else { format!("{whole} s") };
+    }
+    format!("{} min {:02} s", whole / 60, whole % 60)
+}
+
+pub(super) fn outcome(outcome: &StepOutcome) -> String {
+    match outcome {
+        StepOutcome::Done => "done".into(),
+        StepOutcome::Unchanged { why } => format!("unchanged: {why}"),
+        StepOutcome::Warned { warnings } => format!("done, with warnings: {}", warnings.join("; ")),
+        StepOutcome::Failed { message } => format!("FAILED: {message}"),
+        StepOutcome::Skipped { why } => format!("skipped: {why}"),
+    }
+}
+
+pub(super) fn run_outcome(outcome: &RunOutcome) -> String {
+    match outcome {
+        RunOutcome::Done { changed } => format!("{changed} steps done"),
+        RunOutcome::NothingToDo => "nothing to do: everything is as the inventory says".into(),
+        RunOutcome::Failed { .. } => "failed".into(),
+        RunOutcome::Interrupted => "stopped; `homelab up` goes on from here".into(),
+    }
+}
+
+/// Of `machines/make/k3s-server`, what stands before a line that is about it.
+pub(super) fn prefix(step: &StepId) -> String {
+    let mut parts = step.0.splitn(3, '/');
+    let (stage, verb, object) = (parts.next(), parts.next(), parts.next());
+    match (stage, verb, object) {
+        (Some(stage), Some(verb), Some(object)) => format!("{object} {stage}/{verb}"),
+        _ => step.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_short() {
+        assert_eq!(time(0.42), "0.4 s");
+        assert_eq!(time(59.4), "59 s");
+        assert_eq!(time(185.0), "3 min 05 s");
+    }
+
+    #[test]
+    fn a_line_begins_with_the_node_it_is_about() {
+        assert_eq!(prefix(&StepId("machines/make/k3s-server".into())), "k3s-server machines/make");
+        assert_eq!(prefix(&StepId("network/check".into())), "network/check");
+    }
+}

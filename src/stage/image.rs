@@ -1,0 +1,178 @@
+//! The image stage: a pinned cloud image on the storage, and a template made from it.
+
+use std::time::Duration;
+
+use super::Outcome;
+use crate::{
+    engine::StepContext,
+    error::{Failure, Kind, Result},
+    inventory::Desired,
+    journal::Record,
+    model::{Marker, Nonce, Vmid, marker::MarkerRole},
+    observe,
+    plan::{guest::BOOT_DISK, observed::TemplateSight},
+    ports::{ContentKind, Image, Proxmox, World},
+};
+
+const DOWNLOAD_LIMIT: Duration = Duration::from_secs(3600);
+const IMPORT_LIMIT: Duration = Duration::from_secs(1800);
+
+/// The name that the image has on the storage: it carries the hash, so it never changes its meaning.
+pub fn file_name(desired: &Desired) -> String {
+    let artifact = &desired.image.artifact;
+    // Ubuntu's `.img` is a qcow2; a storage takes it under its true name only (PVE-07).
+    let extension = match artifact.url.rsplit_once('.').map(|(_, extension)| extension) {
+        Some("raw") => "raw",
+        Some("vmdk") => "vmdk",
+        _ => "qcow2",
+    };
+    format!("homelab-{}.{extension}", &artifact.sha256[..16])
+}
+
+/// The image's volume id.
+pub fn volume(desired: &Desired) -> String {
+    format!("{}:import/{}", desired.proxmox.image_storage, file_name(desired))
+}
+
+/// Lets the Proxmox node fetch the image, checked by sha256.
+pub async fn fetch<W: World>(context: &StepContext<W>, proxmox_node: &str) -> Result<Outcome> {
+    let desired = &context.run.desired;
+    let proxmox = context.run.world.proxmox();
+    let storage = &desired.proxmox.image_storage;
+    let volumes = proxmox.volumes(proxmox_node, storage, ContentKind::Import).await?;
+    let wanted = volume(desired);
+    if volumes.iter().any(|volume| volume.id == wanted) {
+        return Ok(Outcome::Unchanged(format!("{wanted} is there")));
+    }
+    let artifact = &desired.image.artifact;
+    let image = Image {
+        url: artifact.url.clone(),
+        file_name: file_name(desired),
+        sha256: artifact.sha256.clone(),
+    };
+    context
+        .task(DOWNLOAD_LIMIT, || async {
+            proxmox.download(proxmox_node, storage, ContentKind::Import, &image).await.map(Some)
+        })
+        .await
+        .map_err(|failure| {
+            failure.hint(format!("the image is {}, pinned to sha256 {}", image.url, image.sha256))
+        })?;
+    Ok(Outcome::Done)
+}
+
+/// Makes a template from the image: created, marked, converted, never booted.
+pub async fn make_template<W: World>(
+    context: &StepContext<W>,
+    proxmox_node: &str,
+    vmid: Vmid,
+) -> Result<Outcome> {
+    let desired = &context.run.desired;
+    let proxmox = context.run.world.proxmox();
+    for _ in 0..4 {
+        context.still_wanted()?;
+        match observe::template(&context.run, proxmox_node).await? {
+            TemplateSight::Ready { .. } => return Ok(Outcome::Done),
+            TemplateSight::Foreign { name } => {
+                return Err(Failure::new(
+                    Kind::Refused,
+                    format!("VMID {vmid} is taken by `{name}`, which is not ours"),
+                )
+                .at(proxmox_node));
+            }
+            TemplateSight::HalfMade { task: Some(task), .. } => {
+                context.follow(&task, IMPORT_LIMIT).await?;
+            }
+            TemplateSight::HalfMade { lock: Some(lock), .. } => {
+                return Err(Failure::new(
+                    Kind::Refused,
+                    format!("template {vmid} was begun and left with lock `{lock}`, and no task works on it"),
+                )
+                .at(proxmox_node)
+                .hint(format!("as root on {proxmox_node}: qm unlock {vmid} && qm destroy {vmid} --purge")));
+            }
+            TemplateSight::HalfMade { template: false, .. } => {
+                // The import is whole (no lock); what lacks is the conversion.
+                context.task(IMPORT_LIMIT, || proxmox.make_template(proxmox_node, vmid)).await?;
+            }
+            TemplateSight::HalfMade { .. } => {
+                return Err(Failure::new(
+                    Kind::Proxmox,
+                    format!("template {vmid} carries no readable marker"),
+                )
+                .at(proxmox_node));
+            }
+            TemplateSight::Absent => create(context, proxmox_node, vmid).await?,
+        }
+    }
+    Err(Failure::new(Kind::Proxmox, format!("template {vmid} did not come to be in four tries"))
+        .at(proxmox_node))
+}
+
+async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vmid) -> Result<()> {
+    let desired = &context.run.desired;
+    let nonce = Nonce::random();
+    context.record(&Record::TemplateIntended {
+        proxmox_node: proxmox_node.to_owned(),
+        vmid,
+        nonce: nonce.clone(),
+    })?;
+    let marker = Marker {
+        cluster: desired.id,
+        role: MarkerRole::Template { image_sha256: desired.image.artifact.sha256.clone() },
+        nonce,
+        host_keys: Vec::new(),
+    };
+    let disk = format!("{}:0,import-from={}", desired.proxmox.disk_storage, volume(desired));
+    let mut parameters: Vec<(String, String)> = [
+        ("vmid", vmid.to_string()),
+        ("name", format!("homelab-template-{}", &desired.image.artifact.sha256[..12])),
+        ("description", marker.to_string()),
+        ("memory", "1024".into()),
+        ("cores", "1".into()),
+        ("ostype", "l26".into()),
+        ("scsihw", "virtio-scsi-single".into()),
+        ("serial0", "socket".into()),
+        ("vga", "serial0".into()),
+        ("boot", format!("order={BOOT_DISK}")),
+        (BOOT_DISK, disk),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect();
+    if let Some(pool) = &desired.proxmox.pool {
+        parameters.push(("pool".to_owned(), pool.clone()));
+    }
+    let proxmox = context.run.world.proxmox();
+    let _allocation = allocation(context).await?;
+    let outcome = context
+        .task(IMPORT_LIMIT, || async {
+            proxmox.create_guest(proxmox_node, &parameters).await.map(Some)
+        })
+        .await;
+    match outcome {
+        // Whether it happened is seen by looking again.
+        Err(failure) if failure.effect == crate::error::Effect::Unknown => {
+            context.output(format!("looking whether it happened: {failure}"));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// A permit to allocate on the disks' storage (PVE-01).
+pub async fn allocation<W: World>(
+    context: &StepContext<W>,
+) -> Result<tokio::sync::OwnedSemaphorePermit> {
+    let storage = context.run.desired.proxmox.disk_storage.clone();
+    let permits = context.run.allocations(&storage);
+    tokio::select! {
+        permit = permits.acquire_owned() => {
+            Ok(permit.expect("the semaphore is never closed"))
+        }
+        () = context.run.stop.cancelled() => {
+            context.still_wanted()?;
+            unreachable!("a stopped run is no longer wanted")
+        }
+    }
+}

@@ -1,0 +1,368 @@
+//! The tailnet and cluster stages as steps: what is journalled, in which order, and what is looked at
+//! before it is done.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    time::Duration,
+};
+
+use super::{
+    Outcome, access, artifact, cluster, overlay, remove,
+    tailnet::{
+        self,
+        twins::{self, Record as TwinRecord},
+    },
+};
+use crate::{
+    adapter,
+    engine::{Look, StepContext},
+    error::{Failure, Kind, Result},
+    inventory::desired::{Artifact, Node, TailnetControl},
+    journal::{Record, record::DeviceIdentity},
+    model::NodeName,
+    plan::{
+        diff,
+        probe::{HostProbe, TailscaleStatus},
+    },
+    ports::{Cluster, Connector, Device, Host, HostOf, RemoteFile, Tailnet, World},
+};
+
+/// tailscaled at the pinned version, the persistent TUN, the routes and filter of the overlay.
+pub async fn install<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let desired = &context.run.desired;
+    let host = context.run.host(node).await?;
+    deliver(context, &host, &desired.tailnet.tailscale).await?;
+    for line in tailnet::install(&host, desired).await? {
+        context.output(line);
+    }
+    let probe = context
+        .wait_for("tailscaled to be as planned", Duration::from_secs(60), || async {
+            let probe = context.run.probe(node).await?;
+            let left = diff::tailscale_reasons(desired, &desired.nodes[node], &probe);
+            Ok(if left.is_empty() { Look::There(probe) } else { Look::NotYet(left.join("; ")) })
+        })
+        .await
+        .map_err(|failure| Failure { kind: Kind::Tailnet, ..failure })?;
+    if let Some((link, address)) = tailnet::foreign_address(desired, &probe) {
+        return Err(Failure::new(
+            Kind::Refused,
+            format!("{link} has {address}, which lies in the tailnet's own range: tailscaled would cut it off"),
+        )
+        .at(node)
+        .hint("give the LAN another range, or the tailnet another prefix (`tailnet.prefixes`)"));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Has the node fetch an artifact, or fetches and pushes it for a node that cannot.
+async fn deliver<W: World>(
+    context: &StepContext<W>,
+    host: &HostOf<W>,
+    wanted: &Artifact,
+) -> Result<()> {
+    context.output(format!("fetching {}", wanted.url));
+    if artifact::fetch(host, wanted).await?.is_some() {
+        return Ok(());
+    }
+    context.output(format!("{} cannot fetch it; fetching here and pushing", host.node()));
+    let local = adapter::artifact::file(wanted).await?;
+    artifact::push(host, wanted, &local).await
+}
+
+/// Fetches an artifact once, for all nodes, and sends it to one that lacks it.
+async fn send<W: World>(
+    context: &StepContext<W>,
+    host: &HostOf<W>,
+    probe: &HostProbe,
+    wanted: &Artifact,
+    remote: &str,
+    mode: u32,
+) -> Result<()> {
+    if probe.sha256(remote) == Some(wanted.sha256.as_str()) {
+        return Ok(());
+    }
+    context.output(format!("fetching {}", wanted.url));
+    let local = adapter::artifact::file(wanted).await?;
+    context.output(format!("sending {remote}"));
+    let file = RemoteFile { local, remote: remote.to_owned(), mode, sha256: wanted.sha256.clone() };
+    Ok(host.write(&file).await?)
+}
+
+/// Joins with a one-shot key; a stale twin of ours goes first, and the recorded address is taken back
+/// where the control plane can do that.
+pub async fn join<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let run = &context.run;
+    let desired = &run.desired;
+    let wanted = &desired.nodes[node];
+    let probe = run.probe(node).await?;
+    let recorded = recorded(context, node).await;
+    let address = recorded.as_ref().and_then(|record| record.address);
+    if diff::join_reasons(desired, wanted, &probe, address).is_empty() {
+        remember(context, node, &probe)?;
+        return Ok(Outcome::Unchanged("joined already".into()));
+    }
+    if !is_running(&probe) {
+        clear_twins(context, node, recorded.as_ref(), &probe).await?;
+        spend_a_key(context, node, wanted).await?;
+    }
+    let host = run.host(node).await?;
+    if let Some(prefs) = run.probe(node).await?.tailscale.and_then(|tailscale| tailscale.prefs) {
+        let flags = tailnet::prefs::drift(&prefs, wanted);
+        if !flags.is_empty() {
+            tailnet::prefs::set(&host, &flags).await?;
+        }
+    }
+    take_address_back(context, node, address).await?;
+    let probe = context
+        .wait_for("the tailnet to be as planned", desired.tailnet.join_timeout, || async {
+            let probe = run.probe(node).await?;
+            let left = diff::join_reasons(desired, wanted, &probe, None);
+            Ok(if left.is_empty() { Look::There(probe) } else { Look::NotYet(left.join("; ")) })
+        })
+        .await
+        .map_err(|failure| Failure { kind: Kind::Tailnet, ..failure })?;
+    remember(context, node, &probe)?;
+    Ok(Outcome::Done)
+}
+
+fn is_running(probe: &HostProbe) -> bool {
+    status(probe).is_some_and(|status| status.backend_state == "Running")
+}
+
+fn status(probe: &HostProbe) -> Option<&TailscaleStatus> {
+    probe.tailscale.as_ref()?.status.as_ref()
+}
+
+/// Who this node was in the tailnet: as the journal knows it, or, without one, at the address that
+/// Kubernetes knows the node by.
+async fn recorded<W: World>(context: &StepContext<W>, node: &NodeName) -> Option<TwinRecord> {
+    if let Some(device) = context.run.memory().devices.get(node) {
+        return Some(TwinRecord {
+            ids: vec![device.node_id.clone()],
+            address: Some(device.ipv4),
+            current: None,
+        });
+    }
+    // The cluster cannot be asked before its server is there.
+    let cluster = context.run.cluster().await.ok()?;
+    let nodes = cluster.nodes().await.ok()?;
+    match nodes.into_iter().find(|seen| seen.name == node.as_str())?.internal_ip? {
+        IpAddr::V4(address) => {
+            Some(TwinRecord { ids: Vec::new(), address: Some(address), current: None })
+        }
+        IpAddr::V6(_) => None,
+    }
+}
+
+fn remember<W: World>(context: &StepContext<W>, node: &NodeName, probe: &HostProbe) -> Result<()> {
+    let this = status(probe).and_then(|status| status.this.as_ref());
+    if let Some((this, ipv4)) = this.and_then(|this| Some((this, this.ipv4()?))) {
+        let device = DeviceIdentity { node_id: this.id.clone(), ipv4 };
+        if context.run.memory().devices.get(node) != Some(&device) {
+            context.record(&Record::DeviceJoined { node: node.clone(), device })?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes devices that are provably a former self of this node; any other of the same name is a
+/// conflict that is named.
+async fn clear_twins<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    recorded: Option<&TwinRecord>,
+    probe: &HostProbe,
+) -> Result<()> {
+    if matches!(context.run.desired.tailnet.control, TailnetControl::AuthKey { .. }) {
+        return Ok(());
+    }
+    let tag = &context.run.desired.tailnet.tag;
+    let devices = context.run.world.tailnet().devices().await?;
+    let mut record = recorded.cloned().unwrap_or_default();
+    record.current =
+        status(probe).and_then(|status| status.this.as_ref()).map(|this| this.id.clone());
+    let twins = twins::find(&devices, node, tag, &record);
+    if let Some(foreign) = twins.foreign.first() {
+        return Err(Failure::new(
+            Kind::Refused,
+            format!("the tailnet has a device `{}` that is not provably ours", foreign.name),
+        )
+        .at(node)
+        .hint(format!("remove or rename device {} in the tailnet's console", foreign.id)));
+    }
+    if let Some(alive) = twins.alive.first() {
+        // The control plane may not have noticed yet that the machine is gone; Proxmox knows that it is.
+        context.output(format!("the former device {} still counts as online", alive.name));
+    }
+    for twin in twins.stale.iter().chain(&twins.alive) {
+        context.output(format!("removing the former device {}", twin.name));
+        context.run.world.tailnet().delete_device(&twin.id).await?;
+    }
+    Ok(())
+}
+
+async fn spend_a_key<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    wanted: &Node,
+) -> Result<()> {
+    let run = &context.run;
+    let tailnet_port = run.world.tailnet();
+    // Keys of runs that died are taken back: nobody spends them any more.
+    for id in run.memory().keys.get(node).cloned().unwrap_or_default() {
+        tailnet_port.revoke_key(&id).await?;
+        context.record(&Record::KeyGone { node: node.clone(), id })?;
+    }
+    context.record(&Record::KeyIntended { node: node.clone() })?;
+    let key = tailnet::mint_key(tailnet_port, &run.desired, wanted).await?;
+    context.record(&Record::KeyMinted { node: node.clone(), id: key.id.clone() })?;
+    let host = run.host(node).await?;
+    let joined = tailnet::join(&host, &run.desired, wanted, &key.secret).await;
+    if joined.is_err() {
+        // Not spent, or spent in vain: either way nobody must use it.
+        tailnet_port.revoke_key(&key.id).await?;
+    }
+    context.record(&Record::KeyGone { node: node.clone(), id: key.id })?;
+    joined.map(drop)
+}
+
+async fn take_address_back<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    recorded: Option<Ipv4Addr>,
+) -> Result<()> {
+    let Some(recorded) = recorded else { return Ok(()) };
+    let probe = context.run.probe(node).await?;
+    let Some(now) = probe.tailnet_ipv4().filter(|now| *now != recorded) else { return Ok(()) };
+    let tailnet_port = context.run.world.tailnet();
+    let capabilities = tailnet_port.check().await?;
+    if !capabilities.set_address {
+        context.warn(format!(
+            "{} cannot give {node} its address {recorded} back; it is {now} now",
+            capabilities.service
+        ));
+        return Ok(());
+    }
+    let devices = tailnet_port.devices().await?;
+    let own =
+        devices.iter().find(|device: &&Device| device.ipv4 == Some(now)).ok_or_else(|| {
+            Failure::new(Kind::Tailnet, format!("no device has the address {now}")).at(node)
+        })?;
+    tailnet_port.set_address(&own.id, recorded).await?;
+    let host = context.run.host(node).await?;
+    tailnet::await_address(&host, recorded, Duration::from_secs(60)).await
+}
+
+/// k3s as a server or an agent.
+pub async fn install_k3s<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let run = &context.run;
+    let desired = &run.desired;
+    let wanted = &desired.nodes[node];
+    let host = run.host(node).await?;
+    let mut probe = run.probe(node).await?;
+    if let Some((message, hint)) = cluster::immutable_change(desired, wanted, &probe) {
+        return Err(Failure::new(Kind::Refused, message).at(node).hint(hint));
+    }
+    for (wanted, remote, mode) in cluster::artifacts(desired) {
+        send(context, &host, &probe, wanted, remote, mode).await?;
+    }
+    let first = desired.first_server().name.clone();
+    let membership = if *node == first {
+        None
+    } else {
+        let server = run.host(&first).await?;
+        let address = run.probe(&first).await?.tailnet_ipv4().ok_or_else(|| {
+            Failure::new(Kind::Tailnet, "the server has no tailnet address").at(&first)
+        })?;
+        clear_stale_node(context, node, &probe).await?;
+        Some(cluster::membership(&server, wanted.role, address).await?)
+    };
+    cluster::install(&host, desired, wanted, &mut probe, membership.as_ref()).await?;
+    if desired.tailnet.guard {
+        overlay::install_guard(&host, desired, wanted).await?;
+    }
+    ready(context, node).await?;
+    Ok(Outcome::Done)
+}
+
+/// The Node object and node password of a former self, whose disk is gone (K3S-04).
+async fn clear_stale_node<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    probe: &HostProbe,
+) -> Result<()> {
+    let kube = context.run.cluster().await?;
+    let nodes = kube.nodes().await?;
+    let seen = nodes.iter().find(|seen| seen.name == node.as_str());
+    if cluster::has_stale_node(probe, seen) {
+        context.output("removing the Node object and node password of its former self");
+        remove::kubernetes_node(context, node).await?;
+    }
+    Ok(())
+}
+
+/// Ready, at the address and VTEP planned.
+async fn ready<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
+    let run = &context.run;
+    let wanted = &run.desired.nodes[node];
+    context
+        .wait_for("the node to be Ready with its VTEP", Duration::from_secs(300), || async {
+            let look = async {
+                let probe = run.probe(node).await?;
+                let kube = run.cluster().await?;
+                let nodes = kube.nodes().await?;
+                let seen = nodes.into_iter().find(|seen| seen.name == node.as_str());
+                let Some(seen) = seen else { return Ok(vec!["it has not joined yet".into()]) };
+                Ok::<_, Failure>(cluster::install_reasons(
+                    &run.desired,
+                    wanted,
+                    &probe,
+                    Some(&seen),
+                ))
+            };
+            match look.await {
+                Ok(reasons) if reasons.is_empty() => Ok(Look::There(())),
+                Ok(reasons) => Ok(Look::NotYet(reasons.join("; "))),
+                Err(failure) if failure.kind == Kind::Refused => Err(failure),
+                Err(failure) => {
+                    // The API server may be starting; a tunnel that it closed is of no use.
+                    run.forget_host(&run.desired.first_server().name).await;
+                    Ok(Look::NotYet(failure.to_string()))
+                }
+            }
+        })
+        .await
+        .map_err(|failure| Failure { kind: Kind::Kubernetes, ..failure })
+}
+
+/// Labels and taints that changed after the node joined.
+pub async fn label<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let wanted = &context.run.desired.nodes[node];
+    let cluster = context.run.cluster().await?;
+    cluster.label_node(node, &wanted.labels, &wanted.taints).await?;
+    Ok(Outcome::Done)
+}
+
+/// Closes SSH and 6443 on the LAN side, with a timer that opens them again unless contact over the
+/// tailnet is confirmed.
+pub async fn expose<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let run = &context.run;
+    let host = run.host(node).await?;
+    let probe = run.probe(node).await?;
+    let address = probe.tailnet_ipv4().ok_or_else(|| {
+        Failure::new(Kind::Tailnet, "it has no tailnet address to be reached at").at(node)
+    })?;
+    access::close(&host, &run.desired).await?;
+    let mut target = run
+        .target(node)
+        .ok_or_else(|| Failure::new(Kind::Ssh, "its host key is not known").at(node))?;
+    target.addresses = vec![address.into()];
+    let confirmed = run.world.connector().connect(&target).await.map_err(|error| {
+        Failure::from(error).hint(
+            "this machine must be in the tailnet; the LAN side opens again by itself within minutes",
+        )
+    })?;
+    access::confirm(&confirmed).await?;
+    confirmed.close().await;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,170 @@
+//! Hardware, seed and disks.
+
+use std::time::Duration;
+
+use super::{proved, restart, seed};
+use crate::{
+    engine::StepContext,
+    error::{Effect, Failure, Kind, Result},
+    journal::{Record, record::Making},
+    model::{Marker, NodeName},
+    plan::{
+        guest::{self, DiskChange, KeyChange, Reach, SEED_DRIVE},
+        observed::Machine,
+    },
+    ports::{PowerState, Proxmox, World},
+    seed::HostKey,
+    stage::Outcome,
+};
+
+const RESIZE_LIMIT: Duration = Duration::from_secs(300);
+
+/// Brings the configuration to what is wanted. A guest that runs and must take something up is drained
+/// and rebooted by Proxmox, which is how pending changes are applied.
+pub async fn configure<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let wanted = &context.run.desired.nodes[node];
+    let mut changed = false;
+    for _ in 0..4 {
+        context.still_wanted()?;
+        let machine = proved(context, node).await?;
+        let keys = guest::changed_keys(&context.run.desired, wanted, &machine.config);
+        if keys.is_empty() {
+            break;
+        }
+        match set_keys(context, node, &machine, &keys).await {
+            Ok(()) => changed = true,
+            // Somebody else changed it since: look again.
+            Err(failure) if is_stale(&failure) => continue,
+            // Sent, and the reply lost: look again.
+            Err(failure) if failure.effect == Effect::Unknown => continue,
+            Err(failure) => return Err(failure),
+        }
+    }
+    let machine = proved(context, node).await?;
+    for disk in guest::changed_disks(wanted, &machine.config) {
+        grow(context, node, &machine, &disk).await?;
+        changed = true;
+    }
+    if machine.power == PowerState::Running {
+        let pending =
+            context.run.world.proxmox().pending_keys(&machine.proxmox_node, machine.vmid).await?;
+        if !pending.is_empty() {
+            context.output(format!("{} take effect at a reboot", pending.join(", ")));
+            restart(context, node).await?;
+            changed = true;
+        }
+    }
+    let left =
+        guest::changed_keys(&context.run.desired, wanted, &proved(context, node).await?.config);
+    if let Some(key) = left.first() {
+        return Err(Failure::new(
+            Kind::Proxmox,
+            format!("{} stays {:?}, wanted {}", key.key, key.seen, key.value),
+        )
+        .at(node));
+    }
+    Ok(if changed { Outcome::Done } else { Outcome::Unchanged("configured already".into()) })
+}
+
+async fn set_keys<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    machine: &Machine,
+    keys: &[KeyChange],
+) -> Result<()> {
+    let mut set: Vec<(String, String)> =
+        keys.iter().map(|change| (change.key.to_owned(), change.value.clone())).collect();
+    let mut digest = machine.config.digest.clone();
+    // The UUID is set together with the seed's drive and never changes: a guest without it was never
+    // configured, and so never ran.
+    let fresh = keys.iter().any(|change| change.key == "smbios1");
+    if fresh {
+        if machine.power == PowerState::Running {
+            return Err(Failure::new(
+                Kind::Refused,
+                "it runs with an SMBIOS UUID that is not its own: a person changed it",
+            )
+            .at(node));
+        }
+        let (nonce, new_digest) = seed_for(context, node, machine).await?;
+        digest = new_digest;
+        let volume = seed::volume(&context.run.desired, node, &nonce);
+        set.push((SEED_DRIVE.to_owned(), format!("{volume},media=cdrom")));
+        set.push(("boot".to_owned(), format!("order={}", guest::BOOT_DISK)));
+    } else if keys.iter().all(|change| change.reach == Reach::InPlace) {
+        context.output("changed in place");
+    }
+    let result = context
+        .run
+        .world
+        .proxmox()
+        .configure(&machine.proxmox_node, machine.vmid, &set, &[], Some(&digest))
+        .await;
+    Ok(result?)
+}
+
+/// The nonce of a seed that lies on the storage: the one that the marker names, or a new one with a new
+/// host key when the seed did not survive.
+async fn seed_for<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    machine: &Machine,
+) -> Result<(crate::model::Nonce, String)> {
+    let nonce = machine.marker.nonce.clone();
+    if seed::is_there(context, node, &nonce).await? {
+        return Ok((nonce, machine.config.digest.clone()));
+    }
+    let host_key = HostKey::generate()?;
+    let making = Making {
+        proxmox_node: machine.proxmox_node.clone(),
+        vmid: machine.vmid,
+        nonce: nonce.clone(),
+        host_key: host_key.public.clone(),
+        seed: seed::volume(&context.run.desired, node, &nonce),
+    };
+    context.record(&Record::GuestIntended { node: node.clone(), making })?;
+    let marker = Marker { host_keys: vec![host_key.public.clone()], ..machine.marker.clone() };
+    write_marker(context, machine, &marker).await?;
+    context.record(&Record::GuestMade { node: node.clone() })?;
+    seed::upload(context, node, &nonce, &host_key).await?;
+    let digest = proved(context, node).await?.config.digest;
+    Ok((nonce, digest))
+}
+
+/// Replaces the marker in the description; everything that a person wrote beside it stays.
+pub(super) async fn write_marker<W: World>(
+    context: &StepContext<W>,
+    machine: &Machine,
+    marker: &Marker,
+) -> Result<()> {
+    let notes = machine.config.get("description").unwrap_or_default();
+    let set = [("description".to_owned(), marker.written_into(notes))];
+    context.run.describe(&machine.proxmox_node, machine.vmid, &set, &machine.config.digest).await
+}
+
+async fn grow<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    machine: &Machine,
+    disk: &DiskChange,
+) -> Result<()> {
+    let proxmox = context.run.world.proxmox();
+    if disk.seen_bytes.is_none() {
+        let wanted = &context.run.desired.nodes[node];
+        let gibibytes = disk.wanted_bytes.div_ceil(1 << 30);
+        let value = format!("{}:{gibibytes},discard=on,ssd=1", wanted.storage_disk_storage);
+        let set = [(disk.disk.to_owned(), value)];
+        proxmox.configure(&machine.proxmox_node, machine.vmid, &set, &[], None).await?;
+        return Ok(());
+    }
+    context
+        .task(RESIZE_LIMIT, || {
+            // Absolute, so that a lost reply may be answered by asking again (PVE-17).
+            proxmox.resize_disk(&machine.proxmox_node, machine.vmid, disk.disk, disk.wanted_bytes)
+        })
+        .await
+}
+
+fn is_stale(failure: &Failure) -> bool {
+    failure.message.contains("checksum mismatch")
+}

@@ -1,0 +1,39 @@
+//! A new host key after the first verified contact.
+
+use super::{configure::write_marker, proved, start::await_contact};
+use crate::{
+    engine::StepContext,
+    error::Result,
+    journal::Record,
+    model::{Marker, NodeName},
+    ports::{HostOf, World},
+    stage::guest,
+};
+
+/// Makes a key on the guest, lets the marker hold both, puts the new one in place, sees it, and lets the
+/// marker forget the old one. Dead at any point, the marker knows whichever key the guest shows.
+pub async fn rotate<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    host: &HostOf<W>,
+) -> Result<()> {
+    let key = guest::rotate_host_key(host).await?;
+    let machine = proved(context, node).await?;
+    let mut both = machine.marker.host_keys.clone();
+    if !both.contains(&key) {
+        both.push(key.clone());
+    }
+    let marker = Marker { host_keys: both.clone(), ..machine.marker.clone() };
+    write_marker(context, &machine, &marker).await?;
+    context.run.trust(node, both);
+    guest::install_host_key(host, &key).await?;
+    context.run.forget_host(node).await;
+    context.run.trust(node, vec![key.clone()]);
+    await_contact(context, node).await?;
+    context.record(&Record::HostKeyVerified { node: node.clone(), key: key.clone() })?;
+    let machine = proved(context, node).await?;
+    let marker = Marker { host_keys: vec![key.clone()], ..machine.marker.clone() };
+    write_marker(context, &machine, &marker).await?;
+    context.run.trust(node, vec![key]);
+    Ok(())
+}

@@ -1,0 +1,100 @@
+//! The seed: how it is put on the storage and taken off.
+
+use std::time::Duration;
+
+use camino::Utf8Path;
+
+use crate::{
+    engine::StepContext,
+    error::{Effect, Failure, Kind, Result},
+    inventory::Desired,
+    journal::Record,
+    model::{NodeName, Nonce},
+    ports::{ContentKind, Proxmox, Upload, World},
+    seed::{HostKey, Seed, SeedName},
+};
+
+const UPLOAD_LIMIT: Duration = Duration::from_secs(300);
+
+/// The volume id of a node's seed: it names cluster, node and making.
+pub fn volume(desired: &Desired, node: &NodeName, nonce: &Nonce) -> String {
+    format!("{}:iso/{}", desired.proxmox.seed_storage, SeedName::new(&desired.id, node, nonce))
+}
+
+/// Makes the seed and puts it on the storage; journalled before, so that it can be swept.
+pub async fn upload<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    nonce: &Nonce,
+    host_key: &HostKey,
+) -> Result<()> {
+    let desired = &context.run.desired;
+    let wanted = &desired.nodes[node];
+    let seed =
+        Seed { cluster: &desired.id, node: wanted, access: &desired.access, nonce, host_key };
+    // It holds a private host key: gone with its folder when it was sent.
+    let folder = tempfile::tempdir()?;
+    let path = Utf8Path::from_path(folder.path()).ok_or_else(|| {
+        Failure::new(Kind::Runtime, "the folder for temporary files has a name that is not UTF-8")
+    })?;
+    let file = seed.write(path)?;
+    let upload = Upload {
+        storage: desired.proxmox.seed_storage.clone(),
+        content: ContentKind::Iso,
+        file_name: file.file_name,
+        file: file.path,
+        sha256: file.sha256,
+    };
+    context.record(&Record::VolumeIntended {
+        proxmox_node: wanted.proxmox_node.clone(),
+        volume: volume(desired, node, nonce),
+    })?;
+    let proxmox = context.run.world.proxmox();
+    let sent = context
+        .task(UPLOAD_LIMIT, || async {
+            proxmox.upload(&wanted.proxmox_node, &upload).await.map(Some)
+        })
+        .await;
+    match sent {
+        // The name is ours alone, so an upload that happened is seen by its name.
+        Err(failure) if failure.effect == Effect::Unknown => {
+            if is_there(context, node, nonce).await? { Ok(()) } else { Err(failure) }
+        }
+        other => other,
+    }
+}
+
+/// Whether the seed of this making lies on the storage.
+pub async fn is_there<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    nonce: &Nonce,
+) -> Result<bool> {
+    let wanted = volume(&context.run.desired, node, nonce);
+    Ok(of_node(context, node).await?.contains(&wanted))
+}
+
+/// Deletes every seed of a node. Only called when no configuration names one: Proxmox would not refuse
+/// to delete a seed that is in use.
+pub async fn delete_all<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
+    let proxmox_node = context.run.desired.nodes[node].proxmox_node.clone();
+    let proxmox = context.run.world.proxmox();
+    for volume in of_node(context, node).await? {
+        context.task(UPLOAD_LIMIT, || proxmox.delete_volume(&proxmox_node, &volume)).await?;
+        context.record(&Record::VolumeDropped { volume })?;
+    }
+    Ok(())
+}
+
+async fn of_node<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Vec<String>> {
+    let desired = &context.run.desired;
+    let storage = &desired.proxmox.seed_storage;
+    let proxmox_node = &desired.nodes[node].proxmox_node;
+    let volumes =
+        context.run.world.proxmox().volumes(proxmox_node, storage, ContentKind::Iso).await?;
+    let ours = |id: &String| {
+        SeedName::parse(id)
+            .is_some_and(|name| name.cluster == desired.id.short() && name.node == *node)
+    };
+    Ok(volumes.into_iter().map(|volume| volume.id).filter(ours).collect())
+}

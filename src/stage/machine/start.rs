@@ -1,0 +1,135 @@
+//! Power on, and off and on again.
+
+use std::time::Duration;
+
+use super::proved;
+use crate::{
+    engine::{Look, StepContext, run::BOOT_LIMIT},
+    error::{Effect, Kind, Result},
+    model::NodeName,
+    ports::{Cluster, Host, PowerState, Proxmox, World},
+    stage::Outcome,
+};
+
+const START_LIMIT: Duration = Duration::from_secs(180);
+const SHUTDOWN_SECONDS: u32 = 120;
+
+/// Starts a guest that is stopped.
+pub async fn start<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let proxmox = context.run.world.proxmox();
+    for _ in 0..3 {
+        let machine = proved(context, node).await?;
+        if machine.power == PowerState::Running {
+            return Ok(Outcome::Done);
+        }
+        let started = context
+            .task(START_LIMIT, || async {
+                proxmox.start(&machine.proxmox_node, machine.vmid).await.map(Some)
+            })
+            .await;
+        match started {
+            Ok(()) => return Ok(Outcome::Done),
+            Err(failure)
+                if failure.effect == Effect::Unknown
+                    || failure.message.contains("already running") => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Drains the node if it is one of Kubernetes', lets Proxmox reboot the guest, and waits until it is
+/// back on a new boot. What was cordoned here is uncordoned here.
+pub async fn restart<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
+    let machine = proved(context, node).await?;
+    let before = context.run.probe(node).await.ok().and_then(|probe| probe.boot_id);
+    let drained = drain(context, node).await?;
+    context.run.forget_host(node).await;
+    let proxmox = context.run.world.proxmox();
+    let limit = Duration::from_secs(u64::from(SHUTDOWN_SECONDS)) + START_LIMIT;
+    context
+        .task(limit, || async {
+            proxmox.reboot(&machine.proxmox_node, machine.vmid, SHUTDOWN_SECONDS).await.map(Some)
+        })
+        .await?;
+    context
+        .wait_for("SSH after the reboot", BOOT_LIMIT, || async {
+            context.run.forget_host(node).await;
+            match context.run.probe(node).await {
+                Ok(probe) if probe.boot_id.is_some() && probe.boot_id != before => {
+                    Ok(Look::There(()))
+                }
+                Ok(_) => Ok(Look::NotYet("still the boot before".into())),
+                Err(failure) if matches!(failure.kind, Kind::Unreachable | Kind::Ssh) => {
+                    Ok(Look::NotYet(failure.message))
+                }
+                Err(failure) => Err(failure),
+            }
+        })
+        .await?;
+    if drained {
+        uncordon(context, node).await?;
+    }
+    Ok(())
+}
+
+async fn drain<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<bool> {
+    let Ok(cluster) = context.run.cluster().await else { return Ok(false) };
+    let nodes = cluster.nodes().await?;
+    let Some(seen) = nodes.iter().find(|seen| seen.name == node.as_str()) else {
+        return Ok(false);
+    };
+    if seen.unschedulable {
+        // A person's doing: it stays so.
+        return Ok(false);
+    }
+    cluster.cordon(node, true).await?;
+    let refused = cluster.drain(node, Duration::from_secs(120)).await?;
+    if !refused.is_empty() {
+        context.warn(format!("rebooting although these did not leave: {}", refused.join(", ")));
+    }
+    Ok(true)
+}
+
+async fn uncordon<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
+    context
+        .wait_for("the Kubernetes API", BOOT_LIMIT, || async {
+            let uncordoned = async {
+                let cluster = context.run.cluster().await?;
+                cluster.cordon(node, false).await?;
+                Ok::<_, crate::error::Failure>(())
+            };
+            match uncordoned.await {
+                Ok(()) => Ok(Look::There(())),
+                Err(failure) => {
+                    let server = &context.run.desired.first_server().name;
+                    context.run.forget_host(server).await;
+                    Ok(Look::NotYet(failure.message))
+                }
+            }
+        })
+        .await
+}
+
+/// Waits until SSH answers with a key that we know.
+pub(super) async fn await_contact<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+) -> Result<crate::ports::HostOf<W>> {
+    context
+        .wait_for("SSH with the known host key", BOOT_LIMIT, || async {
+            match context.run.host(node).await {
+                Ok(host) => {
+                    context.output(format!("SSH answers at {}", host.address()));
+                    Ok(Look::There(host))
+                }
+                // A refused key or login does not heal by waiting (CI-11), but sshd may start before
+                // cloud-init has put our keys in place.
+                Err(failure) if matches!(failure.kind, Kind::Unreachable | Kind::Ssh) => {
+                    Ok(Look::NotYet(failure.message))
+                }
+                Err(failure) => Err(failure),
+            }
+        })
+        .await
+}

@@ -1,0 +1,175 @@
+//! Taking away what is ours: guests, seeds, devices, keys; image and template on request. Backups never.
+
+use std::time::Duration;
+
+use super::Outcome;
+use crate::{
+    engine::StepContext,
+    error::{Effect, Failure, Kind, Result},
+    journal::Record,
+    model::{Marker, NodeName, Vmid},
+    observe,
+    plan::observed::TemplateSight,
+    ports::{Cluster, PowerState, Proxmox, Tailnet, World},
+    stage::tailnet::twins,
+};
+
+const STOP_LIMIT: Duration = Duration::from_secs(180);
+const DELETE_LIMIT: Duration = Duration::from_secs(600);
+
+/// Deletes a guest, its disks and its tailnet device; ownership is proved again right before.
+pub async fn machine<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    proxmox_node: &str,
+    vmid: Vmid,
+) -> Result<Outcome> {
+    let proxmox = context.run.world.proxmox();
+    for _ in 0..4 {
+        context.still_wanted()?;
+        let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else {
+            forget(context, node).await?;
+            return Ok(Outcome::Done);
+        };
+        prove(context, node, vmid, config.get("description"))?;
+        if config.get("protection") == Some("1") {
+            return Err(Failure::new(Kind::Refused, format!("VM {vmid} is protected"))
+                .at(node)
+                .hint(format!("lift it if you mean it: qm set {vmid} --protection 0")));
+        }
+        let running = proxmox
+            .guest_status(proxmox_node, vmid)
+            .await?
+            .is_some_and(|status| status.power == PowerState::Running);
+        if running {
+            // Nothing on it is kept, so the power is taken away instead of asking.
+            settle(
+                context,
+                context
+                    .task(STOP_LIMIT, || async { proxmox.stop(proxmox_node, vmid).await.map(Some) })
+                    .await,
+            )?;
+        }
+        context.record(&Record::GuestDropped { node: node.clone() })?;
+        settle(
+            context,
+            context
+                .task(DELETE_LIMIT, || async {
+                    proxmox.delete_guest(proxmox_node, vmid).await.map(Some)
+                })
+                .await,
+        )?;
+    }
+    Err(Failure::new(Kind::Proxmox, format!("VM {vmid} is still there")).at(node))
+}
+
+/// A lost reply is answered by looking again; anything else that failed has failed.
+fn settle<W: World>(context: &StepContext<W>, outcome: Result<()>) -> Result<()> {
+    match outcome {
+        Err(failure) if failure.effect == Effect::Unknown => {
+            context.output(format!("looking whether it happened: {failure}"));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn prove<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    vmid: Vmid,
+    description: Option<&str>,
+) -> Result<()> {
+    let marker = description.and_then(Marker::find);
+    let ours = marker.is_some_and(|marker| marker.node_of(&context.run.desired.id) == Some(node));
+    if ours {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Refused, format!("VM {vmid} does not carry the marker of {node}"))
+        .hint("it is left alone; delete it yourself if it is yours"))
+}
+
+/// What the guest leaves elsewhere: its device, its keys, its Node object.
+async fn forget<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
+    let memory = context.run.memory();
+    let world = &context.run.world;
+    if let Some(device) = memory.devices.get(node) {
+        match world.tailnet().devices().await {
+            Ok(devices) => {
+                let record = twins::Record {
+                    ids: vec![device.node_id.clone()],
+                    address: Some(device.ipv4),
+                    current: None,
+                };
+                let tag = &context.run.desired.tailnet.tag;
+                let ours = twins::find(&devices, node, tag, &record);
+                for device in ours.stale.iter().chain(&ours.alive) {
+                    world.tailnet().delete_device(&device.id).await?;
+                }
+                context.record(&Record::DeviceDropped { node: node.clone() })?;
+            }
+            Err(error) => context.warn(format!("its tailnet device was not looked for: {error}")),
+        }
+    }
+    for key in memory.keys.get(node).cloned().unwrap_or_default() {
+        world.tailnet().revoke_key(&key).await?;
+        context.record(&Record::KeyGone { node: node.clone(), id: key })?;
+    }
+    if context.run.desired.nodes.contains_key(node) {
+        super::machine::delete_seeds(context, node).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the Node object and the node password of a node that is rebuilt or gone (K3S-04).
+pub async fn kubernetes_node<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
+    let cluster = context.run.cluster().await?;
+    cluster.delete_node(node).await?;
+    cluster.delete_node_password(node).await?;
+    Ok(())
+}
+
+/// Deletes a volume of ours by its name.
+pub async fn volume<W: World>(
+    context: &StepContext<W>,
+    proxmox_node: &str,
+    volume: &str,
+) -> Result<Outcome> {
+    let proxmox = context.run.world.proxmox();
+    settle(
+        context,
+        context.task(DELETE_LIMIT, || proxmox.delete_volume(proxmox_node, volume)).await,
+    )?;
+    context.record(&Record::VolumeDropped { volume: volume.to_owned() })?;
+    Ok(Outcome::Done)
+}
+
+/// Deletes the template; a clone of ours is a full one, so nothing depends on it.
+pub async fn template<W: World>(
+    context: &StepContext<W>,
+    proxmox_node: &str,
+    vmid: Vmid,
+) -> Result<Outcome> {
+    let proxmox = context.run.world.proxmox();
+    for _ in 0..3 {
+        match observe::template(&context.run, proxmox_node).await? {
+            TemplateSight::Absent => return Ok(Outcome::Done),
+            TemplateSight::Foreign { name } => {
+                return Err(Failure::new(
+                    Kind::Refused,
+                    format!("VMID {vmid} is `{name}`, which is not ours"),
+                )
+                .at(proxmox_node));
+            }
+            TemplateSight::HalfMade { .. } | TemplateSight::Ready { .. } => settle(
+                context,
+                context
+                    .task(DELETE_LIMIT, || async {
+                        proxmox.delete_guest(proxmox_node, vmid).await.map(Some)
+                    })
+                    .await,
+            )?,
+        }
+    }
+    Err(Failure::new(Kind::Proxmox, format!("template {vmid} is still there")).at(proxmox_node))
+}

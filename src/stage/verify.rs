@@ -1,0 +1,158 @@
+//! Every check of `homelab verify`, and the two steps that run them.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures::future::join_all;
+
+use super::{
+    Outcome,
+    check::{Check, CheckState, expect},
+    network, tailnet,
+};
+use crate::{
+    engine::{Run, StepContext},
+    error::{Failure, Kind, Result},
+    model::NodeName,
+    observe::{self, Depth},
+    plan::{
+        Observed,
+        observed::{MachineSight, Sight},
+        probe::HostProbe,
+    },
+    ports::{PowerState, World},
+};
+
+/// All checks of the cluster as it stands; packets are sent.
+pub async fn all<W: World>(run: &Arc<Run<W>>) -> Result<Vec<Check>> {
+    let observed = observe::observe(run, Depth::All).await?;
+    let mut checks = standing(run, &observed);
+    checks.extend(network::evaluate(&run.desired, &probes(&observed), kube(&observed)));
+    checks.extend(send_packets(run, &observed).await);
+    Ok(checks)
+}
+
+/// The network stage: what stands in the tables of every node, and packets between all of them.
+pub async fn check_network<W: World>(context: &StepContext<W>) -> Result<Outcome> {
+    settled(context, |run| async move {
+        let observed = observe::observe(&run, Depth::All).await?;
+        let mut checks = network::evaluate(&run.desired, &probes(&observed), kube(&observed));
+        if !checks.iter().any(Check::has_failed) {
+            checks.extend(send_packets(&run, &observed).await);
+        }
+        Ok(checks)
+    })
+    .await
+}
+
+/// The verify stage.
+pub async fn after_change<W: World>(context: &StepContext<W>) -> Result<Outcome> {
+    settled(context, |run| async move { all(&run).await }).await
+}
+
+/// Repeats checks until they pass: what was just made may still be settling.
+async fn settled<W, F, Fut>(context: &StepContext<W>, checks: F) -> Result<Outcome>
+where
+    W: World,
+    F: Fn(Arc<Run<W>>) -> Fut,
+    Fut: Future<Output = Result<Vec<Check>>>,
+{
+    let limit = std::time::Duration::from_secs(180);
+    context
+        .wait_for("every check to pass", limit, || async {
+            let checks = checks(context.run.clone()).await?;
+            let failed = failures(&checks);
+            Ok(if failed.is_empty() {
+                crate::engine::Look::There(())
+            } else {
+                crate::engine::Look::NotYet(failed.join("; "))
+            })
+        })
+        .await
+        .map_err(|failure| Failure { kind: Kind::Checks, ..failure })?;
+    Ok(Outcome::Done)
+}
+
+fn failures(checks: &[Check]) -> Vec<String> {
+    checks
+        .iter()
+        .filter_map(|check| match &check.state {
+            CheckState::Failed { cause, .. } => {
+                let node = check.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
+                Some(format!("{node}{}: {cause}", check.title))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// What needs no packet: machines, their contact, and their place in the tailnet.
+fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for node in run.desired.nodes.values() {
+        let name = node.name.clone();
+        let (runs, cause, next) = match observed.machines.get(&node.name) {
+            Some(MachineSight::Ours(machine)) if machine.power == PowerState::Running => {
+                (true, String::new(), "")
+            }
+            Some(MachineSight::Ours(_)) => {
+                (false, "it is stopped".into(), "`homelab up` starts it")
+            }
+            Some(MachineSight::Foreign { name, why }) => (
+                false,
+                format!("its VMID is taken by `{name}`: {why}"),
+                "give the node another `vmid`",
+            ),
+            _ => (false, "there is no VM of ours".into(), "`homelab up` makes it"),
+        };
+        let title = format!("VM {} is ours and runs", node.vmid);
+        checks.push(Check::of("machine/runs", name.clone(), title, expect(runs, cause, next)));
+        let title = "SSH answers with the known host key";
+        match observed.hosts.get(&node.name) {
+            Some(Sight::Seen(probe)) => {
+                checks.push(Check::of("machine/ssh", name, title, Ok(())));
+                let recorded = observed.addresses.get(&node.name).copied();
+                checks.extend(tailnet::checks(&run.desired, node, probe, recorded));
+            }
+            Some(Sight::Silent(why)) => checks.push(Check::of(
+                "machine/ssh",
+                name,
+                title,
+                Err((why.clone(), "the guest's console is in Proxmox's web interface".into())),
+            )),
+            _ => checks.push(Check::skipped("machine/ssh", name, title, "it does not run")),
+        }
+    }
+    checks
+}
+
+fn probes(observed: &Observed) -> BTreeMap<NodeName, HostProbe> {
+    observed
+        .hosts
+        .iter()
+        .filter_map(|(node, sight)| Some((node.clone(), sight.seen()?.clone())))
+        .collect()
+}
+
+fn kube(observed: &Observed) -> &[crate::ports::KubeNode] {
+    observed.kube.seen().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Packets of the planned size and TCP between the nodes, DNS from each.
+async fn send_packets<W: World>(run: &Arc<Run<W>>, observed: &Observed) -> Vec<Check> {
+    let probes = probes(observed);
+    let looks = probes.keys().map(|node| async {
+        match run.host(node).await {
+            Ok(host) => network::send(&host, &run.desired, node, &probes, kube(observed)).await,
+            Err(failure) => vec![Check::of(
+                "network/packets",
+                node.clone(),
+                "packets can be sent from it",
+                Err((
+                    failure.to_string(),
+                    "`homelab status` shows which node does not answer".into(),
+                )),
+            )],
+        }
+    });
+    join_all(looks).await.into_iter().flatten().collect()
+}
