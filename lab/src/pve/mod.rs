@@ -34,6 +34,8 @@ pub mod setup;
 pub(crate) mod state;
 pub(crate) mod storage;
 pub(crate) mod task;
+#[cfg(test)]
+mod tests;
 
 pub use command::{Args, run};
 pub use config::{Config, NodeConfig, StorageConfig, StorageKind};

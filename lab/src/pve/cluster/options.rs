@@ -27,11 +27,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-const TAG: &str = "[a-zA-Z0-9_][a-zA-Z0-9_+.-]*";
-
-fn tag_list() -> &'static str {
-    "(?:[a-zA-Z0-9_][a-zA-Z0-9_+.-]*;)*[a-zA-Z0-9_][a-zA-Z0-9_+.-]*"
-}
+/// Tags separated by semicolons.
+const TAGS: &str = "(?:[a-zA-Z0-9_][a-zA-Z0-9_+.-]*;)*[a-zA-Z0-9_][a-zA-Z0-9_+.-]*";
+/// Tags with a background colour, and a text colour if wanted, separated by semicolons.
+const COLOURS: &str = "(?:[a-zA-Z0-9_][a-zA-Z0-9_+.-]*:[0-9a-fA-F]{6}(?::[0-9a-fA-F]{6})?;?)+";
 
 fn keyboards() -> crate::pve::schema::Schema {
     one_of([
@@ -93,7 +92,7 @@ fn texts(names: &[&'static str]) -> PropertyString {
 fn tag_style() -> PropertyString {
     PropertyString::new()
         .key("case-sensitive", boolean().optional())
-        .key("color-map", string().optional())
+        .key("color-map", string().pattern(COLOURS).optional())
         .key("ordering", one_of(["config", "alphabetical"]).optional())
         .key("shape", one_of(["full", "circle", "dense", "none"]).optional())
 }
@@ -101,11 +100,10 @@ fn tag_style() -> PropertyString {
 fn user_tags() -> PropertyString {
     PropertyString::new()
         .key("user-allow", one_of(["none", "list", "existing", "free"]).optional())
-        .key("user-allow-list", string().optional())
+        .key("user-allow-list", string().pattern(TAGS).optional())
 }
 
 fn settings() -> Vec<Parameter> {
-    debug_assert!(tag_list().contains(TAG), "a list of tags is made of tags");
     let inline = |keys| properties(None, keys).optional();
     let policy = one_of(["freeze", "failover", "conditional", "migrate"]);
     vec![
@@ -127,7 +125,7 @@ fn settings() -> Vec<Parameter> {
         boolean().optional().named("migration_unsecure"),
         inline(super::status::range_format()).named("next-id"),
         inline(notifications()).named("notify"),
-        string().pattern(tag_list()).optional().named("registered-tags"),
+        string().pattern(TAGS).optional().named("registered-tags"),
         inline(traffic()).named("replication"),
         inline(tag_style()).named("tag-style"),
         inline(texts(&["appid", "origin"])).named("u2f"),

@@ -124,11 +124,16 @@ static FORMAT: LazyLock<PropertyString> = LazyLock::new(|| format_of("scsi", tru
 
 /// The property string of a bus; `every` takes the keys of all buses together.
 pub(crate) fn format_of(bus: &str, every: bool) -> PropertyString {
+    let formats: &[&str] = if bus == "tpmstate" && !every {
+        &["raw", "qcow2", "vmdk"]
+    } else {
+        &["raw", "qcow", "qed", "qcow2", "vmdk", "cloop"]
+    };
     let mut format = PropertyString::new()
         .default_key("file", string().checked("pve-volume-id-or-qm-path", volume_or_path))
         .alias("volume", "file")
-        .key("format", one_of(["raw", "qcow", "qed", "qcow2", "vmdk", "cloop"]).optional())
-        .key("import-from", string().optional())
+        .key("format", one_of(formats).optional())
+        .key("import-from", formatted("pve-volume-id-or-absolute-path").optional())
         .key("size", formatted("disk-size").optional());
     let on = |names: &[&str]| every || names.contains(&bus);
     if on(&["efidisk"]) {
@@ -166,7 +171,7 @@ pub(crate) fn format_of(bus: &str, every: bool) -> PropertyString {
 }
 
 fn common(mut format: PropertyString) -> PropertyString {
-    let keys: [(&'static str, Schema); 13] = [
+    let keys: [(&'static str, Schema); 12] = [
         ("aio", one_of(["native", "threads", "io_uring"])),
         ("backup", boolean()),
         ("cache", one_of(["none", "writethrough", "writeback", "unsafe", "directsync"])),
@@ -179,7 +184,6 @@ fn common(mut format: PropertyString) -> PropertyString {
         ("shared", boolean()),
         ("snapshot", boolean()),
         ("werror", one_of(["enospc", "ignore", "report", "stop"])),
-        ("secs", integer()),
     ];
     for (name, schema) in keys {
         format = format.key(name, schema.optional());

@@ -219,13 +219,15 @@ fn power_calls() -> Vec<Endpoint> {
         call("/nodes/{node}/qemu/{vmid}/status/start")
             .parameters([
                 string().optional().named("force-cpu"),
-                string().optional().named("machine"),
+                options::machine().optional().named("machine"),
                 formatted("pve-node").optional().named("migratedfrom"),
-                string().optional().named("migration_network"),
+                formatted("CIDR").optional().named("migration_network"),
                 one_of(["secure", "insecure"]).optional().named("migration_type"),
                 skip_lock(),
                 string().max_length(128).optional().named("stateuri"),
-                string().optional().named("targetstorage"),
+                formatted("storage-pair-list").optional().named("targetstorage"),
+                string().pattern(r"net\d+=\d+(,net\d+=\d+)*").optional().named("nets-host-mtu"),
+                boolean().optional().named("with-conntrack-state"),
                 timeout(),
             ])
             .handler(power::start),

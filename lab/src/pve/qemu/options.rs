@@ -112,27 +112,27 @@ fn choices() -> Vec<Parameter> {
 }
 
 fn texts() -> Vec<Parameter> {
-    let mut all = each(
-        &[
-            "affinity",
-            "amd-sev",
-            "args",
-            "cdrom",
-            "cipassword",
-            "ciuser",
-            "cpu",
-            "hookscript",
-            "hotplug",
-            "intel-tdx",
-            "rng0",
-            "searchdomain",
-            "startup",
-            "watchdog",
-        ],
-        string,
-    );
+    let mut all = each(&["args", "cipassword", "ciuser", "searchdomain"], string);
+    for (name, format) in [
+        ("affinity", "pve-cpuset"),
+        ("amd-sev", "pve-qemu-sev-fmt"),
+        ("cdrom", "pve-qm-ide"),
+        ("cpu", "pve-vm-cpu-conf"),
+        ("hotplug", "pve-hotplug-features"),
+        ("intel-tdx", "pve-qemu-tdx-fmt"),
+        ("rng0", "pve-qm-rng"),
+        ("startup", "pve-startup-order"),
+        ("watchdog", "pve-qm-watchdog"),
+    ] {
+        all.push(formatted(format).optional().named(name));
+    }
     all.extend([
-        string().pattern(r"(ide|sata|scsi|virtio)\d+").optional().named("bootdisk"),
+        string().checked("pve-volume-id", volume_id).optional().named("hookscript"),
+        string()
+            .pattern(r"(ide|sata|scsi|virtio)\d+")
+            .format("pve-qm-bootdisk")
+            .optional()
+            .named("bootdisk"),
         string().max_length(8192).optional().named("description"),
         formatted("dns-name").optional().named("name"),
         formatted("address-list").optional().named("nameserver"),
@@ -184,6 +184,32 @@ pub(crate) static SMBIOS1: LazyLock<PropertyString> = LazyLock::new(|| {
     format
 });
 
+/// `machine`: the type of the emulated board and what it can do.
+pub(crate) fn machine() -> Schema {
+    let kind = string()
+        .max_length(40)
+        .pattern(
+            r"(pc|pc(-i440fx)?-\d+(\.\d+)+(\+pve\d+)?(\.pxe)?|q35|pc-q35-\d+(\.\d+)+(\+pve\d+)?(\.pxe)?|virt(?:-\d+(\.\d+)+)?(\+pve\d+)?)",
+        )
+        .optional();
+    let keys = PropertyString::new()
+        .default_key("type", kind)
+        .key("viommu", one_of(["intel", "virtio"]).optional())
+        .key("aw-bits", number().minimum(32).maximum(64).optional())
+        .key("enable-s3", boolean().optional())
+        .key("enable-s4", boolean().optional());
+    properties(None, keys)
+}
+
+fn numa() -> PropertyString {
+    let set = || string().pattern(r"\d+(?:-\d+)?(?:;\d+(?:-\d+)?)*");
+    PropertyString::new()
+        .key("cpus", set())
+        .key("hostnodes", set().optional())
+        .key("memory", number().optional())
+        .key("policy", one_of(["preferred", "bind", "interleave"]).optional())
+}
+
 fn structured() -> Vec<Parameter> {
     let boot = PropertyString::new()
         .default_key("legacy", string().pattern("[acdn]{1,4}").optional())
@@ -215,15 +241,6 @@ fn structured() -> Vec<Parameter> {
         )
         .key("clipboard", one_of(["vnc"]).optional())
         .key("memory", integer().minimum(4).maximum(512).optional());
-    let machine = PropertyString::new()
-        .default_key(
-            "type",
-            string()
-                .max_length(40)
-                .pattern(r"(pc|pc(-i440fx)?-\d+(\.\d+)+(\+pve\d+)?(\.pxe)?|q35|pc-q35-\d+(\.\d+)+(\+pve\d+)?(\.pxe)?|virt(?:-\d+(\.\d+)+)?(\+pve\d+)?)")
-                .optional(),
-        )
-        .key("viommu", one_of(["intel", "virtio"]).optional());
     let audio = PropertyString::new()
         .key("device", one_of(["ich9-intel-hda", "intel-hda", "AC97"]))
         .key("driver", one_of(["spice", "none"]).optional());
@@ -243,7 +260,7 @@ fn structured() -> Vec<Parameter> {
             .optional()
             .named("smbios1"),
         properties(None, vga).optional().named("vga"),
-        properties(None, machine).optional().named("machine"),
+        machine().optional().named("machine"),
         properties(None, audio).optional().named("audio0"),
         properties(None, ivshmem).optional().named("ivshmem"),
         properties(None, spice).optional().named("spice_enhancements"),
@@ -254,7 +271,14 @@ fn structured() -> Vec<Parameter> {
 
 fn numbered() -> Vec<Parameter> {
     let usb = PropertyString::new()
-        .default_key("host", string().optional())
+        .default_key(
+            "host",
+            string()
+                .pattern(
+                    r"(0x)?[0-9A-Fa-f]{4}:(0x)?[0-9A-Fa-f]{4}|\d+-\d+(\.\d+)*|[Ss][Pp][Ii][Cc][Ee]",
+                )
+                .optional(),
+        )
         .key("mapping", formatted("pve-configid").optional())
         .key("usb3", boolean().optional());
     let virtiofs = PropertyString::new()
@@ -278,8 +302,8 @@ fn numbered() -> Vec<Parameter> {
         properties(None, virtiofs).numbered("virtiofs[n]", 10),
         string().pattern("(/dev/[^,]+|socket)").numbered("serial[n]", 4),
         string().pattern(r"/dev/parport\d+|/dev/usb/lp\d+").numbered("parallel[n]", 3),
-        string().numbered("hostpci[n]", 16),
-        string().numbered("numa[n]", 8),
+        formatted("pve-qm-hostpci").numbered("hostpci[n]", 16),
+        properties(None, numa()).numbered("numa[n]", 8),
     ]
 }
 
