@@ -85,13 +85,15 @@ impl World {
     }
 
     async fn root(&self, method: &str, path: &str, form: &str) -> Answer {
-        self.call("root@pam!t", method, path, form).await
+        self.call("root@pam!all", method, path, form).await
     }
 
     async fn door(&self, method: &str, path: &str, body: Value) -> Value {
         let address = self.running.address().to_string();
         let body = body.to_string();
-        client::send(&address, method, path, body.as_bytes()).await.unwrap()["data"].clone()
+        let reply = client::send(&address, method, path, body.as_bytes()).await.unwrap();
+        assert_eq!(reply["error"], Value::Null);
+        reply["data"].clone()
     }
 }
 
@@ -100,7 +102,7 @@ fn token(user: &str, name: &str, separated: bool) -> TokenSetup {
 }
 
 fn root_only() -> Setup {
-    Setup { tokens: vec![token("root@pam", "t", false)], ..Setup::default() }
+    Setup { tokens: vec![token("root@pam", "all", false)], ..Setup::default() }
 }
 
 fn bystander(vmid: u32) -> GuestSetup {
@@ -119,7 +121,7 @@ fn operator() -> Setup {
         roles: vec![RoleSetup { name: "Look".to_owned(), privileges: vec!["VM.Audit".to_owned()] }],
         users: vec!["op@pve".to_owned()],
         tokens: vec![
-            token("root@pam", "t", false),
+            token("root@pam", "all", false),
             token("op@pve", "bare", true),
             token("op@pve", "given", true),
         ],
@@ -223,6 +225,15 @@ async fn a_dropped_reply_leaves_the_deed_done() {
     assert_eq!(second.status(), "HTTP/1.1 500 create pool failed: pool 'ours' already exists");
 }
 
+#[test]
+fn a_fault_with_a_field_of_another_kind_is_refused() {
+    let text = br#"{"kind":"drop_reply","seconds":3}"#;
+    assert_eq!(
+        super::Fault::parse(text).unwrap_err(),
+        "a fault 'drop_reply' has no field 'seconds'"
+    );
+}
+
 #[tokio::test]
 async fn an_http_fault_strikes_the_nth_request_only() {
     let world = world(root_only()).await;
@@ -313,11 +324,11 @@ async fn a_renewed_authority_is_another_one() {
 #[tokio::test]
 async fn a_protected_reply_contradicts_itself_and_the_connection_stays() {
     let world = world(root_only()).await;
-    let secret = &world.tokens["root@pam!t"];
+    let secret = &world.tokens["root@pam!all"];
     let one = |method: &str, path: &str, close: &str| {
         format!(
             "{method} /api2/json{path} HTTP/1.1\r\nHost: x\r\n{close}\
-             Authorization: PVEAPIToken=root@pam!t={secret}\r\n\r\n"
+             Authorization: PVEAPIToken=root@pam!all={secret}\r\n\r\n"
         )
     };
     let requests =

@@ -20,7 +20,6 @@ use crate::pve::{
 
 /// A fault as it is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Fault {
     /// `GET`, `POST`, `PUT`, `DELETE`; any when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -41,6 +40,29 @@ pub struct Fault {
 
 fn one() -> u32 {
     1
+}
+
+impl Fault {
+    /// Reads a fault as it is asked for at the laboratory's door.
+    ///
+    /// # Errors
+    /// When it is no fault, or has a field that its kind doesn't know.
+    pub fn parse(text: &[u8]) -> Result<Self, String> {
+        let wrong = |error: serde_json::Error| format!("not a fault: {error}");
+        let given: Value = serde_json::from_slice(text).map_err(wrong)?;
+        let fault: Self = serde_json::from_value(given.clone()).map_err(wrong)?;
+        let own = serde_json::to_value(&fault.kind).map_err(wrong)?;
+        let common = ["method", "path", "nth", "times"];
+        let unknown = given
+            .as_object()
+            .into_iter()
+            .flat_map(serde_json::Map::keys)
+            .find(|name| own.get(name).is_none() && !common.contains(&name.as_str()));
+        match unknown {
+            Some(name) => Err(format!("a fault '{}' has no field '{name}'", fault.kind.name())),
+            None => Ok(fault),
+        }
+    }
 }
 
 /// What goes wrong.

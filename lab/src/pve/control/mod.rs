@@ -44,9 +44,9 @@ pub(crate) async fn answer(server: &Arc<Server>, head: &Head, body: &[u8]) -> Re
             server.set_idle(None);
             Ok(Value::Null)
         }
-        ("POST", "/lab/faults") => match serde_json::from_slice(body) {
+        ("POST", "/lab/faults") => match faults::Fault::parse(body) {
             Ok(fault) => server.faults.add(server, fault).await.map(|number| json!(number)),
-            Err(error) => Err(format!("not a fault: {error}")),
+            Err(error) => Err(error),
         },
         ("POST", "/lab/outside") => match serde_json::from_slice::<Vec<String>>(body) {
             Ok(command) => outside::run(server, &command).await.map(|()| Value::Null),

@@ -15,7 +15,7 @@ fn storage() -> Parameter {
 }
 
 fn uploadable() -> Parameter {
-    one_of(["iso", "vztmpl", "import"]).named("content")
+    one_of(["iso", "vztmpl", "import"]).format("pve-storage-content").named("content")
 }
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
@@ -26,7 +26,24 @@ fn listings() -> Vec<Endpoint> {
     let audit = &["Datastore.Audit", "Datastore.AllocateSpace"];
     vec![
         Endpoint::get("/storage")
-            .parameters([string().optional().named("type")])
+            .parameters([one_of([
+                "btrfs",
+                "cephfs",
+                "cifs",
+                "dir",
+                "esxi",
+                "iscsi",
+                "iscsidirect",
+                "lvm",
+                "lvmthin",
+                "nfs",
+                "pbs",
+                "rbd",
+                "zfs",
+                "zfspool",
+            ])
+            .optional()
+            .named("type")])
             .handler(listing::definitions),
         Endpoint::get("/storage/{storage}")
             .permission(all_of(STORAGE, &["Datastore.Allocate"]))

@@ -26,7 +26,12 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
                 string().optional().named("typefilter"),
                 integer().optional().named("until"),
                 string().optional().named("userfilter"),
-                integer().format("pve-vmid").optional().named("vmid"),
+                integer()
+                    .format("pve-vmid")
+                    .minimum(100)
+                    .maximum(999_999_999)
+                    .optional()
+                    .named("vmid"),
             ])
             .handler(list),
         Endpoint::get("/nodes/{node}/tasks/{upid}").parameters([node(), upid()]).handler(index),
