@@ -88,6 +88,10 @@ async fn drive(
     material::make_served_files(&served)?;
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
     let config = Config { pace: PACE, ..Config::recording(listen, folder.join("data")) };
+    if let Some(paper) = &config.paper {
+        // The recording's guests had no operating system.
+        paper.set_heed_power_button(false);
+    }
     let running = Server::start(config).await?;
     let program = std::env::current_exe()?;
     if answers.exists() {

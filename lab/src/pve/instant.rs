@@ -55,7 +55,7 @@ impl Default for InstantHypervisor {
             guests: Mutex::default(),
             next_pid: AtomicU32::new(40_001),
             agents: AtomicBool::new(true),
-            heed_power_button: AtomicBool::new(false),
+            heed_power_button: AtomicBool::new(true),
         }
     }
 }
@@ -66,7 +66,7 @@ impl InstantHypervisor {
         self.agents.store(answer, Ordering::Relaxed);
     }
 
-    /// Whether guests power themselves off when asked; at first they ignore it, like an empty disk.
+    /// Whether guests power themselves off when asked; at first they do.
     pub fn set_heed_power_button(&self, heed: bool) {
         self.heed_power_button.store(heed, Ordering::Relaxed);
     }
@@ -382,8 +382,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_power_button_is_ignored_until_guests_heed_it() {
+    async fn the_power_button_works_where_guests_heed_it() {
         let instant = InstantHypervisor::default();
+        instant.set_heed_power_button(false);
         instant.start(&spec(false)).await.unwrap();
         assert!(!instant.shutdown(100, Duration::from_millis(1)).await);
         instant.set_heed_power_button(true);

@@ -35,7 +35,6 @@ struct Wish {
 impl Wish {
     fn of(request: &Request, template: bool) -> Self {
         let limit = request.integer("bwlimit").and_then(|limit| u64::try_from(limit).ok());
-        let pace = request.state.config.pace;
         Self {
             newid: request.integer("newid").and_then(|id| id.try_into().ok()).unwrap_or(0),
             name: request.text("name"),
@@ -46,13 +45,7 @@ impl Wish {
             format: request.text("format"),
             target: request.text("target"),
             full: request.boolean("full").unwrap_or(!template),
-            bytes_per_second: limit.filter(|limit| *limit > 0 && pace > 0.0).map(|kibibytes| {
-                // At a faster pace the limit is wider by as much.
-                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-                #[allow(clippy::cast_precision_loss)]
-                let scaled = ((kibibytes * 1024) as f64 / pace) as u64;
-                scaled
-            }),
+            bytes_per_second: limit.filter(|limit| *limit > 0).map(|limit| limit * 1024),
         }
     }
 }

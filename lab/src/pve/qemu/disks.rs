@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{
     call::{STORAGE_WAIT, Subject, patience},
-    drive::{Drive, NewVolume},
+    drive::{self, Drive, NewVolume},
     size,
 };
 use crate::pve::{
     state::State,
-    storage::{Content, CopyError, CopyOptions, Place, VolumeId, copy_image, unpack},
+    storage::{Content, CopyOptions, Place, VolumeId, copy_image, unpack},
     task::Worker,
 };
 
@@ -110,9 +110,11 @@ impl Site {
                     (id, bytes)
                 }
                 None => {
-                    let bytes = new.bytes();
+                    let bytes = firmware_bytes(&drive).unwrap_or_else(|| new.bytes());
                     let id = self.allocate(&place, None, format.as_deref(), bytes).await?;
                     made.push(id.clone());
+                    let bytes =
+                        if firmware_bytes(&drive).is_some() { self.size_of(&id)? } else { bytes };
                     (id, bytes)
                 }
             };
@@ -225,6 +227,16 @@ impl Site {
     }
 }
 
+/// EFI variables and TPM state have sizes of their own, whatever was asked for.
+fn firmware_bytes(drive: &Drive) -> Option<u64> {
+    match drive::bus(&drive.name) {
+        "efidisk" if drive.get("efitype") == Some("4m") => Some(528 << 10),
+        "efidisk" => Some(128 << 10),
+        "tpmstate" => Some(4 << 20),
+        _ => None,
+    }
+}
+
 /// Cloud-init images in directories are QCOW2 files on the real host.
 pub(crate) fn cloudinit_format<'a>(place: &Place, asked: Option<&'a str>) -> &'a str {
     asked.unwrap_or(if place.is_directory() { "qcow2" } else { "raw" })
@@ -237,9 +249,4 @@ pub(crate) async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work)
         .await
         .unwrap_or_else(|error| Err(format!("the copying thread ended early: {error}")))
-}
-
-/// What copies end with when their task is stopped.
-pub(crate) fn is_interrupt(error: &CopyError) -> bool {
-    matches!(error, CopyError::Interrupted)
 }

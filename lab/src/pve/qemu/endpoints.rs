@@ -1,8 +1,8 @@
 //! The calls about guests, as they are declared.
 
 use super::{
-    clone, cloudinit, create, destroy, drive, options, power, resize, show, status, template,
-    update,
+    agent, clone, cloudinit, create, destroy, drive, options, power, relocate, resize, show,
+    snapshot, status, template, update,
 };
 use crate::pve::{
     access::permission::{Check, Permission, all_of, any_of},
@@ -13,7 +13,15 @@ use crate::pve::{
 const VM: &str = "/vms/{vmid}";
 
 pub(crate) fn endpoints() -> Vec<Endpoint> {
-    [life(), configuration(), power_calls()].concat()
+    [
+        life(),
+        configuration(),
+        power_calls(),
+        agent::endpoints(),
+        snapshot::endpoints(),
+        relocate::endpoints(),
+    ]
+    .concat()
 }
 
 /// A call about one guest: node and VMID are declared.

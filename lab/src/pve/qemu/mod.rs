@@ -3,6 +3,7 @@
 //! [`config`] is a configuration file, [`table`] keeps them all; the other modules are calls.
 
 mod access;
+mod agent;
 mod answer;
 mod boot;
 mod call;
@@ -20,10 +21,12 @@ mod normal;
 mod options;
 mod pending;
 mod power;
+mod relocate;
 mod resize;
 mod seed;
 mod show;
 mod size;
+mod snapshot;
 mod spec;
 mod status;
 mod table;

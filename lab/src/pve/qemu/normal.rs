@@ -15,9 +15,9 @@ pub(crate) fn options_of(
 ) -> Result<std::collections::BTreeMap<String, String>, ApiError> {
     let mut found = std::collections::BTreeMap::new();
     for name in request.parameters.keys().filter(|name| options::is_option(name)) {
-        if let Some(value) = request.text(name) {
-            found.insert(name.clone(), tidy(name, value)?);
-        }
+        // An empty value of a form is there all the same.
+        let value = request.text(name).unwrap_or_default();
+        found.insert(name.clone(), tidy(name, value)?);
     }
     Ok(found)
 }

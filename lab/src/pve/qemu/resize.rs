@@ -9,7 +9,6 @@ use super::{
 };
 use crate::pve::{error::ApiError, request::Request, task::Worker};
 
-/// The largest thin volume that LVM would make here: beyond it the real tool refuses.
 pub(crate) async fn resize(request: Request) -> Result<Value, ApiError> {
     root_only(&request, &["skiplock"])?;
     let subject = Subject::of(&request);
@@ -60,7 +59,7 @@ pub(crate) async fn resize(request: Request) -> Result<Value, ApiError> {
         place.grow(&volume, target)?;
         say(&worker, place.is_directory(), place.volume_group(), &volume.file);
         drive.set("size", size::print(target));
-        update::replace_drive(&subject, config, &drive, Some(&worker)).await
+        update::replace_drive(&subject, config, &drive).await
     }))
 }
 

@@ -13,11 +13,7 @@ use super::{
     normal, options, pending, spec,
 };
 use crate::pve::{
-    error::ApiError,
-    request::Request,
-    schema::format::split_list,
-    storage::VolumeId,
-    task::{Held, Worker},
+    error::ApiError, request::Request, schema::format::split_list, storage::VolumeId, task::Held,
 };
 
 /// What a call wants changed.
@@ -330,7 +326,6 @@ pub(crate) async fn replace_drive(
     subject: &Subject,
     mut config: GuestConfig,
     drive: &Drive,
-    _worker: Option<&Worker>,
 ) -> Result<(), String> {
     config.set(&drive.name, drive.print());
     subject.save(&config);

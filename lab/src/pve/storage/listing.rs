@@ -14,7 +14,7 @@ fn used(folder: &camino::Utf8Path) -> u64 {
         match entry.metadata() {
             Ok(facts) if facts.is_dir() => {
                 if let Ok(path) = camino::Utf8PathBuf::from_path_buf(entry.path()) {
-                    sum += used(&path);
+                    sum += facts.blocks() * 512 + used(&path);
                 }
             }
             Ok(facts) => sum += facts.blocks() * 512,
@@ -27,7 +27,13 @@ fn used(folder: &camino::Utf8Path) -> u64 {
 /// A storage's room on a node.
 pub(crate) fn room(place: &Place) -> (u64, u64) {
     let total = place.config.total_bytes;
-    (total, used(place.root()).min(total))
+    let used = used(place.root()).min(total);
+    if place.is_directory() {
+        return (total, used);
+    }
+    // LVM tells a pool's use in hundredths of a percent.
+    let part = total / 10_000;
+    (total, if part == 0 { used } else { used / part * part })
 }
 
 fn facts(place: &Place) -> Map<String, Value> {
