@@ -31,6 +31,8 @@ mod spec;
 mod status;
 mod table;
 mod template;
+#[cfg(test)]
+mod tests;
 mod update;
 
 pub(crate) use call::{begin, patience};

@@ -106,7 +106,11 @@ async fn prepare(request: &Request) -> Result<(Subject, Change, Held, GuestConfi
     access::check_options(request, subject.vmid, pool.as_deref(), names.map(String::as_str))?;
     access::check_storage(request, &subject, &access::drives_of(&change.set)?)?;
     access::check_bridges(request, &change.set)?;
-    subject.load().map_err(ApiError::failure)?;
+    let config = subject.load().map_err(ApiError::failure)?;
+    if !change.skip_lock {
+        // Looked at before the wait for the file's lock too, as the real server does.
+        check_lock(&config).map_err(ApiError::failure)?;
+    }
     let held = subject.lock(CONFIG_WAIT, None).await.map_err(ApiError::failure)?;
     let config = subject.load().map_err(ApiError::failure)?;
     if let Some(digest) = &change.digest

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Upid, Worker};
 use crate::pve::{
-    endpoint::{Answer, Endpoint},
+    endpoint::{Answer, Download, Endpoint},
     error::ApiError,
     request::Request,
     schema::{boolean, formatted, integer, node, one_of, string},
@@ -13,6 +13,7 @@ use crate::pve::{
 pub(crate) fn endpoints() -> Vec<Endpoint> {
     let upid = || string().named("upid");
     vec![
+        Endpoint::get("/cluster/tasks").handler(recent),
         Endpoint::get("/nodes/{node}/tasks")
             .proxied()
             .parameters([
@@ -81,7 +82,7 @@ fn known(worker: Option<Worker>) -> Result<Worker, ApiError> {
 }
 
 /// What list and status share.
-pub(crate) fn facts(upid: &Upid) -> Map<String, Value> {
+fn facts(upid: &Upid) -> Map<String, Value> {
     let (user, token) = upid.user_and_token();
     let mut answer = Map::new();
     answer.insert("upid".to_owned(), json!(upid.to_string()));
@@ -128,6 +129,10 @@ async fn log(request: Request) -> Result<Answer, ApiError> {
         Some(worker) => worker.progress().lines,
         None => vec!["unable to open file - No such file or directory".to_owned()],
     };
+    if download {
+        let name = format!("task-{}.log", request.text("upid").unwrap_or_default());
+        return Ok(Download { name, text: lines.join("\n") + "\n" }.into());
+    }
     let lines = if lines.is_empty() { vec!["no content".to_owned()] } else { lines };
     let number = |name: &str| request.integer(name).and_then(|value| usize::try_from(value).ok());
     let (start, limit) = (number("start").unwrap_or(0), number("limit").unwrap_or(LINES));
@@ -185,8 +190,41 @@ async fn list(request: Request) -> Result<Answer, ApiError> {
     Ok(Answer::from(Value::Array(shown)).with("total", total))
 }
 
+/// How many finished tasks the cluster's list shows.
+const RECENT: usize = 25;
+
+/// `/cluster/tasks`: what runs, and what ended last, on all nodes.
+async fn recent(request: Request) -> Result<Value, ApiError> {
+    let auditor = |node: &str| request.may(&format!("/nodes/{node}"), &["Sys.Audit"]);
+    let (ended, running): (Vec<Worker>, Vec<Worker>) = request
+        .state
+        .tasks
+        .youngest_first()
+        .into_iter()
+        .filter(|worker| {
+            worker.upid().user == request.caller.identity() || auditor(&worker.upid().node)
+        })
+        .partition(|worker| worker.status().is_some());
+    let shown = running.iter().chain(ended.iter().take(RECENT)).map(|worker| {
+        let mut fields = facts(worker.upid());
+        fields.shift_remove("pid");
+        fields.shift_remove("pstart");
+        let saved = match worker.status() {
+            Some(status) => {
+                fields.insert("status".to_owned(), json!(status));
+                fields.insert("endtime".to_owned(), json!(worker.end_time()));
+                "1"
+            }
+            None => "0",
+        };
+        fields.insert("saved".to_owned(), json!(saved));
+        Value::Object(fields)
+    });
+    Ok(shown.collect())
+}
+
 /// A task as lists show it.
-pub(crate) fn item(worker: &Worker) -> Value {
+fn item(worker: &Worker) -> Value {
     let mut answer = facts(worker.upid());
     match worker.status() {
         Some(status) => {

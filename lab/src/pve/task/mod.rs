@@ -6,7 +6,7 @@ mod registry;
 mod upid;
 mod worker;
 
-pub(crate) use endpoints::{endpoints, item};
+pub(crate) use endpoints::endpoints;
 pub(crate) use file_lock::{FileLock, Held, Patience};
 pub(crate) use registry::Table;
 pub(crate) use upid::Upid;
