@@ -5,7 +5,6 @@ use super::{
     config::Section,
     drive::{Drive, NewVolume},
     network::{self, Network},
-    options,
 };
 use crate::pve::{
     error::ApiError,
@@ -13,30 +12,29 @@ use crate::pve::{
     storage::{Content, VolumeId},
 };
 
-/// The privileges that changing an option takes.
-fn privilege(option: &str) -> Option<&'static str> {
+/// The privileges of which one is enough to change an option; `None` where that is root's alone.
+fn privileges(option: &str) -> Option<&'static [&'static str]> {
     let stem = option.trim_end_matches(|last: char| last.is_ascii_digit());
-    Some(match (option, stem) {
-        ("cores" | "cpu" | "cpulimit" | "cpuunits" | "numa" | "smp" | "sockets" | "vcpus", _)
-        | ("affinity", _) => "VM.Config.CPU",
-        ("memory" | "balloon" | "shares" | "hugepages", _) => "VM.Config.Memory",
-        ("ciuser" | "cipassword" | "sshkeys" | "searchdomain" | "nameserver", _)
-        | ("ciupgrade", _)
-        | (_, "ipconfig") => "VM.Config.Cloudinit",
-        (_, "net") => "VM.Config.Network",
-        ("cicustom", _) => return None,
-        ("bios" | "machine" | "scsihw" | "vga" | "acpi" | "kvm" | "tablet" | "ostype", _)
-        | (
-            _,
-            "serial" | "usb" | "hostpci" | "parallel" | "audio" | "rng" | "efidisk" | "tpmstate",
-        )
-        | ("watchdog" | "arch" | "smbios1" | "vmgenid" | "keyboard", _) => "VM.Config.HWType",
-        (_, "unused") => "VM.Config.Disk",
-        _ => "VM.Config.Options",
+    Some(match option {
+        "cores" | "cpu" | "cpulimit" | "cpuunits" | "numa" | "smp" | "sockets" | "vcpus"
+        | "affinity" => &["VM.Config.CPU"],
+        "memory" | "balloon" | "shares" | "allow-ksm" => &["VM.Config.Memory"],
+        "acpi" | "hotplug" | "kvm" | "machine" | "scsihw" | "smbios1" | "tablet" | "vga"
+        | "watchdog" | "audio0" | "rng0" | "arch" => &["VM.Config.HWType"],
+        "boot" | "bootdisk" | "vmstatestorage" => &["VM.Config.Disk"],
+        "agent" | "autostart" | "bios" | "description" | "keyboard" | "localtime"
+        | "migrate_downtime" | "migrate_speed" | "name" | "onboot" | "ostype" | "protection"
+        | "reboot" | "startdate" | "startup" | "tags" | "tdf" | "template" | "vmgenid"
+        | "freeze" => &["VM.Config.Options"],
+        _ if super::cloudinit::is_option(option) => &["VM.Config.Cloudinit", "VM.Config.Network"],
+        _ if network::is_network(option) => &["VM.Config.Network"],
+        _ if matches!(stem, "serial" | "usb") => &["VM.Config.HWType"],
+        _ if matches!(stem, "unused") => &["VM.Config.Disk"],
+        _ => return None,
     })
 }
 
-/// Checks the options that a caller sets or deletes.
+/// Checks the options that a caller sets or deletes; drives have checks of their own.
 ///
 /// # Errors
 ///
@@ -50,29 +48,43 @@ pub(crate) fn check_options<'a>(
     if request.caller.is_root() {
         return Ok(());
     }
-    for option in names {
-        if super::drive::is_drive(option) {
-            request.require_on_guest(vmid, pool, &["VM.Config.Disk"]).or_else(|error| {
-                request.require_on_guest(vmid, pool, &["VM.Config.CDROM"]).map_err(|_| error)
-            })?;
-            continue;
-        }
+    for option in names.filter(|option| !super::drive::is_drive(option)) {
         if option.starts_with("hostpci") {
             let text = format!("only root can set '{option}' config for non-mapped devices");
             return Err(ApiError::failure(text));
         }
-        if matches!(option, "args" | "lock" | "hookscript" | "ivshmem" | "amd-sev")
-            || option.starts_with("virtiofs")
-        {
+        let Some(privileges) = privileges(option) else {
             return Err(ApiError::failure(format!("only root can set '{option}' config")));
+        };
+        let on_guest = format!("/vms/{vmid}");
+        let in_pool =
+            pool.is_some_and(|pool| request.may_any(&format!("/pool/{pool}"), privileges));
+        if !in_pool {
+            request.require_any(&on_guest, privileges)?;
         }
-        match privilege(option) {
-            Some(privilege) => request.require_on_guest(vmid, pool, &[privilege])?,
-            None => {
-                request.require_on_guest(vmid, pool, &["VM.Config.Cloudinit"])?;
-                request.require_on_guest(vmid, pool, &["VM.Config.Network"])?;
-            }
-        }
+    }
+    Ok(())
+}
+
+/// Checks the drives of an existing guest that a caller sets or deletes: media are another right
+/// than disks, taking any drive away is that of disks.
+///
+/// # Errors
+///
+/// 403 for a missing privilege.
+pub(crate) fn check_drives(
+    request: &Request,
+    vmid: u32,
+    set: &[Drive],
+    deleted: &[String],
+) -> Result<(), ApiError> {
+    let path = format!("/vms/{vmid}");
+    for drive in set {
+        let medium = drive.is_cdrom() && !drive.is_cloudinit();
+        request.require(&path, &[if medium { "VM.Config.CDROM" } else { "VM.Config.Disk" }])?;
+    }
+    if deleted.iter().any(|option| super::drive::is_drive(option)) {
+        request.require(&path, &["VM.Config.Disk"])?;
     }
     Ok(())
 }
@@ -200,9 +212,4 @@ pub(crate) fn drives_of(section: &Section) -> Result<Vec<Drive>, ApiError> {
                 .map_err(|_| ApiError::parameter(name, "unable to parse drive options"))
         })
         .collect()
-}
-
-/// Whether changing an option shows only after the guest's next start, unless it can be plugged.
-pub(crate) fn is_known(option: &str) -> bool {
-    options::is_option(option)
 }

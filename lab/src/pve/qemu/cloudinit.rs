@@ -163,7 +163,7 @@ fn snippet(subject: &Subject, id: &str) -> Result<String, String> {
     let absent = || format!("volume '{id}' does not exist");
     let volume = VolumeId::parse(id).ok_or_else(absent)?;
     let (place, volume) = subject.state.storage.locate(&subject.node, &volume)?;
-    std::fs::read_to_string(place.file(&volume)).map_err(|_| absent())
+    fs_err::read_to_string(place.file(&volume)).map_err(|_| absent())
 }
 
 /// Writes the image where it differs from what is there; `true` when it did.

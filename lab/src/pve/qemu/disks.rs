@@ -209,7 +209,7 @@ impl Site {
                 (source.into(), format.to_owned(), source.to_owned())
             }
         };
-        let Ok(facts) = std::fs::metadata(&file) else {
+        let Ok(facts) = fs_err::metadata(&file) else {
             return Err(if VolumeId::parse(source).is_some() {
                 format!("failed to stat '{shown}'")
             } else {

@@ -176,7 +176,7 @@ mod tests {
         // bsdtar is there on the machines that run guests; elsewhere the layout test must do.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("seed.iso");
-        std::fs::write(&path, image("cidata", &[("user-data", b"#cloud-config\n")])).unwrap();
+        fs_err::write(&path, image("cidata", &[("user-data", b"#cloud-config\n")])).unwrap();
         let Ok(listing) = std::process::Command::new("bsdtar").arg("-xOf").arg(&path).output()
         else {
             return;

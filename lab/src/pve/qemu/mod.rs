@@ -8,6 +8,7 @@ mod answer;
 mod boot;
 mod call;
 mod clone;
+mod clone_job;
 mod cloudinit;
 mod config;
 mod create;

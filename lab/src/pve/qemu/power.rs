@@ -8,11 +8,7 @@ use super::{
     call::{CONFIG_WAIT, Subject, begin, check_lock, root_only},
     cloudinit, pending, spec,
 };
-use crate::pve::{
-    error::ApiError,
-    request::Request,
-    task::{INTERRUPTED, Worker},
-};
+use crate::pve::{error::ApiError, request::Request, task::Worker};
 
 /// How long a guest has to power itself off where nobody says.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(60);
@@ -214,9 +210,4 @@ fn require_running(subject: &Subject) -> Result<(), ApiError> {
 pub(crate) async fn index(_: Request) -> Result<Value, ApiError> {
     let names = ["current", "start", "stop", "reset", "shutdown", "suspend", "reboot"];
     Ok(names.iter().map(|name| json!({ "subdir": name })).collect())
-}
-
-/// Whether an error text is that of a stopped task.
-pub(crate) fn was_interrupted(error: &str) -> bool {
-    error == INTERRUPTED
 }

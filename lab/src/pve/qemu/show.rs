@@ -23,7 +23,7 @@ pub(crate) async fn config(request: Request) -> Result<Value, ApiError> {
         };
         return Ok(answer::section(snapshot, &digest));
     }
-    let section = if current { config.current.clone() } else { config.with_pending() };
+    let section = if current { config.current } else { config.with_pending() };
     Ok(answer::section(&section, &digest))
 }
 

@@ -105,7 +105,7 @@ impl Table {
 
     pub(crate) fn remove(&self, vmid: u32) {
         if let Some(guest) = lock(&self.guests).remove(&vmid) {
-            let _ = std::fs::remove_file(self.path(&guest.node, vmid));
+            let _ = fs_err::remove_file(self.path(&guest.node, vmid));
         }
     }
 
@@ -113,7 +113,7 @@ impl Table {
     pub(crate) fn relocate(&self, vmid: u32, node: &str) {
         let mut guests = lock(&self.guests);
         if let Some(guest) = guests.get_mut(&vmid) {
-            let _ = std::fs::remove_file(self.path(&guest.node, vmid));
+            let _ = fs_err::remove_file(self.path(&guest.node, vmid));
             node.clone_into(&mut guest.node);
             self.write(node, vmid, &guest.config);
         }
@@ -134,9 +134,9 @@ impl Table {
         let path = self.path(node, vmid);
         let parent = path.parent().unwrap_or(Utf8Path::new("."));
         let partial = path.with_extension("tmp");
-        let result = std::fs::create_dir_all(parent)
-            .and_then(|()| std::fs::write(&partial, config.print()))
-            .and_then(|()| std::fs::rename(&partial, &path));
+        let result = fs_err::create_dir_all(parent)
+            .and_then(|()| fs_err::write(&partial, config.print()))
+            .and_then(|()| fs_err::rename(&partial, &path));
         if let Err(error) = result {
             tracing::warn!(%path, %error, "cannot write a guest's configuration");
         }
@@ -145,10 +145,10 @@ impl Table {
 
 fn read_folder(folder: &Utf8Path) -> Vec<(u32, GuestConfig)> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let vmid = name.strip_suffix(".conf").and_then(|vmid| vmid.parse().ok());
-        if let (Some(vmid), Ok(text)) = (vmid, std::fs::read_to_string(entry.path())) {
+        if let (Some(vmid), Ok(text)) = (vmid, fs_err::read_to_string(entry.path())) {
             found.push((vmid, GuestConfig::parse(&text)));
         }
     }

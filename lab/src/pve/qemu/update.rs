@@ -104,7 +104,9 @@ async fn prepare(request: &Request) -> Result<(Subject, Change, Held, GuestConfi
     let pool = request.state.access.pool_of_guest(subject.vmid);
     let names = change.set.keys().chain(&change.delete).chain(&change.revert);
     access::check_options(request, subject.vmid, pool.as_deref(), names.map(String::as_str))?;
-    access::check_storage(request, &subject, &access::drives_of(&change.set)?)?;
+    let drives = access::drives_of(&change.set)?;
+    access::check_drives(request, subject.vmid, &drives, &change.delete)?;
+    access::check_storage(request, &subject, &drives)?;
     access::check_bridges(request, &change.set)?;
     let config = subject.load().map_err(ApiError::failure)?;
     if !change.skip_lock {

@@ -109,7 +109,7 @@ pub(crate) async fn info(request: Request) -> Result<Value, ApiError> {
         &format!("/storage/{}", id.storage),
         &["Datastore.Audit", "Datastore.AllocateSpace"],
     )?;
-    let Ok(facts) = std::fs::metadata(place.file(&volume)) else {
+    let Ok(facts) = fs_err::metadata(place.file(&volume)) else {
         let what = if place.is_directory() { "format" } else { "size" };
         return Err(ApiError::failure(format!("volume_size_info on '{id}' failed - no {what}")));
     };
@@ -202,7 +202,7 @@ fn free(place: &Place, worker: &Worker, id: &VolumeId) -> Result<(), String> {
     let volume = place.parse(&id.name)?;
     if volume.content == Content::Images {
         place.free(Some(worker), &id.name)?;
-    } else if let Err(error) = std::fs::remove_file(place.file(&volume)) {
+    } else if let Err(error) = fs_err::remove_file(place.file(&volume)) {
         if error.kind() != std::io::ErrorKind::NotFound {
             return Err(format!("unlink '{}' failed - {error}", place.shown_path(&volume)));
         }

@@ -126,7 +126,7 @@ impl Wish {
         let temporary = Utf8PathBuf::from(temporary);
         let result = self.fill(worker, &temporary).await;
         if result.is_err() {
-            let _ = std::fs::remove_file(&temporary);
+            let _ = fs_err::remove_file(&temporary);
         }
         result?;
         worker.log(format!("download of '{}' to '{}' finished", self.url, self.shown));

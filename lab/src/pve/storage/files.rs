@@ -25,7 +25,7 @@ impl Place {
         if !self.is_directory() {
             return Vec::new();
         }
-        let mut found: Vec<Listed> = std::fs::read_dir(self.folder(content))
+        let mut found: Vec<Listed> = fs_err::read_dir(self.folder(content))
             .into_iter()
             .flatten()
             .flatten()

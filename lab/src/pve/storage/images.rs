@@ -32,10 +32,10 @@ impl Place {
     pub(crate) fn images(&self) -> Vec<Image> {
         let folder = self.folder(Content::Images);
         let mut names = Vec::new();
-        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+        for entry in fs_err::read_dir(&folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if self.is_directory() {
-                let inner = std::fs::read_dir(entry.path()).into_iter().flatten().flatten();
+                let inner = fs_err::read_dir(entry.path()).into_iter().flatten().flatten();
                 names.extend(
                     inner.map(|file| format!("{name}/{}", file.file_name().to_string_lossy())),
                 );
@@ -50,7 +50,7 @@ impl Place {
     fn image(&self, name: &str) -> Option<Image> {
         use std::os::unix::fs::MetadataExt as _;
         let mut volume = self.parse(name).ok()?;
-        let found = std::fs::metadata(self.file(&volume)).ok()?;
+        let found = fs_err::metadata(self.file(&volume)).ok()?;
         volume.base = self.base_of(&volume);
         let name = match &volume.base {
             Some(base) => format!("{base}/{name}"),
@@ -61,13 +61,13 @@ impl Place {
 
     fn base_of(&self, volume: &Volume) -> Option<String> {
         let file = self.file(volume);
-        std::fs::read_to_string(file.with_file_name(base_note(&volume.file))).ok()
+        fs_err::read_to_string(file.with_file_name(base_note(&volume.file))).ok()
     }
 
     /// Notes what a clone in a directory is linked to.
     pub(crate) fn link_to_base(&self, volume: &Volume, base: &str) -> Result<(), String> {
         let file = self.file(volume);
-        std::fs::write(file.with_file_name(base_note(&volume.file)), base)
+        fs_err::write(file.with_file_name(base_note(&volume.file)), base)
             .map_err(|error| io(&error))
     }
 
@@ -118,7 +118,7 @@ impl Place {
             });
         }
         if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| io(&error))?;
+            fs_err::create_dir_all(folder).map_err(|error| io(&error))?;
         }
         let size = self.rounded(bytes);
         File::create_new(&file).and_then(|file| file.set_len(size)).map_err(|error| io(&error))?;
@@ -171,14 +171,14 @@ impl Place {
             }
             return Ok(());
         }
-        std::fs::remove_file(&file).map_err(|error| io(&error))?;
-        let _ = std::fs::remove_file(file.with_file_name(base_note(&volume.file)));
+        fs_err::remove_file(&file).map_err(|error| io(&error))?;
+        let _ = fs_err::remove_file(file.with_file_name(base_note(&volume.file)));
         self.drop_snapshots(&volume);
         if self.is_directory()
             && let Some(folder) = file.parent()
         {
             // The guest's folder goes with its last image.
-            let _ = std::fs::remove_dir(folder);
+            let _ = fs_err::remove_dir(folder);
         }
         if let Some(worker) = worker
             && !self.is_directory()
@@ -196,9 +196,9 @@ impl Place {
     pub(crate) fn rename(&self, from: &Volume, to: &Volume) -> Result<(), String> {
         let target = self.file(to);
         if let Some(folder) = target.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| io(&error))?;
+            fs_err::create_dir_all(folder).map_err(|error| io(&error))?;
         }
-        std::fs::rename(self.file(from), target).map_err(|error| io(&error))
+        fs_err::rename(self.file(from), target).map_err(|error| io(&error))
     }
 
     /// Grows an image.

@@ -10,7 +10,7 @@ use crate::pve::{error::ApiError, request::Request, schema::format::split_list, 
 fn used(folder: &camino::Utf8Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let mut sum = 0;
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
         match entry.metadata() {
             Ok(facts) if facts.is_dir() => {
                 if let Ok(path) = camino::Utf8PathBuf::from_path_buf(entry.path()) {
@@ -32,8 +32,8 @@ pub(crate) fn room(place: &Place) -> (u64, u64) {
         return (total, used);
     }
     // LVM tells a pool's use in hundredths of a percent.
-    let part = total / 10_000;
-    (total, if part == 0 { used } else { used / part * part })
+    let part = (total / 10_000).max(1);
+    (total, used / part * part)
 }
 
 fn facts(place: &Place) -> Map<String, Value> {

@@ -20,6 +20,6 @@ pub(crate) use copy::{CopyError, CopyOptions, copy_image};
 pub(crate) use endpoints::endpoints;
 pub(crate) use listing::room;
 pub(crate) use place::Place;
-pub(crate) use qcow2::{Header as Qcow2Header, Qcow2Error, unpack};
+pub(crate) use qcow2::{Header as Qcow2Header, unpack};
 pub(crate) use table::Table;
 pub(crate) use volume::{Content, Volume, VolumeId};

@@ -95,7 +95,7 @@ impl Place {
     }
 
     pub(crate) fn size(&self, volume: &Volume) -> Option<u64> {
-        std::fs::metadata(self.file(volume)).ok().map(|found| found.len())
+        fs_err::metadata(self.file(volume)).ok().map(|found| found.len())
     }
 
     /// The size that a volume of so many bytes really gets.

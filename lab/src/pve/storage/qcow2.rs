@@ -240,7 +240,7 @@ pub(crate) mod tests {
         put(&mut file, 24, bytes, 8);
         put(&mut file, 36, 1, 4);
         put(&mut file, 40, CLUSTER as u64, 8);
-        put(&mut file, CLUSTER, 2 * CLUSTER as u64 | 1 << 63, 8);
+        put(&mut file, CLUSTER, (2 * CLUSTER as u64) | (1 << 63), 8);
         for (index, data, compressed) in parts {
             let offset = file.len() as u64;
             let mut whole = data.to_vec();
@@ -253,10 +253,10 @@ pub(crate) mod tests {
                 let sectors = packed.len().div_ceil(512) as u64;
                 packed.resize(CLUSTER, 0);
                 file.extend(packed);
-                COMPRESSED | (sectors - 1) << (62 - 8) | offset
+                COMPRESSED | ((sectors - 1) << (62 - 8)) | offset
             } else {
                 file.extend(whole);
-                offset | 1 << 63
+                offset | (1 << 63)
             };
             put(&mut file, 2 * CLUSTER + usize::try_from(*index).unwrap() * 8, entry, 8);
         }
@@ -266,7 +266,7 @@ pub(crate) mod tests {
     fn written(bytes: &[u8]) -> (tempfile::TempDir, camino::Utf8PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("image")).unwrap();
-        std::fs::write(&path, bytes).unwrap();
+        fs_err::write(&path, bytes).unwrap();
         (folder, path)
     }
 
@@ -280,7 +280,7 @@ pub(crate) mod tests {
         ));
         let target = path.with_extension("raw");
         unpack(&path, &target, &None).unwrap();
-        let raw = std::fs::read(&target).unwrap();
+        let raw = fs_err::read(&target).unwrap();
         assert_eq!(raw.len() as u64, size);
         assert_eq!(&raw[..5], b"plain");
         assert_eq!(&raw[3 << 16..(3 << 16) + 10], b"compressed");

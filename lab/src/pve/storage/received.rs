@@ -149,7 +149,7 @@ mod tests {
     fn a_wrong_checksum_names_both() {
         let folder = tempfile::tempdir().unwrap();
         let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("a")).unwrap();
-        std::fs::write(&path, b"abc").unwrap();
+        fs_err::write(&path, b"abc").unwrap();
         let upid = "UPID:pve1:00000001:00000001:00000001:imgcopy::root@pam:".parse().unwrap();
         let worker = Worker::new(upid);
         let checksum = Checksum { algorithm: "sha256".to_owned(), expected: "00".to_owned() };

@@ -38,13 +38,13 @@ impl Place {
         if !source.exists() {
             return Err(format!("no such logical volume {}", source.file_name().unwrap_or("?")));
         }
-        std::fs::remove_file(&file).map_err(|error| error.to_string())?;
+        fs_err::remove_file(&file).map_err(|error| error.to_string())?;
         copy_image(&source, &file, &CopyOptions::default()).map_err(|error| error.to_string())
     }
 
     /// Forgets a snapshot; an absent one is none.
     pub(crate) fn drop_snapshot(&self, volume: &Volume, snapshot: &str) {
-        let _ = std::fs::remove_file(self.snapshot_file(volume, snapshot));
+        let _ = fs_err::remove_file(self.snapshot_file(volume, snapshot));
     }
 
     /// Where a snapshot's bytes are (clones are made from them).
@@ -57,10 +57,10 @@ impl Place {
         let file = self.file(volume);
         let Some(folder) = file.parent() else { return };
         let start = format!("snap_{}_", volume.file);
-        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        for entry in fs_err::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.trim_start_matches('.').starts_with(&start) {
-                let _ = std::fs::remove_file(entry.path());
+                let _ = fs_err::remove_file(entry.path());
             }
         }
     }

@@ -6,7 +6,7 @@ use super::{
     place::Place,
     volume::{Content, Volume, VolumeId},
 };
-use crate::pve::{config::Config, error::ApiError};
+use crate::pve::config::Config;
 
 /// Every storage on every node. A shared one is the same place everywhere.
 pub(crate) struct Table {
@@ -35,7 +35,7 @@ impl Table {
         }
         for place in places.values() {
             for content in Content::ALL.into_iter().filter(|content| place.holds(*content)) {
-                if let Err(error) = std::fs::create_dir_all(place.folder(content)) {
+                if let Err(error) = fs_err::create_dir_all(place.folder(content)) {
                     tracing::warn!(storage = place.id(), %error, "cannot make a storage's folder");
                 }
             }
@@ -89,9 +89,4 @@ impl Table {
         let volume = place.parse(&id.name)?;
         Ok((place, volume))
     }
-}
-
-/// Status 500 with a plugin's text.
-pub(crate) fn failure(text: String) -> ApiError {
-    ApiError::failure(text)
 }

@@ -78,7 +78,7 @@ pub(crate) async fn upload(request: Request) -> Result<Value, ApiError> {
             }
         })
         .await;
-        let _ = std::fs::remove_file(&keep);
+        let _ = fs_err::remove_file(&keep);
         result
     }))
 }

@@ -186,11 +186,7 @@ mod tests {
             || 1_795_356_944,
             ("pve1", "vzdump", ""),
             "root@pam",
-            |_| async {
-                let nothing: Option<()> = None;
-                nothing.expect("this task dies on purpose");
-                Ok(())
-            },
+            |_| async { panic!("this task dies on purpose") },
         );
         assert_eq!(tasks.find(&upid).unwrap().ended().await, "unexpected status");
     }

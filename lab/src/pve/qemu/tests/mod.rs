@@ -96,7 +96,7 @@ impl Lab {
         let volume = config[disk].as_str().unwrap().split(',').next().unwrap().to_owned();
         let id = VolumeId::parse(&volume).unwrap();
         let (place, volume) = self.state().storage.locate("pve1", &id).unwrap();
-        let mut bytes = std::fs::read(place.file(&volume)).unwrap();
+        let mut bytes = fs_err::read(place.file(&volume)).unwrap();
         bytes.truncate(length);
         bytes
     }
