@@ -59,11 +59,12 @@ pub enum Command {
 /// What [`WorldError`] names.
 pub async fn run(command: Command) -> Result<ExitCode, Box<dyn Error>> {
     Ok(match command {
-        Command::Up { named, new } => up(&named, &new),
+        // Artifacts are fetched with a blocking client, which wants a thread of its own.
+        Command::Up { named, new } => tokio::task::block_in_place(|| up(&named, &new)),
         Command::Down(named) => down(&named),
         Command::Status(named) => status(&named),
         Command::Exec { named, line } => exec(&named, &line),
-        Command::Real { new, line } => real(&new, &line),
+        Command::Real { new, line } => tokio::task::block_in_place(|| real(&new, &line)),
         Command::FirstProcess(folder) => {
             first_process::run(&Place::from_folder(folder.folder)).await
         }
