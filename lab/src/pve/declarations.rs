@@ -11,13 +11,13 @@ use super::{
 };
 
 /// The copy of the schema: in `$HOMELAB_SHARED`, or in `shared` beside the working copy.
-fn schema() -> Option<Value> {
+pub(super) fn schema() -> Option<Value> {
     let named = std::env::var("HOMELAB_SHARED").ok().map(camino::Utf8PathBuf::from);
     let beside = camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
     named
         .into_iter()
         .chain(beside.map(|folder| folder.join("shared")))
-        .find_map(|folder| std::fs::read_to_string(folder.join("pve/pve-api-schema.json")).ok())
+        .find_map(|folder| fs_err::read_to_string(folder.join("pve/pve-api-schema.json")).ok())
         .map(|text| serde_json::from_str(&text).unwrap())
 }
 

@@ -10,8 +10,6 @@ pub(crate) enum Permission {
     World,
     /// Any user.
     All,
-    /// `root@pam` alone: calls that declare no permission.
-    RootOnly,
     Check(Check),
 }
 
@@ -64,7 +62,6 @@ pub(crate) fn check(permission: &Permission, request: &Request) -> Result<(), Ap
     match permission {
         Permission::World | Permission::All => Ok(()),
         _ if request.caller.is_root() => Ok(()),
-        Permission::RootOnly => Err(ApiError::forbidden("user != root@pam")),
         Permission::Check(rule) => evaluate(rule, request),
     }
 }

@@ -50,7 +50,7 @@ impl Head {
 pub(crate) enum Incoming {
     Head(Head),
     /// Not a request: answer with this status and text, then close.
-    Malformed(u16, &'static str),
+    Malformed(u16, String),
     /// Too many or too long headers: no answer until the connection idles out.
     Oversized,
     /// The client went away, or was idle for too long.
@@ -114,16 +114,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         };
         let parts: Vec<&str> = first.split(' ').collect();
         let [.., method, target, protocol] = parts.as_slice() else {
-            return Incoming::Malformed(400, "bad request");
+            return Incoming::Malformed(400, "bad request".to_owned());
         };
         let Some(version) = protocol.strip_prefix("HTTP/") else {
-            return Incoming::Malformed(400, "bad request");
+            return Incoming::Malformed(400, "bad request".to_owned());
         };
         if !version.starts_with("1.") {
-            return Incoming::Malformed(506, "http protocol version not supported");
+            let text = format!("http protocol version {version} not supported");
+            return Incoming::Malformed(506, text);
         }
         if target.split('/').next().is_some_and(|start| start.contains('@')) {
-            return Incoming::Malformed(400, "invalid url");
+            return Incoming::Malformed(400, "invalid url".to_owned());
         }
         let mut head = Head {
             method: (*method).to_owned(),
@@ -152,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             {
                 head.headers.push((name.trim_end().to_owned(), value.trim_start().to_owned()));
             } else {
-                return Incoming::Malformed(506, "unable to parse request header");
+                return Incoming::Malformed(506, "unable to parse request header".to_owned());
             }
         }
     }

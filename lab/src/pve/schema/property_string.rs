@@ -22,8 +22,6 @@ pub(crate) enum Property {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PropertyString {
     pub(crate) keys: IndexMap<&'static str, Property>,
-    /// A check over all keys together.
-    pub(crate) validate: Option<fn(&IndexMap<String, String>) -> Result<(), String>>,
 }
 
 impl PropertyString {
@@ -53,14 +51,6 @@ impl PropertyString {
         key: &'static str,
     ) -> Self {
         self.keys.insert(name, Property::Alias { target, key_alias: Some(key) });
-        self
-    }
-
-    pub(crate) fn validated(
-        mut self,
-        validate: fn(&IndexMap<String, String>) -> Result<(), String>,
-    ) -> Self {
-        self.validate = Some(validate);
         self
     }
 
@@ -99,9 +89,6 @@ impl PropertyString {
         }
         self.normalise_booleans(&mut found);
         self.verify(&found, path)?;
-        if let Some(validate) = self.validate {
-            validate(&found)?;
-        }
         Ok(found)
     }
 
