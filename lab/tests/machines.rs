@@ -222,7 +222,7 @@ async fn a_guest_lives_through_everything_that_a_virtual_machine_does() {
     assert!((4900..5200).contains(&size.trim().parse::<u64>().unwrap()), "{size}");
 
     // What only memory holds is gone after a reboot from inside, what the disk holds is not.
-    let host_key = bench.ssh("cat /etc/ssh/ssh_host_ed25519_key.pub").await.unwrap();
+    let host_key = bench.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub").await.unwrap();
     bench
         .ssh("sudo touch /etc/cloud/cloud-init.disabled; sudo ip tuntap add dev left0 mode tun")
         .await
@@ -231,7 +231,7 @@ async fn a_guest_lives_through_everything_that_a_virtual_machine_does() {
     bench.machines.reconfigure(&bench.guest).await.unwrap();
     drop(bench.ssh("sudo systemctl reboot").await);
     let second = bench.boot_other(&first).await;
-    assert_eq!(bench.ssh("cat /etc/ssh/ssh_host_ed25519_key.pub").await.unwrap(), host_key);
+    assert_eq!(bench.ssh("sudo cat /etc/ssh/ssh_host_ed25519_key.pub").await.unwrap(), host_key);
     assert_eq!(bench.ssh("hostname").await.unwrap(), "m211");
     assert!(bench.ssh("ip link show left0").await.is_err());
     assert_eq!(bench.ssh("ls /var/lib/cloud/seed/nocloud | wc -l").await.unwrap(), "0");
