@@ -139,7 +139,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
         guarded(Endpoint::post(path!("set-user-password")), ANYTHING)
             .parameters([
                 boolean().optional().named("crypted"),
-                string().max_length(1024).named("password"),
+                string().min_length(5).max_length(1024).named("password"),
                 string().named("username"),
             ])
             .handler(set_password),

@@ -6,8 +6,8 @@ use super::{
     call::{CONFIG_WAIT, Subject, begin, check_lock},
     config::GuestConfig,
     disks::{Site, blocking},
-    drive::Drive,
-    endpoints::{any_drive, digest, on_guest, snapshot_name},
+    drive::{self, Drive},
+    endpoints::{digest, on_guest, snapshot_name},
     pending, size, snapshot, spec, update,
 };
 use crate::pve::{
@@ -15,7 +15,7 @@ use crate::pve::{
     endpoint::Endpoint,
     error::ApiError,
     request::Request,
-    schema::{boolean, formatted, integer, one_of, string},
+    schema::{Schema, boolean, formatted, integer, one_of, string},
     storage::{Content, CopyOptions, copy_image},
     task::Worker,
 };
@@ -31,11 +31,11 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
                 integer().minimum(0).optional().named("bwlimit"),
                 boolean().optional().named("delete"),
                 digest(),
-                any_drive().named("disk"),
+                drive_or_unused().named("disk"),
                 one_of(["raw", "qcow2", "vmdk"]).optional().named("format"),
                 formatted("pve-storage-id").optional().named("storage"),
                 string().max_length(40).optional().named("target-digest"),
-                any_drive().optional().named("target-disk"),
+                drive_or_unused().optional().named("target-disk"),
                 integer()
                     .format("pve-vmid")
                     .minimum(100)
@@ -45,6 +45,7 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             ])
             .handler(move_disk),
         on_guest(Endpoint::get("/nodes/{node}/qemu/{vmid}/feature"))
+            .protected()
             .permission(all_of(VM, &["VM.Audit"]))
             .parameters([
                 one_of(["snapshot", "clone", "copy"]).named("feature"),
@@ -57,16 +58,21 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             .parameters([
                 integer().minimum(0).optional().named("bwlimit"),
                 boolean().optional().named("force"),
-                string().optional().named("migration_network"),
+                formatted("CIDR").optional().named("migration_network"),
                 one_of(["secure", "insecure"]).optional().named("migration_type"),
                 boolean().optional().named("online"),
                 formatted("pve-node").named("target"),
-                string().optional().named("targetstorage"),
+                formatted("storage-pair-list").optional().named("targetstorage"),
                 boolean().optional().named("with-conntrack-state"),
                 boolean().optional().named("with-local-disks"),
             ])
             .handler(migrate),
     ]
+}
+
+/// A drive, or a volume that is kept as unused.
+fn drive_or_unused() -> Schema {
+    one_of(drive::names().chain((0..256).map(|index| format!("unused{index}"))))
 }
 
 async fn feature(request: Request) -> Result<Value, ApiError> {

@@ -16,7 +16,7 @@ use crate::pve::{
     endpoint::Endpoint,
     error::ApiError,
     request::Request,
-    schema::{boolean, string},
+    schema::{boolean, node, string, vmid},
     storage::{Place, Volume},
     task::Worker,
 };

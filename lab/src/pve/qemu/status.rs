@@ -119,7 +119,8 @@ pub(crate) async fn list(request: Request) -> Result<Value, ApiError> {
         if guest.node == node && request.may(&format!("/vms/{vmid}"), &["VM.Audit"]) {
             let mut facts = facts(&request.state, vmid, &guest);
             if !request.boolean("full").unwrap_or(false) {
-                facts.remove("nics");
+                facts.shift_remove("nics");
+                facts.shift_remove("qmpstatus");
             }
             answer.push(Value::Object(facts));
         }

@@ -119,7 +119,7 @@ async fn status(request: Request) -> Result<Value, ApiError> {
 const LINES: usize = 50;
 
 async fn log(request: Request) -> Result<Answer, ApiError> {
-    let (_, worker) = find(&request)?;
+    let (upid, worker) = find(&request)?;
     let download = request.boolean("download").unwrap_or(false);
     if download && (request.has("start") || request.has("limit")) {
         let text = "'download' cannot be used together with 'start' or 'limit' parameters";
@@ -130,7 +130,8 @@ async fn log(request: Request) -> Result<Answer, ApiError> {
         None => vec!["unable to open file - No such file or directory".to_owned()],
     };
     if download {
-        let name = format!("task-{}.log", request.text("upid").unwrap_or_default());
+        let began = jiff::Timestamp::from_second(upid.starttime).unwrap_or_default();
+        let name = format!("task-{}-{}-{began}.log", upid.node, upid.kind);
         return Ok(Download { name, text: lines.join("\n") + "\n" }.into());
     }
     let lines = if lines.is_empty() { vec!["no content".to_owned()] } else { lines };

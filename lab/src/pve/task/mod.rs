@@ -1,5 +1,6 @@
 //! Tasks: what a worker process is on the real host, with its name, log and exit status.
 
+mod archive;
 mod endpoints;
 mod file_lock;
 mod registry;

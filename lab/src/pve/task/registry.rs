@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Instant,
@@ -11,14 +11,15 @@ use std::{
 
 use futures::FutureExt as _;
 
-use super::{Upid, Worker};
+use super::{Upid, Worker, archive::Archive};
 use crate::pve::config::Config;
 
 /// How many finished tasks are kept.
 const KEPT: usize = 5000;
 
-/// Every task since the emulator began.
+/// Every task, those of earlier runs included.
 pub(crate) struct Table {
+    archive: Arc<Archive>,
     began: Instant,
     next_pid: AtomicU32,
     /// In the order of their beginning.
@@ -26,15 +27,23 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn new(_config: &Config) -> Self {
-        Self::empty()
+    pub(crate) fn new(config: &Config) -> Self {
+        Self::with(Archive { folder: Some(config.data_dir.join("tasks")) })
     }
 
+    #[cfg(test)]
     fn empty() -> Self {
+        Self::with(Archive { folder: None })
+    }
+
+    fn with(archive: Archive) -> Self {
+        let workers = archive.load();
+        let last = workers.iter().map(|worker| worker.upid().pid).max();
         Self {
+            archive: Arc::new(archive),
             began: Instant::now(),
-            next_pid: AtomicU32::new(1001),
-            workers: Mutex::new(Vec::new()),
+            next_pid: AtomicU32::new(last.unwrap_or(1000) + 1),
+            workers: Mutex::new(workers),
         }
     }
 
@@ -52,6 +61,8 @@ impl Table {
     {
         let worker = self.enter(now(), (node, kind, id), user);
         let upid = worker.upid().clone();
+        let archive = Arc::clone(&self.archive);
+        archive.write(&worker);
         let pending = std::panic::AssertUnwindSafe(code(worker.clone())).catch_unwind();
         tokio::spawn(async move {
             match pending.await {
@@ -59,6 +70,8 @@ impl Table {
                 // The real server's worker that dies leaves a log without a last line.
                 Err(_) => worker.die(now()),
             }
+            archive.write(&worker);
+            worker.announce_end();
         });
         upid
     }
@@ -82,7 +95,10 @@ impl Table {
             let mut dropped = 0;
             workers.retain(|worker| {
                 let drop = dropped < surplus && worker.status().is_some();
-                dropped += usize::from(drop);
+                if drop {
+                    dropped += 1;
+                    self.archive.forget(worker);
+                }
                 !drop
             });
         }

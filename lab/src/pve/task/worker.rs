@@ -20,6 +20,13 @@ pub(crate) struct Progress {
     forced_death: bool,
 }
 
+impl Progress {
+    /// That of a task that ended in an earlier run.
+    pub(super) fn of_the_past(lines: Vec<String>, status: String, end: i64) -> Self {
+        Self { lines, end: Some((status, end)), ..Self::default() }
+    }
+}
+
 /// The handle that a task's code works with. Clones speak of the same task.
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
@@ -40,6 +47,14 @@ impl Worker {
             interrupt: CancellationToken::new(),
             ended: CancellationToken::new(),
         }
+    }
+
+    /// A task of an earlier run.
+    pub(super) fn ended_before(upid: Upid, progress: Progress) -> Self {
+        let worker = Self::new(upid);
+        *worker.lock() = progress;
+        worker.ended.cancel();
+        worker
     }
 
     pub(crate) fn upid(&self) -> &Upid {
@@ -120,7 +135,10 @@ impl Worker {
             }
         };
         progress.end = Some((status, now));
-        drop(progress);
+    }
+
+    /// Wakes those who wait for the end.
+    pub(crate) fn announce_end(&self) {
         self.ended.cancel();
     }
 
@@ -148,7 +166,6 @@ impl Worker {
     /// The process is gone and wrote no last line.
     pub(crate) fn die(&self, now: i64) {
         self.lock().end = Some(("unexpected status".to_owned(), now));
-        self.ended.cancel();
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Progress> {

@@ -184,9 +184,13 @@ async fn the_agent_is_asked_only_where_it_is_in_force() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn guests_outlive_the_emulator() {
+async fn guests_and_tasks_outlive_the_emulator() {
     let lab = Lab::new().await;
     lab.done(Post, "/qemu", json!({ "vmid": 100, "scsi0": "local-lvm:1" })).await;
     let again = super::super::Table::new(&lab.state().config);
     assert_eq!(again.find(100), lab.state().qemu.find(100));
+    let tasks = crate::pve::task::Table::new(&lab.state().config).youngest_first();
+    assert_eq!(tasks.len(), 1);
+    assert_eq!(tasks[0].status().as_deref(), Some("OK"));
+    assert_eq!(tasks[0].upid().kind, "qmcreate");
 }
