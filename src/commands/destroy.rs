@@ -21,7 +21,7 @@ use crate::{
 pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
     let session = Session::open(global, Purpose::Change { new_host: false }).await?;
     session.stop_on_request(args.timeout);
-    let outcome = destroy(&session, global, &args).await;
+    let outcome = session.by_cause(destroy(&session, global, &args).await);
     session.close().await;
     outcome
 }

@@ -1,6 +1,13 @@
 //! What the commands that look at the world have in common: inventory, secrets, world, journal.
 
-use std::{io::IsTerminal, sync::Arc, time::Duration};
+use std::{
+    io::IsTerminal,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use camino::Utf8PathBuf;
 use tokio::task::JoinHandle;
@@ -24,6 +31,7 @@ use crate::{
 pub struct Session {
     pub run: Arc<Run<RealWorld>>,
     renderer: JoinHandle<()>,
+    deadline_over: Arc<AtomicBool>,
     _lock: Option<StateLock>,
 }
 
@@ -73,13 +81,13 @@ impl Session {
         let (events, receiver) = Events::channel();
         let renderer = tokio::spawn(render::show(render::Mode::of(global), receiver));
         let run = Run::new(world, desired, events, journal, memory);
-        Ok(Self { run, renderer, _lock: lock })
+        Ok(Self { run, renderer, deadline_over: Arc::default(), _lock: lock })
     }
 
     /// Ends connections and lets the renderer print what it still has.
     pub async fn close(self) {
         self.run.close().await;
-        let Self { run, renderer, _lock } = self;
+        let Self { run, renderer, _lock, .. } = self;
         run.events.send(Event::Closed);
         // A renderer that hangs (a full pipe) must not hold the process.
         let _ = tokio::time::timeout(Duration::from_secs(5), renderer).await;
@@ -89,6 +97,7 @@ impl Session {
     /// again, and the second end the process.
     pub fn stop_on_request(&self, deadline: Option<Duration>) {
         let run = self.run.clone();
+        let deadline_over = self.deadline_over.clone();
         tokio::spawn(async move {
             let limit = async {
                 match deadline {
@@ -98,15 +107,29 @@ impl Session {
             };
             tokio::select! {
                 () = interrupted() => run.events.send(Event::Interrupted),
-                () = limit => run.events.send(Event::Warning {
-                    step: None,
-                    text: "the time given with --timeout is over".into(),
-                }),
+                () = limit => {
+                    deadline_over.store(true, Ordering::Relaxed);
+                    run.events.send(Event::Warning {
+                        step: None,
+                        text: "the time given with --timeout is over".into(),
+                    });
+                }
             }
             run.stop.cancel();
             interrupted().await;
             std::process::exit(i32::from(Kind::Interrupted.exit_code()));
         });
+    }
+
+    /// A stop is told by what asked for it: a person, or the time given with `--timeout`.
+    pub fn by_cause<T>(&self, outcome: Result<T>) -> Result<T> {
+        outcome.map_err(|failure| {
+            if failure.kind != Kind::Interrupted || !self.deadline_over.load(Ordering::Relaxed) {
+                return failure;
+            }
+            let message = "the time given with --timeout was over before everything was done";
+            Failure { kind: Kind::Deadline, message: message.to_owned(), ..failure }
+        })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<()> {
     let session = Session::open(global, Purpose::Change { new_host: args.new_host }).await?;
     session.stop_on_request(args.timeout);
-    let outcome = up(&session, global, &args).await;
+    let outcome = session.by_cause(up(&session, global, &args).await);
     session.close().await;
     outcome
 }

@@ -37,8 +37,10 @@ impl StateLock {
     /// Takes the lock, or says who holds it.
     pub fn take(folder: &Utf8Path) -> Result<Self> {
         let path = folder.join("lock");
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
