@@ -1,0 +1,14 @@
+//! The program itself, run as a person runs it, against an emulated Proxmox VE in this process.
+//!
+//! Each test has a world of its own: an emulator on a free port, an inventory, state and cache folders,
+//! a server for the image. Guests exist on paper only, and their addresses are loopback ones where
+//! nothing listens: no packet leaves this machine, and no test goes further than the first contact.
+
+mod commands;
+mod ended;
+mod inventory;
+mod machines;
+mod preflight;
+mod served;
+mod state;
+mod world;
