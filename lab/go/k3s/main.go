@@ -155,9 +155,13 @@ func startServer(read *settings.Settings, group *process.Group, directory string
 	}
 	notify("READY=1")
 	journal.Infof("k3s is up and running")
+	secret, err := plan.AgentToken()
+	if err != nil {
+		return err
+	}
 	member := agent.Plan{
 		Data: plan.Data, Settings: read, Node: node, NodeIP: address, Bundle: directory,
-		Server: "https://127.0.0.1:6443", Token: plan.AgentToken(), OnServer: true,
+		Server: "https://127.0.0.1:6443", Token: secret, OnServer: true,
 	}
 	return member.Start(group)
 }

@@ -22,8 +22,7 @@ const BalancerAddress = "127.0.0.1:6444"
 
 const dialPatience = 5 * time.Second
 
-// Balancer hands connections to the first server that takes them. Its list outlives a restart: the server
-// that the agent was told may be the one that is down.
+// Balancer hands connections to the first server that takes them. Its list outlives a restart.
 type balancer struct {
 	file string
 	lock sync.Mutex
@@ -39,6 +38,9 @@ func newBalancer(data place.Data, server string) (*balancer, error) {
 	target, err := url.Parse(server)
 	if err != nil || target.Host == "" {
 		return nil, fmt.Errorf("server %q is no URL", server)
+	}
+	if target.Scheme != "https" {
+		return nil, errors.New("only https:// URLs are supported, invalid scheme: " + server)
 	}
 	host := target.Host
 	if target.Port() == "" {
@@ -86,13 +88,13 @@ func (b *balancer) save() error {
 	return writeFile(b.file, text, 0o600)
 }
 
-func (b *balancer) serve(ctx context.Context) error {
+func (b *balancer) serve(ctx context.Context, address string) error {
 	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", BalancerAddress)
+	listener, err := config.Listen(ctx, "tcp", address)
 	if err != nil {
 		return err
 	}
-	journal.Infof("Running load balancer k3s-agent-load-balancer %s -> %v", BalancerAddress, b.list.ServerAddresses)
+	journal.Infof("Running load balancer k3s-agent-load-balancer %s -> %v", listener.Addr(), b.list.ServerAddresses)
 	go func() {
 		<-ctx.Done()
 		_ = listener.Close()

@@ -23,14 +23,19 @@ func (p *Plan) Start(group *process.Group) error {
 			return err
 		}
 	}
+	var servers *balancer
+	if !p.OnServer {
+		var err error
+		if servers, err = p.startBalancer(group.Context()); err != nil {
+			return err
+		}
+	}
 	cluster, err := p.fetch(group.Context())
 	if err != nil {
 		return err
 	}
-	if !p.OnServer {
-		if err := p.startBalancer(group); err != nil {
-			return err
-		}
+	if servers != nil {
+		go p.follow(group.Context(), servers)
 	}
 	if err := p.kubeconfigs(); err != nil {
 		return err
@@ -65,28 +70,30 @@ func allowForwarding() error {
 	return os.WriteFile(path, []byte("1"), 0o644)
 }
 
-func (p *Plan) startBalancer(group *process.Group) error {
-	balancer, err := newBalancer(p.Data, p.Server)
+// From here on every word to a server goes through the balancer, the first one too: the server that the
+// agent was told may be the one that is down.
+func (p *Plan) startBalancer(ctx context.Context) (*balancer, error) {
+	made, err := newBalancer(p.Data, p.Server)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := balancer.serve(group.Context()); err != nil {
-		return err
+	if err := made.serve(ctx, BalancerAddress); err != nil {
+		return nil, err
 	}
-	go p.follow(group.Context(), balancer)
-	return nil
+	p.Server = "https://" + BalancerAddress
+	return made, nil
 }
 
 // Servers come and go: the list is asked for again now and then.
-func (p *Plan) follow(ctx context.Context, balancer *balancer) {
+func (p *Plan) follow(ctx context.Context, servers *balancer) {
 	for {
-		access, err := supervisor.Dial(ctx, "https://"+BalancerAddress, p.Token)
+		access, err := supervisor.Dial(ctx, p.Server, p.Token)
 		if err == nil {
 			var text []byte
 			if text, err = access.Get(ctx, "/v1-k3s/apiservers"); err == nil {
 				var addresses []string
 				if err = json.Unmarshal(text, &addresses); err == nil {
-					err = balancer.learn(addresses)
+					err = servers.learn(addresses)
 				}
 			}
 		}

@@ -11,9 +11,6 @@ import (
 	"homelab.invalid/lab/k3s/internal/process"
 )
 
-// AgentToken is what the node in this very process joins with.
-func (p *Plan) AgentToken() string { return "K10::node:" + p.Passwords.Agent }
-
 // Reset makes this server the only member of its etcd, from its own data or from a snapshot, and ends.
 func (p *Plan) Reset(group *process.Group) error {
 	p.Etcd, p.Join = true, ""

@@ -125,6 +125,15 @@ func (p *Plan) tokens(server *pki.Authority) error {
 	return writeLine(p.Data.Server("agent-token"), full)
 }
 
+// AgentToken is what the node in this very process joins with; the CA is there once the server is.
+func (p *Plan) AgentToken() (string, error) {
+	bundle, err := os.ReadFile(p.Data.TLS("server-ca.crt"))
+	if err != nil {
+		return "", err
+	}
+	return token.Full(bundle, "node", p.Passwords.Agent)
+}
+
 func readPasswords(path string) (supervisor.Passwords, error) {
 	var found supervisor.Passwords
 	file, err := os.Open(path)

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"homelab.invalid/lab/k3s/internal/journal"
@@ -53,14 +54,19 @@ func Dial(ctx context.Context, server, text string, certificates ...tls.Certific
 		return nil, fmt.Errorf("CA cert validation failed: %w", err)
 	}
 	if parsed.Hash == "" {
-		journal.Warnf("Cluster CA certificate is not trusted by the host CA bundle, but the token does not include a CA hash. " +
-			"Use the full token from the server's node-token file to enable Cluster CA validation.")
+		warnOnce()
 	} else if err := parsed.Check(access.CA); err != nil {
 		return nil, err
 	}
 	access.client = clientFor(&tls.Config{RootCAs: roots, Certificates: certificates, MinVersion: tls.VersionTLS12})
 	return access, nil
 }
+
+// A server is dialled every half a minute; once is enough to be told.
+var warnOnce = sync.OnceFunc(func() {
+	journal.Warnf("Cluster CA certificate is not trusted by the host CA bundle, but the token does not include a CA hash. " +
+		"Use the full token from the server's node-token file to enable Cluster CA validation.")
+})
 
 func clientFor(config *tls.Config) *http.Client {
 	return &http.Client{Timeout: clientTimeout, Transport: &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}}
