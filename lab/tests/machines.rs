@@ -4,6 +4,8 @@
 //! cargo run -p homelab-lab -- real --bare -- cargo test -p homelab-lab --test machines -- --ignored
 //! ```
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
 use std::{
     process::Stdio,
     sync::Arc,

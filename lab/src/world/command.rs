@@ -15,7 +15,11 @@ use super::{
     first_process,
     place::{Options, Place, read_json, write_json},
     supplies,
+    wait::until,
 };
+
+/// Longer than all of a world's services may take together.
+const READINESS: Duration = Duration::from_secs(300);
 
 /// The commands about worlds.
 #[derive(Debug, Subcommand)]
@@ -194,16 +198,18 @@ fn start(place: &Place, new: &New) -> Result<Child, WorldError> {
 
 /// The daemon either writes its readiness or dies; each of its services has a deadline of its own.
 fn wait_until_ready(place: &Place, keeper: &mut Child) -> Result<(), WorldError> {
-    while !place.ready().exists() {
-        if keeper.try_wait()?.is_some() {
-            let text = fs_err::read_to_string(place.log()).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            let tail = lines[lines.len().saturating_sub(15)..].join("\n");
-            return Err(WorldError::NotReady { log: place.log(), tail });
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    let mut ended = false;
+    until(READINESS, || {
+        ended = keeper.try_wait().is_ok_and(|status| status.is_some());
+        ended || place.ready().exists()
+    });
+    if !ended && place.ready().exists() {
+        return Ok(());
     }
-    Ok(())
+    let text = fs_err::read_to_string(place.log()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(15)..].join("\n");
+    Err(WorldError::NotReady { log: place.log(), tail })
 }
 
 fn run_inside(place: &Place, line: &Line) -> Result<ExitCode, WorldError> {

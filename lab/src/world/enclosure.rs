@@ -3,7 +3,7 @@
 use std::{
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use camino::Utf8PathBuf;
@@ -11,6 +11,7 @@ use camino::Utf8PathBuf;
 use super::{
     WorldError,
     place::{Keeper, Place, read_json, write_json},
+    wait::until,
 };
 use crate::machines::Group;
 
@@ -82,16 +83,11 @@ pub(crate) fn enter(place: &Place, line: &[String]) -> Result<Command, WorldErro
 pub(crate) fn take_down(place: &Place) -> Result<(), WorldError> {
     if let Some(first) = first_process(place) {
         signal(first, rustix::process::Signal::TERM);
-        let deadline = Instant::now() + PATIENCE;
-        while living_keeper(place).is_some() && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        until(PATIENCE, || living_keeper(place).is_none());
     }
     if let Some(keeper) = living_keeper(place) {
         signal(keeper, rustix::process::Signal::KILL);
-        while living_keeper(place).is_some() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        until(PATIENCE, || living_keeper(place).is_none());
     }
     let left = remove_groups(place)?;
     if !left.is_empty() {
@@ -111,14 +107,12 @@ pub(crate) fn take_down(place: &Place) -> Result<(), WorldError> {
 /// Groups become removable a moment after their last process died.
 fn remove_groups(place: &Place) -> Result<Vec<Utf8PathBuf>, WorldError> {
     let group = Group::named(&place.cgroup())?;
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let left = group.remove();
-        if left.is_empty() || Instant::now() >= deadline {
-            return Ok(left);
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
+    let mut left = Vec::new();
+    until(Duration::from_secs(10), || {
+        left = group.remove();
+        left.is_empty()
+    });
+    Ok(left)
 }
 
 fn signal(process: u32, signal: rustix::process::Signal) {

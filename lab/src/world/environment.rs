@@ -53,6 +53,8 @@ pub(crate) async fn prepare(place: &Place, supplies: &Supplies) -> Result<Enviro
     environment.set("HOMELAB_SSH_PUBLIC_KEY", public.trim());
     environment.set("HOMELAB_SSH_KEY", key);
 
+    // What the product remembers of a world goes with it.
+    environment.set("XDG_STATE_HOME", place.folder.join("operator"));
     environment.set("HOMELAB_LAB_NAME", &place.name);
     environment.set("HOMELAB_LAB_FOLDER", place.folder.as_str());
     environment.set("HOMELAB_LAB_GATEWAY", GATEWAY);

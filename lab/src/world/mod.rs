@@ -28,6 +28,7 @@ mod proxmox;
 mod segment;
 mod service;
 mod supplies;
+mod wait;
 
 use camino::Utf8PathBuf;
 use thiserror::Error;

@@ -2,7 +2,7 @@
 
 use camino::Utf8Path;
 
-use super::{WorldError, place::write};
+use super::WorldError;
 use crate::machines::run;
 
 /// The lab's LAN: a /24 whose first address is the gateway, Proxmox host, name server and mirror.
@@ -24,7 +24,7 @@ pub(crate) async fn mount() -> Result<(), WorldError> {
     }
     let files = Utf8Path::new(FILES);
     let own_resolver = files.join("resolv.conf");
-    write(&own_resolver, &format!("nameserver {GATEWAY}\n"))?;
+    fs_err::write(&own_resolver, format!("nameserver {GATEWAY}\n"))?;
     if let Some(resolver) = resolver.and_then(|path| path.into_os_string().into_string().ok()) {
         if let Some(folder) = Utf8Path::new(&resolver).parent() {
             fs_err::create_dir_all(folder)?;
@@ -33,7 +33,10 @@ pub(crate) async fn mount() -> Result<(), WorldError> {
         run("mount", &["--bind", own_resolver.as_str(), &resolver]).await?;
     }
     let hosts = files.join("hosts");
-    write(&hosts, &format!("127.0.0.1 localhost\n::1 localhost\n{GATEWAY} {}\n", NAMES.join(" ")))?;
+    fs_err::write(
+        &hosts,
+        format!("127.0.0.1 localhost\n::1 localhost\n{GATEWAY} {}\n", NAMES.join(" ")),
+    )?;
     run("mount", &["--bind", hosts.as_str(), "/etc/hosts"]).await?;
     Ok(())
 }
