@@ -43,8 +43,8 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
                 boolean().optional().named("vmstate"),
             ])
             .handler(create),
-        on_guest(Endpoint::get(one))
-            .parameters([name()])
+        Endpoint::get(one)
+            .parameters([node(), vmid(), name()])
             .handler(async |_| Ok(json!([{ "cmd": "rollback" }, { "cmd": "config" }]))),
         on_guest(Endpoint::delete(one))
             .protected()
