@@ -61,6 +61,7 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "k3s/read-kubeconfig.sh",
     "k3s/read-join-tokens.sh",
     "k3s/install-guard.sh",
+    "network/send-packets.sh",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

@@ -19,15 +19,24 @@ pub struct Check {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum CheckState {
-    Passed,
+    Passed { seen: String },
     Failed { cause: String, next: String },
     Skipped { why: String },
 }
 
-/// Why a check does not pass, and the next thing to try.
-pub(crate) type Finding = Result<(), (String, String)>;
+/// What was seen, or why a check does not pass and the next thing to try.
+pub(crate) type Finding = Result<String, (String, String)>;
 
 impl Check {
+    pub fn new(
+        id: &'static str,
+        node: Option<&NodeName>,
+        title: impl Into<String>,
+        state: CheckState,
+    ) -> Self {
+        Self { id, node: node.cloned(), title: title.into(), state }
+    }
+
     pub(crate) fn of(
         id: &'static str,
         node: impl Into<Option<NodeName>>,
@@ -35,7 +44,7 @@ impl Check {
         finding: Finding,
     ) -> Self {
         let state = match finding {
-            Ok(()) => CheckState::Passed,
+            Ok(seen) => CheckState::Passed { seen },
             Err((cause, next)) => CheckState::Failed { cause, next },
         };
         Self { id, node: node.into(), title: title.into(), state }
@@ -58,5 +67,5 @@ impl Check {
 
 /// A finding: fine when `holds`, else the cause and what to try next.
 pub(crate) fn expect(holds: bool, cause: impl Into<String>, next: impl Into<String>) -> Finding {
-    if holds { Ok(()) } else { Err((cause.into(), next.into())) }
+    if holds { Ok("as planned".into()) } else { Err((cause.into(), next.into())) }
 }

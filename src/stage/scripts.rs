@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{access, artifact, cluster, guest, overlay, tailnet};
+use super::{access, artifact, cluster, guest, network, overlay, tailnet};
 use crate::{
     error::Result,
     inventory::desired::{Desired, Node},
@@ -29,6 +29,10 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         token: Secret::new(""),
         agent_token: Some(Secret::new("")),
     };
+    let peer = |node: &&Node| node.name != desired.first_server().name;
+    let targets = desired.nodes.values().find(peer).map_or_else(Vec::new, |peer| {
+        network::targets(desired, &peer.name, [100, 64, 0, 2].into(), [10, 42, 1, 0].into())
+    });
     Ok(vec![
         guest::probe_script()?,
         guest::await_cloud_init_script(Duration::from_secs(10))?,
@@ -46,6 +50,7 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         cluster::kubeconfig_script()?,
         template::script("k3s/read-join-tokens.sh", serde_json::json!({}))?,
         overlay::guard_script(desired, node)?,
+        network::packets_script(&targets)?,
         access::close_script(desired)?,
         template::script("access/confirm-lan-closed.sh", serde_json::json!({}))?,
         access::open_script()?,

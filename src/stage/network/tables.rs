@@ -1,0 +1,228 @@
+//! What stands in the tables of the nodes, against what the cluster says: pure.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use super::pod_mtu;
+use crate::{
+    inventory::desired::{Desired, Node, Overlay},
+    model::NodeName,
+    plan::probe::HostProbe,
+    ports::KubeNode,
+    stage::{
+        check::{Check, Finding, expect},
+        cluster, overlay, tailnet,
+    },
+};
+
+/// What a pod's packet needs so that a Tailscale proxy in a pod (its own interface has 1280) gets TCP
+/// through: 1280 and the outer headers over IPv4. Measured: 1339 carries nothing.
+const PROXY_NEEDS: u16 = 1340;
+
+const RESTART: &str = "`systemctl restart k3s` (k3s-agent on agents) on the node makes Flannel enter them anew; if it comes back, see `journalctl -u homelab-guard` (TS-08)";
+
+/// Judges every node by what was seen of it; what was not seen is skipped, and says so.
+pub fn evaluate(
+    desired: &Desired,
+    probes: &BTreeMap<NodeName, HostProbe>,
+    kube: &[KubeNode],
+) -> Vec<Check> {
+    let mut checks = Vec::new();
+    for node in desired.nodes.values() {
+        let Some(probe) = probes.get(&node.name) else {
+            checks.push(Check::skipped(
+                "network/tables",
+                node.name.clone(),
+                "tailnet and overlay",
+                "the node did not answer",
+            ));
+            continue;
+        };
+        checks.extend(tailnet::checks(desired, node, probe, None));
+        checks.extend(node_checks(desired, node, probe, kube));
+        checks.extend(overlay_checks(desired, node, probe, kube));
+    }
+    let pods = pod_mtu(desired);
+    if pods < PROXY_NEEDS {
+        checks.push(Check::skipped(
+            "network/proxies",
+            None,
+            format!("pods carry Tailscale proxies (MTU {PROXY_NEEDS} or more)"),
+            format!("pods have {pods}: TCP through a proxy in a pod would stand still"),
+        ));
+    }
+    checks
+}
+
+fn node_checks(desired: &Desired, node: &Node, probe: &HostProbe, kube: &[KubeNode]) -> Vec<Check> {
+    let check = |id, title: String, finding| Check::of(id, node.name.clone(), title, finding);
+    let Some(seen) = kube.iter().find(|seen| seen.name == node.name.as_str()) else {
+        let finding = Err((
+            "the cluster has no Node object of this name, or did not answer".to_owned(),
+            format!(
+                "`journalctl -u {}` on the node, then `homelab up`",
+                cluster::unit_name(node.role)
+            ),
+        ));
+        return vec![check("cluster/node", "the node is in the cluster".into(), finding)];
+    };
+    let version = &desired.k3s.binary.version;
+    let address = probe.tailnet_ipv4().map(IpAddr::V4);
+    let vtep = cluster::vtep(desired, node, probe);
+    vec![
+        check(
+            "cluster/ready",
+            "the node is Ready".into(),
+            expect(
+                seen.ready,
+                seen.not_ready.clone().unwrap_or_else(|| "no reason is given".into()),
+                "`kubectl describe node` shows its conditions",
+            ),
+        ),
+        check(
+            "cluster/version",
+            format!("kubelet is {version}"),
+            expect(
+                seen.kubelet_version == *version,
+                format!("it is {}", seen.kubelet_version),
+                "`homelab up`",
+            ),
+        ),
+        check(
+            "cluster/address",
+            format!("INTERNAL-IP is {}", shown(address)),
+            expect(
+                seen.internal_ip == address && address.is_some(),
+                format!("it is {}", shown(seen.internal_ip)),
+                "an address is for a Node object's life: `homelab up --replace` the node (K3S-02)",
+            ),
+        ),
+        check(
+            "overlay/vtep",
+            format!("the VTEP is {}", shown(vtep)),
+            expect(
+                seen.vtep == vtep && vtep.is_some(),
+                format!("Flannel says {}", shown(seen.vtep)),
+                "`flannel-iface` in /etc/rancher/k3s/config.yaml decides; `homelab up` sets it (K3S-14)",
+            ),
+        ),
+    ]
+}
+
+fn overlay_checks(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+    kube: &[KubeNode],
+) -> Vec<Check> {
+    let check = |id, title: String, finding| Check::of(id, node.name.clone(), title, finding);
+    let mtu = pod_mtu(desired);
+    let has_mtu = |interface: &str| {
+        let found = probe.mtu(interface);
+        let cause = found
+            .map_or_else(|| format!("there is no {interface}"), |found| format!("it has {found}"));
+        expect(
+            found == Some(mtu.into()),
+            cause,
+            "Flannel looks at the MTU below once, at start: restart k3s on the node",
+        )
+    };
+    let mut checks =
+        vec![check("overlay/mtu", format!("flannel.1 has MTU {mtu}"), has_mtu("flannel.1"))];
+    let title = format!("cni0 has MTU {mtu}");
+    if probe.link("cni0").is_some() {
+        checks.push(check("overlay/pod-mtu", title, has_mtu("cni0")));
+    } else {
+        let why = "no pod with a network of its own has run here";
+        checks.push(Check::skipped("overlay/pod-mtu", node.name.clone(), title, why));
+    }
+    let local = probe.link("flannel.1").and_then(|link| link.info.details.local);
+    let vtep = cluster::vtep(desired, node, probe);
+    checks.push(check(
+        "overlay/local",
+        format!("flannel.1 sends from {}", shown(vtep)),
+        expect(local == vtep && vtep.is_some(), format!("it sends from {}", shown(local)), RESTART),
+    ));
+    let peers: Vec<&KubeNode> =
+        kube.iter().filter(|peer| peer.name != node.name.as_str()).collect();
+    let all = [
+        ("overlay/fdb", "each peer's VTEP is in the forwarding table", forwarding as Look),
+        ("overlay/neighbour", "each peer's end has a neighbour entry", neighbour),
+        ("overlay/route", "there is a route to each peer's pods", route),
+    ];
+    for (id, title, look) in all {
+        checks.push(check(id, title.into(), of_all(&peers, |peer| look(probe, peer))));
+    }
+    if desired.tailnet.guard && desired.k3s.overlay == Overlay::Tailscale {
+        let reasons = overlay::guard_reasons(desired, node, probe);
+        checks.push(check(
+            "overlay/guard",
+            "the guard of the overlay runs".into(),
+            expect(reasons.is_empty(), reasons.join("; "), "`homelab up`"),
+        ));
+    }
+    checks
+}
+
+/// Looks for a peer in one table; what is wrong, or nothing.
+type Look = fn(&HostProbe, &KubeNode) -> Option<String>;
+
+fn of_all(peers: &[&KubeNode], look: impl Fn(&KubeNode) -> Option<String>) -> Finding {
+    let wrong: Vec<String> = peers
+        .iter()
+        .filter_map(|peer| look(peer).map(|what| format!("{}: {what}", peer.name)))
+        .collect();
+    if wrong.is_empty() {
+        return Ok(match peers.len() {
+            1 => "1 peer".into(),
+            count => format!("{count} peers"),
+        });
+    }
+    Err((wrong.join("; "), RESTART.into()))
+}
+
+/// The hardware address of a peer's VTEP, from Flannel's annotation.
+fn mac(peer: &KubeNode) -> Option<String> {
+    let data: serde_json::Value = serde_json::from_str(peer.backend_data.as_deref()?).ok()?;
+    data.get("VtepMAC")?.as_str().map(str::to_lowercase)
+}
+
+fn forwarding(probe: &HostProbe, peer: &KubeNode) -> Option<String> {
+    let Some(mac) = mac(peer) else {
+        return Some("Flannel has not announced it".into());
+    };
+    let entries = probe.fdb.iter().filter(|entry| entry.mac == mac);
+    let found: Vec<Option<IpAddr>> = entries.map(|entry| entry.destination).collect();
+    if found.contains(&peer.vtep) && peer.vtep.is_some() {
+        return None;
+    }
+    Some(match found.first() {
+        None => format!("no entry for {mac}"),
+        Some(other) => format!("{mac} leads to {}, not {}", shown(*other), shown(peer.vtep)),
+    })
+}
+
+fn neighbour(probe: &HostProbe, peer: &KubeNode) -> Option<String> {
+    let end = peer.pod_cidr.map(|network| network.network());
+    let entry = probe.neighbours.iter().find(|entry| entry.destination == end && end.is_some());
+    match entry {
+        Some(entry) if entry.mac.is_some() && entry.mac == mac(peer) => None,
+        Some(entry) => {
+            Some(format!("{} is {}", shown(end), entry.mac.as_deref().unwrap_or("unknown")))
+        }
+        None => Some(format!("no entry for {}", shown(end))),
+    }
+}
+
+fn route(probe: &HostProbe, peer: &KubeNode) -> Option<String> {
+    let network = peer.pod_cidr.map(|network| network.to_string())?;
+    let found = probe.routes.iter().find(|route| route.destination == network);
+    match found.map(|route| route.interface.as_deref()) {
+        Some(Some("flannel.1")) => None,
+        Some(other) => Some(format!("{network} leads to {}", other.unwrap_or("nowhere"))),
+        None => Some(format!("no route to {network}")),
+    }
+}
+
+fn shown(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "none".into(), |address| address.to_string())
+}

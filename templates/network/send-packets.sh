@@ -1,0 +1,15 @@
+# Sends packets of exactly the planned size, not to be fragmented, to each peer; a line each: what, peer,
+# and `ok` or what ping said.
+<% include "lib/head.sh" %>
+# probe WHAT PEER ADDRESS MTU: an IPv4 header takes 20 bytes of it, an ICMP header 8.
+probe() {
+    if said=$(ping -n -q -c 3 -i 0.2 -W 2 -M 'do' -s $(($4 - 28)) "$3" 2>&1); then
+        printf '%s %s ok\n' "$1" "$2"
+    else
+        printf '%s %s %s\n' "$1" "$2" "$(printf '%s' "$said" | grep -E 'loss|error|unreachable|long|permitted|not found' | tail -n 1)"
+    fi
+}
+<% for target in targets %>
+probe <{ target.what | quote }> <{ target.peer | quote }> <{ target.address | quote }> <{ target.mtu }> &
+<% endfor %>
+wait
