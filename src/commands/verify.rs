@@ -36,7 +36,7 @@ pub(crate) fn table(checks: &[Check]) -> String {
     table.load_style(NOTHING).set_header(["", "CHECK", "NODE", "RESULT"]);
     for check in checks {
         let (mark, text) = match &check.state {
-            CheckState::Passed => ("✓".green().to_string(), String::new()),
+            CheckState::Passed { seen } => ("✓".green().to_string(), seen.clone()),
             CheckState::Failed { cause, next } => {
                 ("✗".red().to_string(), format!("{cause}\nnext: {next}"))
             }

@@ -109,7 +109,12 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
         let title = "SSH answers with the known host key";
         match observed.hosts.get(&node.name) {
             Some(Sight::Seen(probe)) => {
-                checks.push(Check::of("machine/ssh", name, title, Ok(())));
+                checks.push(Check::of(
+                    "machine/ssh",
+                    name,
+                    title,
+                    Ok("answers with the known host key".into()),
+                ));
                 let recorded = observed.addresses.get(&node.name).copied();
                 checks.extend(tailnet::checks(&run.desired, node, probe, recorded));
             }

@@ -221,7 +221,8 @@ fn the_probe_of_this_very_machine_can_be_read() {
     let output = with_input("/bin/sh", &["-s"], script.standard_input().expose()).unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    let probe = crate::plan::probe::HostProbe::parse(&String::from_utf8_lossy(&output.stdout)).unwrap();
+    let probe =
+        crate::plan::probe::HostProbe::parse(&String::from_utf8_lossy(&output.stdout)).unwrap();
     assert_eq!(probe.version, 1);
     assert!(probe.boot_id.is_some() && probe.kernel.is_some() && probe.time_seconds.is_some());
     assert!(
