@@ -92,6 +92,8 @@ impl Boot {
             process: None,
             since: Instant::now(),
         };
+        // What an emulator that died left running would hold the disks and cards.
+        boot.clear().await;
         match boot.power_on().await {
             Ok(()) => Ok(boot),
             Err(error) => {
@@ -191,17 +193,21 @@ impl Boot {
 
     /// Takes down whatever of the boot still stands.
     pub(crate) async fn tear_down(mut self) {
+        self.clear().await;
+        for group in self.group.remove() {
+            tracing::warn!(%group, "a cgroup of the guest would not go");
+        }
+    }
+
+    async fn clear(&mut self) {
         self.group.kill().await;
         if let Some(process) = &mut self.process {
             drop(process.wait().await);
         }
         network::unplug(self.guest.vmid, &self.guest.interfaces).await;
-        // Not mounted, if power-on failed before that.
+        // Not mounted, when the guest never came so far.
         if let Err(error) = super::command::run("umount", &[self.place.root().as_str()]).await {
             tracing::debug!(vmid = self.guest.vmid, %error, "root not unmounted");
-        }
-        for group in self.group.remove() {
-            tracing::warn!(%group, "a cgroup of the guest would not go");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! A guest's network cards.
 //!
 //! Each card is a veth pair: `tap102i0` (Proxmox's own name for it) stays on the bridge, the other end
-//! is made right inside the guest, with the card's MAC address and the name that a guest of Proxmox
-//! sees (`ens18` for `net0`). systemd-nspawn could be asked to bring an interface in, but it insists
+//! is made right inside the guest, with the card's MAC address and the kernel's own name for it
+//! (`eth0` for `net0`: in a container there is no udev, so what cloud-init renames at the first boot
+//! nobody renames at the second). systemd-nspawn could be asked to bring an interface in, but it insists
 //! on taking it back by name when the guest goes, and cloud-init renames.
 
 use super::{MachineError, command::run};
@@ -13,9 +14,9 @@ fn tap(vmid: u32, interface: &Interface) -> String {
     format!("tap{vmid}i{}", interface.index)
 }
 
-/// The guest's end of a card, named by its PCI slot as in a guest of Proxmox.
+/// The guest's end of a card.
 pub(crate) fn guest_name(interface: &Interface) -> String {
-    format!("ens{}", 18 + interface.index)
+    format!("eth{}", interface.index)
 }
 
 /// Refuses cards whose bridge isn't there, before anything is started.

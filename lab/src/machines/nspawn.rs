@@ -138,7 +138,7 @@ mod tests {
             "echo $$ > '/sys/fs/cgroup/pids/lab/vm102/cgroup.procs' && exec \"$@\""
         );
         assert_eq!(line[4], "systemd-nspawn");
-        assert!(line.contains(&"--setenv=HOMELAB_LAB_CARDS=ens18".to_owned()));
+        assert!(line.contains(&"--setenv=HOMELAB_LAB_CARDS=eth0".to_owned()));
         assert!(line.contains(&"--uuid=6f1e6a53-6c0e-4a5e-9d3c-0f2f6f1b7a10".to_owned()));
     }
 
