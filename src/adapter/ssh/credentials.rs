@@ -31,7 +31,7 @@ pub struct Credentials {
 
 /// A key that is tried.
 enum Candidate {
-    Held(PrivateKey),
+    Held(Box<PrivateKey>),
     WithAgent(PublicKey),
 }
 
@@ -143,10 +143,10 @@ impl Credentials {
 async fn present(
     session: &mut Session,
     user: &str,
-    key: PrivateKey,
+    key: Box<PrivateKey>,
 ) -> Result<AuthResult, russh::Error> {
     let hash = rsa_hash(session, key.public_key()).await?;
-    let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
+    let key = PrivateKeyWithHashAlg::new(Arc::from(key), hash);
     session.handle.authenticate_publickey(user, key).await
 }
 
@@ -176,10 +176,12 @@ async fn read_key(path: &Utf8Path) -> Result<Candidate, HostError> {
     match PrivateKey::from_openssh(text.as_bytes()) {
         // The public half of an encrypted key is readable, and tells the agent which one is meant.
         Ok(key) if key.is_encrypted() => Ok(Candidate::WithAgent(key.public_key().clone())),
-        Ok(key) => Ok(Candidate::Held(key)),
+        Ok(key) => Ok(Candidate::Held(Box::new(key))),
         // Older files are PEM of other kinds.
-        Err(first) => decode_secret_key(&text, None).map(Candidate::Held).map_err(|_| {
-            HostError::Local(format!("the private key {path} cannot be read: {first}"))
-        }),
+        Err(first) => {
+            decode_secret_key(&text, None).map(|key| Candidate::Held(Box::new(key))).map_err(|_| {
+                HostError::Local(format!("the private key {path} cannot be read: {first}"))
+            })
+        }
     }
 }
