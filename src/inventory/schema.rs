@@ -190,12 +190,14 @@ fn choice(variants: &[Value]) -> Choice<'_> {
 }
 
 /// Each leaf of a schema by its path: free keys are `*`, a list is one leaf, and so is a free mapping.
+#[cfg(test)]
 pub(crate) fn leaves(root: &Value) -> Vec<String> {
     let mut leaves = Vec::new();
     collect(root, root, "", &mut leaves);
     leaves
 }
 
+#[cfg(test)]
 fn collect(root: &Value, schema: &Value, path: &str, leaves: &mut Vec<String>) {
     let below = |key: &str| if path.is_empty() { key.into() } else { format!("{path}.{key}") };
     let (schema, name) = follow(root, optional(schema));
