@@ -9,14 +9,27 @@ use crate::{
         diff::template_vmid,
         observed::{Machine, MachineSight, TemplateSight},
     },
-    ports::{GuestConfig, PowerState, Proxmox, World},
+    ports::{GuestConfig, PowerState, Proxmox, ProxmoxError, World},
 };
 
 /// Looks at the template of a Proxmox node.
 pub async fn template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<TemplateSight> {
-    let proxmox = run.world.proxmox();
     let vmid = template_vmid(&run.desired, proxmox_node);
-    let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else {
+    let memory = run.memory();
+    let intended = memory.templates.get(proxmox_node).is_some_and(|known| known.vmid == vmid);
+    let config = match read_config(run, proxmox_node, vmid).await? {
+        Config::Hidden if intended => {
+            let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
+            return Ok(match task {
+                Some(_) => TemplateSight::HalfMade { task, lock: None, template: false },
+                None => TemplateSight::Foreign { name: HIDDEN.to_owned() },
+            });
+        }
+        Config::Hidden => return Ok(TemplateSight::Foreign { name: HIDDEN.to_owned() }),
+        Config::Absent => None,
+        Config::Seen(config) => Some(config),
+    };
+    let Some(config) = config else {
         // A create that is under way has no configuration for its first moments.
         let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
         return Ok(match task {
@@ -43,8 +56,6 @@ pub async fn template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<Temp
         }
         Some(_) => TemplateSight::Foreign { name: guest_name(&config) },
         None => {
-            let intended =
-                run.memory().templates.get(proxmox_node).is_some_and(|known| known.vmid == vmid);
             if intended && lock.is_some() {
                 let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
                 TemplateSight::HalfMade { task, lock, template: false }
@@ -60,8 +71,10 @@ pub async fn machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineS
     let wanted = &run.desired.nodes[node];
     let memory = run.memory();
     let proxmox = run.world.proxmox();
-    let Some(config) = proxmox.guest_config(&wanted.proxmox_node, wanted.vmid).await? else {
-        return absent_or_being_made(run, node, &memory).await;
+    let config = match read_config(run, &wanted.proxmox_node, wanted.vmid).await? {
+        Config::Seen(config) => config,
+        Config::Absent => return absent_or_being_made(run, node, &memory).await,
+        Config::Hidden => return hidden_or_being_made(run, node, &memory).await,
     };
     let lock = config.get("lock").map(str::to_owned);
     let marker = config.get("description").and_then(Marker::find);
@@ -131,6 +144,46 @@ pub(super) fn ours<W: World>(
         power,
         lock,
     }))
+}
+
+/// What a look at a guest's configuration gave.
+enum Config {
+    Seen(GuestConfig),
+    Absent,
+    /// There is a guest, and the token may not look at it. A guest that is being made joins its pool,
+    /// by which we see it, at the end of its task only.
+    Hidden,
+}
+
+const HIDDEN: &str = "a guest that the token may not see";
+
+async fn read_config<W: World>(run: &Run<W>, proxmox_node: &str, vmid: Vmid) -> Result<Config> {
+    match run.world.proxmox().guest_config(proxmox_node, vmid).await {
+        Ok(Some(config)) => Ok(Config::Seen(config)),
+        Ok(None) => Ok(Config::Absent),
+        Err(ProxmoxError::Forbidden(_)) => Ok(Config::Hidden),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn hidden_or_being_made<W: World>(
+    run: &Run<W>,
+    node: &NodeName,
+    memory: &RunState,
+) -> Result<MachineSight> {
+    let begun = memory.guests.get(node).is_some_and(|guest| !guest.made);
+    let task = if begun { clone_task(run, node, memory).await? } else { None };
+    let why = match (&task, begun) {
+        (Some(_), _) => return Ok(MachineSight::HalfMade { task, lock: None }),
+        (None, true) => {
+            let vmid = run.desired.nodes[node].vmid;
+            format!(
+                "no task works on it. If `qm config {vmid}` shows `lock: clone` and no disk of worth, it is our clone that died half way: `qm unlock {vmid} && qm destroy {vmid} --purge`"
+            )
+        }
+        (None, false) => "a run of ours did not make it".to_owned(),
+    };
+    Ok(MachineSight::Foreign { name: HIDDEN.to_owned(), why })
 }
 
 async fn absent_or_being_made<W: World>(

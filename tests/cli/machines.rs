@@ -1,6 +1,50 @@
 //! Machines that are made, killed in the making, and changed.
 
-use crate::world::{BYSTANDER, World};
+use serde_json::json;
+
+use crate::world::{BYSTANDER, Wish, World};
+
+fn clones(changes: &[String]) -> Vec<&str> {
+    changes.iter().filter(|line| line.contains("/clone")).map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn a_run_killed_while_its_clones_are_made_goes_on_with_the_same_tasks() {
+    let world = World::with(Wish { pace: 1.0, ..Wish::default() }).await;
+    // The clones wait for their storage's lock, as they do behind somebody else's.
+    let busy = json!({
+        "method": "POST", "path": "/nodes/{node}/qemu/{vmid}/clone",
+        "kind": "busy", "storage": "local-lvm", "seconds": 4.0,
+    });
+    world.fault(busy).await;
+    let mut up = world.start(&["up", "--until", "machines", "--yes"]);
+    world
+        .until("both clones in the journal", async |world: &World| {
+            let journal = world.journal();
+            let begun = |line: &&str| line.contains("task_begun") && line.contains(":qmclone:");
+            journal.lines().filter(begun).count() == 2
+        })
+        .await;
+    up.kill().await.unwrap();
+    let begun = world.changes().await;
+    assert_eq!(clones(&begun).len(), 2, "{begun:?}");
+
+    world.start_machines().await;
+    let changes = world.changes().await;
+    let mut clones = clones(&changes);
+    clones.sort_unstable();
+    assert_eq!(
+        clones,
+        [
+            "POST /nodes/pve1/qemu/9000/clone newid=101",
+            "POST /nodes/pve1/qemu/9000/clone newid=102",
+        ]
+    );
+    let starts: Vec<_> = changes.iter().filter(|line| line.ends_with("/status/start")).collect();
+    assert_eq!(starts.len(), 2, "{starts:?}");
+    let bystander = format!("/qemu/{BYSTANDER}");
+    assert!(!changes.iter().any(|line| line.contains(&bystander)), "{changes:?}");
+}
 
 #[tokio::test]
 async fn a_smaller_disk_is_refused_with_the_reason() {
