@@ -441,7 +441,9 @@ fn cluster_steps(
     let reasons = match probe {
         None => vec!["not there yet".to_owned()],
         Some(probe) => {
-            if let Some((message, hint)) = cluster::immutable_change(desired, node, probe) {
+            if let Some((message, hint)) =
+                cluster::immutable_change(desired, node, probe, observed.kube_node(name))
+            {
                 refusals.push(Refusal::new(name.to_string(), message, hint));
             }
             cluster::install_reasons(desired, node, probe, observed.kube_node(name))

@@ -77,7 +77,7 @@ pub fn cloud_init_verdict(state: &CloudInitState) -> Result<CloudInitVerdict> {
         )
         .effect(Effect::Partial)
         .hint("see /var/log/cloud-init-output.log and `cloud-init status --long` on the node")
-        .hint("`homelab up --replace NODE` makes the guest anew")),
+        .hint("`homelab destroy --node NODE`, then `homelab up`, makes the guest anew")),
     }
 }
 

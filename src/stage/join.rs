@@ -260,7 +260,7 @@ pub async fn install_k3s<W: World>(context: &StepContext<W>, node: &NodeName) ->
     let wanted = &desired.nodes[node];
     let host = run.host(node).await?;
     let mut probe = run.probe(node).await?;
-    if let Some((message, hint)) = cluster::immutable_change(desired, wanted, &probe) {
+    if let Some((message, hint)) = cluster::immutable_change(desired, wanted, &probe, None) {
         return Err(Failure::new(Kind::Refused, message).at(node).hint(hint));
     }
     for (wanted, remote, mode) in cluster::artifacts(desired) {

@@ -134,12 +134,21 @@ pub fn immutable_change(
     desired: &Desired,
     node: &Node,
     probe: &HostProbe,
+    kube: Option<&KubeNode>,
 ) -> Option<(String, String)> {
     if !knows_a_cluster(probe) {
         return None;
     }
     let was_server = probe.k3s.datastore.is_some();
-    let replace = format!("`homelab up --replace {}` makes it anew", node.name);
+    let replace =
+        format!("`homelab destroy --node {}`, then `homelab up`, makes it anew", node.name);
+    let version = &desired.k3s.binary.version;
+    if let Some(found) = kube.map(|kube| &kube.kubelet_version).filter(|found| *found != version) {
+        return Some((
+            format!("k3s is {found} and the inventory says {version}: upgrades come later"),
+            "put the old version back, in the inventory and in the lock file".into(),
+        ));
+    }
     if was_server != (node.role == Role::Server) {
         let (was, wanted) =
             if was_server { ("a server", "an agent") } else { ("an agent", "a server") };

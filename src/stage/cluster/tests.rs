@@ -136,7 +136,7 @@ fn a_node_that_is_as_planned_has_no_reason_to_be_touched() {
     let node = desired.first_server();
     assert_eq!(install_reasons(&desired, node, &probe, Some(&kube)), Vec::<String>::new());
     assert_eq!(label_reasons(node, Some(&kube)), Vec::<String>::new());
-    assert_eq!(immutable_change(&desired, node, &probe), None);
+    assert_eq!(immutable_change(&desired, node, &probe, Some(&kube)), None);
     assert!(!has_stale_node(&probe, Some(&kube)));
 }
 
@@ -164,14 +164,21 @@ fn each_difference_is_a_reason_of_its_own() {
 
 #[test]
 fn what_k3s_cannot_change_is_refused_with_the_way_out() {
-    let (mut desired, probe, _) = sound();
+    let (mut desired, probe, kube) = sound();
     desired.k3s.cluster_cidr = "10.52.0.0/16".parse().unwrap();
-    let (what, _) = immutable_change(&desired, desired.first_server(), &probe).unwrap();
+    let (what, _) =
+        immutable_change(&desired, desired.first_server(), &probe, Some(&kube)).unwrap();
     assert_eq!(what, "cluster-cidr is 10.42.0.0/16 and cannot become 10.52.0.0/16");
     let mut agent = desired.first_server().clone();
     agent.role = Role::Agent;
-    let (what, hint) = immutable_change(&desired, &agent, &probe).unwrap();
-    assert!(what.contains("server") && hint.contains("--replace k3s-server"), "{what} {hint}");
+    let (what, hint) = immutable_change(&desired, &agent, &probe, None).unwrap();
+    assert!(what.contains("server") && hint.contains("--node k3s-server"), "{what} {hint}");
+    let old = KubeNode { kubelet_version: "v1.33.1+k3s1".into(), ..kube };
+    let (what, _) = immutable_change(&desired, desired.first_server(), &probe, Some(&old)).unwrap();
+    assert_eq!(
+        what,
+        "k3s is v1.33.1+k3s1 and the inventory says v1.34.4+k3s1: upgrades come later"
+    );
 }
 
 #[test]
