@@ -38,6 +38,8 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
         "# Written by `homelab lock`. Belongs in version control.\n{}",
         text.trim_end()
     )?;
+    // It holds nothing that is secret, and others may work from the same checkout.
+    file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|error| error.error)?;
     if wants_json(global) {

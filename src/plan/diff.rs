@@ -12,7 +12,7 @@ use crate::{
     error::{Failure, Kind},
     inventory::{
         Desired,
-        desired::{Exposure, Node, Role},
+        desired::{Exposure, Node, Role, TailnetControl},
     },
     model::Vmid,
     ports::PowerState,
@@ -374,6 +374,21 @@ fn failed(checks: Vec<Check>, kinds: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// A node that was in the tailnet before gets its address back, where the control plane can do that.
+fn not_joined(desired: &Desired, observed: &Observed, node: &Node) -> Vec<String> {
+    let mut reasons = vec!["not joined yet".to_owned()];
+    if let Some(address) = observed.addresses.get(&node.name) {
+        reasons.push(match desired.tailnet.control {
+            TailnetControl::Tailscale { .. } => format!("its address {address} is taken back"),
+            _ => format!(
+                "its address {address} changes, since this control plane cannot give it back: \
+                 kubelet, VTEP and whoever uses the address see a new one"
+            ),
+        });
+    }
+    reasons
+}
+
 fn tailnet_steps(desired: &Desired, observed: &Observed, node: &Node, plan: &mut Plan) {
     let name = &node.name;
     let finished = Change::FinishMachine { node: name.clone() }.id();
@@ -394,7 +409,7 @@ fn tailnet_steps(desired: &Desired, observed: &Observed, node: &Node, plan: &mut
         needs.push(plan.add(step, &before));
     }
     let reasons = match probe {
-        None => vec!["not joined yet".to_owned()],
+        None => not_joined(desired, observed, node),
         Some(probe) => join_reasons(desired, node, probe, observed.addresses.get(name).copied()),
     };
     if !reasons.is_empty() {
