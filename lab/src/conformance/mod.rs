@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::pve::{Config, Server};
+use crate::pve::{Config, HostLacks, Server};
 
 /// The scripts in the order of the recording.
 const SCRIPTS: [&str; 6] = ["s0", "s1", "s2", "s3", "s4", "s6"];
@@ -87,7 +87,11 @@ async fn drive(
     let served = folder.join("www");
     material::make_served_files(&served)?;
     let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let config = Config { pace: PACE, ..Config::recording(listen, folder.join("data")) };
+    let config = Config {
+        pace: PACE,
+        lacks: HostLacks::RECORDING,
+        ..Config::recording(listen, folder.join("data"))
+    };
     if let Some(paper) = &config.paper {
         // The recording's guests had no operating system.
         paper.set_heed_power_button(false);

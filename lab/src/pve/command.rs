@@ -4,7 +4,7 @@ use std::{io::Write as _, net::SocketAddr, process::ExitCode};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{Config, Server, Setup};
+use super::{Config, HostLacks, Server, Setup};
 
 #[derive(clap::Args, Debug)]
 pub struct Args {
@@ -21,6 +21,10 @@ pub struct Args {
     /// The major version whose privileges are in force.
     #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(8..=9))]
     era: u32,
+    /// A host with all its parts. The recording's lacked some: a QEMU that mirrors disks, the
+    /// tool that enrols keys in EFI disks, a time service.
+    #[arg(long)]
+    whole: bool,
     /// A JSON file with roles, users, tokens, access, pools and guests to start with.
     #[arg(long, requires = "tokens")]
     setup: Option<Utf8PathBuf>,
@@ -43,6 +47,7 @@ pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>
     let config = Config {
         pace: arguments.pace,
         era: arguments.era,
+        lacks: if arguments.whole { HostLacks::default() } else { HostLacks::RECORDING },
         ..Config::recording(arguments.listen, data)
     };
     let running = Server::start(config).await?;

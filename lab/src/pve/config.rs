@@ -31,6 +31,25 @@ pub struct Config {
     /// The same hypervisor where it is the one of guests on paper, whose agents the host's shell
     /// can take away.
     pub paper: Option<Arc<InstantHypervisor>>,
+    /// What the host lacks of a whole one.
+    pub lacks: HostLacks,
+}
+
+/// What a Proxmox host lacks: its calls fail there as they do on a host that was put together
+/// from parts. Nothing by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostLacks {
+    /// Its QEMU cannot mirror the disks of a running guest: such clones fail.
+    pub disk_mirror: bool,
+    /// `virt-fw-vars` is not installed: no EFI disk gets enrolled keys.
+    pub key_enrolment: bool,
+    /// No time service of systemd: `/nodes/{node}/time` fails.
+    pub time_service: bool,
+}
+
+impl HostLacks {
+    /// The host of the recording: Proxmox' own daemons over a stock QEMU, without systemd.
+    pub const RECORDING: Self = Self { disk_mirror: true, key_enrolment: true, time_service: true };
 }
 
 /// One node of the cluster.
@@ -154,6 +173,7 @@ impl Config {
             era: 9,
             hypervisor: Arc::clone(&paper) as Arc<dyn Hypervisor>,
             paper: Some(paper),
+            lacks: HostLacks::default(),
         }
     }
 }

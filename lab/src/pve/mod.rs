@@ -38,7 +38,7 @@ pub(crate) mod task;
 mod tests;
 
 pub use command::{Args, run};
-pub use config::{Config, NodeConfig, StorageConfig, StorageKind};
+pub use config::{Config, HostLacks, NodeConfig, StorageConfig, StorageKind};
 pub use control::faults::{Fault, Kind as FaultKind};
 pub use http::certificate::CertificateError;
 pub use instant::InstantHypervisor;

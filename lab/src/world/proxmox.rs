@@ -57,6 +57,7 @@ impl Proxmox {
     ) -> Result<Self, WorldError> {
         let address = GATEWAY.parse().expect("the gateway is written as an address");
         let server = Server::start(Config {
+            lacks: crate::pve::HostLacks::default(),
             listen: SocketAddr::new(address, PORT),
             data_dir: folder.to_owned(),
             nodes: vec![NodeConfig {

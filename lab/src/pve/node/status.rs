@@ -170,6 +170,11 @@ async fn dns(request: Request) -> Result<Value, ApiError> {
 }
 
 async fn time(request: Request) -> Result<Value, ApiError> {
+    if request.state.config.lacks.time_service {
+        return Err(ApiError::failure(
+            "command 'timedatectl show '--property=Timezone' --value' failed: exit code 1",
+        ));
+    }
     let now = request.state.clock.now();
     Ok(json!({ "timezone": "UTC", "time": now, "localtime": now }))
 }

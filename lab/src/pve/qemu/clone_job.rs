@@ -161,6 +161,15 @@ impl Job {
         let new = site.allocate(&place, stem.as_deref(), Some(&format), bytes).await?;
         made.push(new.clone());
         self.worker.log(format!("allocated target volume '{new}'"));
+        if self.source.state.config.lacks.disk_mirror
+            && self.source.is_running()
+            && !drive.is_cloudinit()
+        {
+            return Err(format!(
+                "drive-{}: throttle node without file child node name!",
+                drive.name
+            ));
+        }
         let target = place.parse(&new.name)?;
         if !drive.is_cloudinit() {
             let from = match &self.wish.snapshot {

@@ -113,6 +113,7 @@ impl Site {
                     let bytes = firmware_bytes(&drive).unwrap_or_else(|| new.bytes());
                     let id = self.allocate(&place, None, format.as_deref(), bytes).await?;
                     made.push(id.clone());
+                    self.enrol_keys(&drive)?;
                     let bytes =
                         if firmware_bytes(&drive).is_some() { self.size_of(&id)? } else { bytes };
                     (id, bytes)
@@ -124,6 +125,20 @@ impl Site {
             return Ok(drive);
         }
         self.adopt(drive)
+    }
+
+    /// An EFI disk with enrolled keys wants a tool that reads their certificates.
+    fn enrol_keys(&self, drive: &Drive) -> Result<(), String> {
+        let enrolled = drive.get("pre-enrolled-keys") == Some("1");
+        if !enrolled || !self.subject.state.config.lacks.key_enrolment {
+            return Ok(());
+        }
+        let command = "virt-fw-vars --input /usr/share/pve-edk2-firmware//OVMF_VARS_4M.ms.fd \
+                       --print --verbose";
+        Err(format!(
+            "command '{command}' failed: open3: exec of {command} failed: No such file or \
+             directory at /usr/share/perl5/PVE/Cmd.pm line 174."
+        ))
     }
 
     /// A volume that should be there already: its size is looked up.
