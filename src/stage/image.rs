@@ -93,7 +93,15 @@ pub async fn make_template<W: World>(
             }
             TemplateSight::HalfMade { template: false, .. } => {
                 // The import is whole (no lock); what lacks is the conversion.
-                context.task(IMPORT_LIMIT, || proxmox.make_template(proxmox_node, vmid)).await?;
+                let made =
+                    context.task(IMPORT_LIMIT, || proxmox.make_template(proxmox_node, vmid)).await;
+                match made {
+                    // Whether it happened is seen by looking again.
+                    Err(failure) if failure.effect == crate::error::Effect::Unknown => {
+                        context.output(format!("looking whether it happened: {failure}"));
+                    }
+                    other => other?,
+                }
             }
             TemplateSight::HalfMade { .. } => {
                 return Err(Failure::new(

@@ -40,10 +40,35 @@ pub async fn configure<W: World>(context: &StepContext<W>, node: &NodeName) -> R
             Err(failure) => return Err(failure),
         }
     }
-    let machine = proved(context, node).await?;
-    for disk in guest::changed_disks(wanted, &machine.config) {
-        grow(context, node, &machine, &disk).await?;
-        changed = true;
+    let mut machine = proved(context, node).await?;
+    for _ in 0..3 {
+        context.still_wanted()?;
+        for disk in guest::changed_disks(wanted, &machine.config) {
+            match grow(context, node, &machine, &disk).await {
+                Ok(()) => changed = true,
+                // Sent, and the reply lost: look again. Sizes are absolute.
+                Err(failure) if failure.effect == Effect::Unknown => {
+                    context.output(format!("looking whether it happened: {failure}"));
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        machine = proved(context, node).await?;
+        if guest::changed_disks(wanted, &machine.config).is_empty() {
+            break;
+        }
+    }
+    if let Some(disk) = guest::changed_disks(wanted, &machine.config).first() {
+        return Err(Failure::new(
+            Kind::Proxmox,
+            format!(
+                "{} stays at {} bytes, wanted {}",
+                disk.disk,
+                disk.seen_bytes.unwrap_or_default(),
+                disk.wanted_bytes
+            ),
+        )
+        .at(node));
     }
     if machine.power == PowerState::Running {
         let pending =
