@@ -106,3 +106,34 @@ async fn destroy_removes_what_is_ours_and_nothing_else_and_then_has_nothing_to_d
     assert!(again.err.contains("nothing to do"), "{again}");
     assert!(world.changes().await.is_empty());
 }
+
+#[tokio::test]
+async fn what_needs_a_reboot_says_so_and_what_grows_does_not() {
+    let world = World::with_machines().await;
+    world.forget_requests().await;
+    world.edit("disk: 6G", "disk: 7G");
+    let plan = world.homelab(&["plan", "--until", "machines"]).await.well().out;
+    assert!(plan.contains("scsi0: 6 GiB -> 7 GiB"), "{plan}");
+    assert!(!plan.contains("[reboot]"), "{plan}");
+    world.edit("cores: 1", "cores: 2");
+    let plan = world.homelab(&["plan", "--until", "machines"]).await.well().out;
+    assert!(plan.contains("cores: 1 -> 2") && plan.contains("[reboot]"), "{plan}");
+    assert!(plan.contains("the highest price is reboot"), "{plan}");
+    assert!(world.changes().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_node_that_left_the_inventory_is_told_and_deleted_only_when_that_is_asked_for() {
+    let world = World::with_machines().await;
+    world.forget_requests().await;
+    let text = fs_err::read_to_string(world.path("homelab.yaml")).unwrap();
+    let from = text.find("  agent:").unwrap();
+    let agent = text[from..text.find("tailnet:").unwrap()].to_owned();
+    world.edit(&agent, "");
+    let plan = world.homelab(&["plan", "--until", "machines"]).await.well().out;
+    assert!(plan.contains("agent (VMID 101) is ours and not in the inventory"), "{plan}");
+    assert!(!plan.contains("[data loss]"), "{plan}");
+    let plan = world.homelab(&["plan", "--until", "machines", "--prune"]).await.well().out;
+    assert!(plan.contains("no longer in the inventory (--prune)"), "{plan}");
+    assert!(world.changes().await.is_empty());
+}

@@ -6,6 +6,7 @@
 
 mod commands;
 mod ended;
+mod faults;
 mod inventory;
 mod machines;
 mod preflight;

@@ -86,6 +86,40 @@ async fn a_proxmox_that_is_down_is_said_to_be_unreachable() {
 }
 
 #[tokio::test]
+async fn guests_that_do_not_fit_into_the_hosts_memory_are_refused_together() {
+    let world = World::new().await;
+    world.edit("memory: 2G", "memory: 12G");
+    let told = world.homelab(&["up", "--yes"]).await.refused(20);
+    insta::assert_snapshot!(told, @r##"
+    up of cluster test
+    error: pve1: the nodes to be made need 24576 MiB of memory, 14336 MiB of 16384 MiB are free
+      hint: give the nodes less `memory`, or stop other guests
+    "##);
+    assert!(world.changes().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_proxmox_node_and_a_storage_that_are_not_there_are_told_in_one_go() {
+    let world = World::new().await;
+    world.edit("disks: local-lvm", "disks: ceph");
+    let told = world.homelab(&["up", "--until", "image", "--yes"]).await.refused(20);
+    insta::assert_snapshot!(told, @r##"
+    up of cluster test
+    error: storage ceph on pve1: there is no such storage; there is local, local-lvm
+    /storage/ceph: missing privilege Datastore.AllocateSpace (make the guests' disks)
+    /storage/ceph: missing privilege Datastore.Audit (see free space and content types)
+      hint: change `proxmox.storage` in the inventory
+      hint: pveum role modify HomelabDisks --append 1 --privs Datastore.AllocateSpace && pveum acl modify /storage/ceph --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabDisks
+      hint: pveum role modify HomelabDisks --append 1 --privs Datastore.Audit && pveum acl modify /storage/ceph --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabDisks
+    "##);
+    world.edit("proxmox_node: pve1", "proxmox_node: pve9");
+    let told = world.homelab(&["up", "--until", "image", "--yes"]).await;
+    assert!(told.code.is_some_and(|code| code >= 14), "{told}");
+    assert!(told.err.contains("pve9"), "{told}");
+    assert!(world.changes().await.is_empty());
+}
+
+#[tokio::test]
 async fn an_altered_byte_in_the_image_fails_the_download_and_leaves_nothing() {
     let world = World::with(Wish { image: Served::altered_image(), ..Wish::default() }).await;
     let told = world.homelab(&["up", "--until", "image", "--yes"]).await.refused(17);

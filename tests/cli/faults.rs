@@ -1,0 +1,137 @@
+//! Replies that are lost, tasks that complain, guests that appear: the machines come to be once.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+/// Runs `up` until the machines run, three times at most; how often it ended before.
+async fn converge(world: &World) -> usize {
+    let mut failures = Vec::new();
+    for _ in 0..3 {
+        match world.try_to_start_machines().await {
+            Ok(()) => return failures.len(),
+            Err(ended) => failures.push(ended.to_string()),
+        }
+    }
+    panic!("three runs did not bring the machines up:\n{}", failures.join("\n"));
+}
+
+/// How often each guest was cloned, by its VMID.
+async fn clones(world: &World) -> BTreeMap<String, usize> {
+    let mut clones = BTreeMap::new();
+    for line in world.changes().await {
+        if let Some((_, vmid)) = line.split_once("/clone newid=") {
+            *clones.entry(vmid.to_owned()).or_default() += 1;
+        }
+    }
+    clones
+}
+
+fn lost(method: &str, path: &str) -> Value {
+    json!({"kind": "drop_reply", "method": method, "path": path})
+}
+
+/// The machines come to be once, by one run unless more are allowed.
+async fn survives(method: &str, path: &str, allowed: usize) {
+    let world = World::new().await;
+    world.fault(lost(method, path)).await;
+    let failures = converge(&world).await;
+    assert!(failures <= allowed, "{method} {path}: {failures} runs failed");
+    let clones = clones(&world).await;
+    let once = [("101".to_owned(), 1), ("102".to_owned(), 1)];
+    assert_eq!(clones, BTreeMap::from(once), "{method} {path}");
+}
+
+#[tokio::test]
+async fn a_download_whose_reply_was_lost_is_not_begun_over_a_sound_image() {
+    survives("POST", "/nodes/{node}/storage/{storage}/download-url", 1).await;
+}
+
+#[tokio::test]
+async fn a_template_whose_reply_was_lost_is_found() {
+    survives("POST", "/nodes/{node}/qemu", 0).await;
+    survives("POST", "/nodes/{node}/qemu/{vmid}/template", 0).await;
+}
+
+#[tokio::test]
+async fn a_seed_whose_reply_was_lost_is_found() {
+    survives("POST", "/nodes/{node}/storage/{storage}/upload", 0).await;
+}
+
+#[tokio::test]
+async fn a_clone_whose_reply_was_lost_is_found_by_its_task_or_marker() {
+    survives("POST", "/nodes/{node}/qemu/{vmid}/clone", 0).await;
+}
+
+#[tokio::test]
+async fn a_configuration_whose_reply_was_lost_is_read_again() {
+    survives("PUT", "/nodes/{node}/qemu/{vmid}/config", 0).await;
+    survives("POST", "/nodes/{node}/qemu/{vmid}/config", 0).await;
+}
+
+#[tokio::test]
+async fn a_disk_whose_growth_was_not_confirmed_grows_once() {
+    survives("PUT", "/nodes/{node}/qemu/{vmid}/resize", 0).await;
+}
+
+#[tokio::test]
+async fn a_clone_that_warns_is_a_clone() {
+    let world = World::new().await;
+    world
+        .fault(json!({
+            "kind": "task", "exit": "WARNINGS: 1",
+            "method": "POST", "path": "/nodes/{node}/qemu/{vmid}/clone",
+        }))
+        .await;
+    assert_eq!(converge(&world).await, 0);
+    assert_eq!(clones(&world).await.values().sum::<usize>(), 2);
+}
+
+#[tokio::test]
+async fn a_hop_that_failed_before_anything_was_done_is_tried_again_by_the_same_run() {
+    let world = World::new().await;
+    world
+        .fault(json!({
+            "kind": "http", "status": 596, "reason": "Connection timed out",
+            "method": "POST", "path": "/nodes/{node}/qemu/{vmid}/clone",
+        }))
+        .await;
+    assert_eq!(converge(&world).await, 0);
+}
+
+#[tokio::test]
+async fn a_guest_that_appears_where_our_clone_failed_is_not_taken_for_ours() {
+    let world = World::new().await;
+    let clone = "/nodes/{node}/qemu/{vmid}/clone";
+    world
+        .fault(json!({
+            "kind": "http", "status": 500, "reason": "storage migration failed",
+            "method": "POST", "path": clone, "times": 0,
+        }))
+        .await;
+    let first = world.homelab(&["up", "--until", "machines", "--yes", "--node", "agent"]).await;
+    assert_eq!(first.code, Some(17), "{first}");
+    world.fault(json!({"kind": "foreign", "vmid": 101, "name": "mail"})).await;
+    world.forget_requests().await;
+    let up = ["up", "--until", "machines", "--yes", "--node", "agent"];
+    let told = world.homelab(&up).await.refused(20);
+    insta::assert_snapshot!(told, @r##"
+    up of cluster test
+    error: VMID 101: is taken by `a guest that the token may not see`, which is not ours: no task works on it. If `qm config 101` shows `lock: clone` and no disk of worth, it is our clone that died half way: `qm unlock 101 && qm destroy 101 --purge`
+      hint: give agent another `vmid`, or delete that VM yourself
+    "##);
+    assert!(world.changes().await.is_empty());
+}
+
+#[tokio::test]
+async fn events_are_one_json_object_a_line() {
+    let world = World::new().await;
+    let up = ["up", "--until", "image", "--yes", "-o", "json"];
+    let said = world.homelab(&up).await.well();
+    let events: Vec<Value> =
+        said.out.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(events.len() > 4, "{said}");
+    assert!(events.iter().all(|event| event.is_object()), "{said}");
+}
