@@ -3,6 +3,8 @@
 <% include "lib/head.sh" %>
 # probe WHAT PEER ADDRESS MTU: an IPv4 header takes 20 bytes of it, an ICMP header 8.
 probe() {
+    # Two nodes that never spoke first have to find each other: one answer, whatever its size, begins it.
+    ping -n -q -c 1 -w 20 "$3" >/dev/null 2>&1 || :
     if said=$(ping -n -q -c 3 -i 0.2 -W 2 -M 'do' -s $(($4 - 28)) "$3" 2>&1); then
         printf '%s %s ok\n' "$1" "$2"
     else

@@ -160,6 +160,9 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
         cluster::Place { address: [100, 64, 0, 1].into(), lan_interface: None, server: None };
     let node = desired.first_server();
     let mut files = tailnet::files(&desired).unwrap();
+    let mut passing = desired.clone();
+    passing.tailnet.persistent_tun = false;
+    files.extend(tailnet::files(&passing).unwrap());
     files.extend(cluster::files(&desired, node, &place).unwrap());
     files.extend(overlay::guard_files(&desired, node).unwrap());
     for file in files.iter().filter(|file| file.content.starts_with("#!/bin/sh\n")) {
