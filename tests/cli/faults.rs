@@ -77,6 +77,26 @@ async fn a_disk_whose_growth_was_not_confirmed_grows_once() {
 }
 
 #[tokio::test]
+async fn a_start_whose_reply_was_lost_is_seen_to_have_happened() {
+    survives("POST", "/nodes/{node}/qemu/{vmid}/status/start", 0).await;
+}
+
+#[tokio::test]
+async fn a_deletion_whose_reply_was_lost_is_seen_to_have_happened() {
+    let world = World::with_machines().await;
+    world.fault(lost("POST", "/nodes/{node}/qemu/{vmid}/status/stop")).await;
+    world.fault(lost("DELETE", "/nodes/{node}/qemu/{vmid}")).await;
+    world.forget_requests().await;
+    world.homelab(&["destroy", "--yes"]).await.well();
+    let mut changes = world.changes().await;
+    changes.retain(|line| line.starts_with("DELETE /nodes/pve1/qemu/"));
+    changes.sort_unstable();
+    assert_eq!(changes, ["DELETE /nodes/pve1/qemu/101", "DELETE /nodes/pve1/qemu/102"]);
+    let again = world.homelab(&["destroy", "--yes"]).await.well();
+    assert!(again.err.contains("nothing to do"), "{again}");
+}
+
+#[tokio::test]
 async fn a_clone_that_warns_is_a_clone() {
     let world = World::new().await;
     world

@@ -4,6 +4,8 @@
 //! a server for the image. Guests exist on paper only, and their addresses are loopback ones where
 //! nothing listens: no packet leaves this machine, and no test goes further than the first contact.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod commands;
 mod ended;
 mod faults;

@@ -287,13 +287,13 @@ k3s:
         let mut up = self.start(&["up", "--until", "machines", "--yes"]);
         let begun = Instant::now();
         loop {
-            // The configuration is on the disk before the start: it is what a second run would see.
-            let started = "/status/start";
-            let mut guests = self.changes().await;
-            guests.retain(|line| line.ends_with(started));
-            guests.sort_unstable();
-            guests.dedup();
-            if guests.len() == 2 {
+            let journal = self.journal();
+            let ends = |line: &&str| line.contains("step_finished") && line.contains("\"done\"");
+            let started = |name: &&str| {
+                let step = format!("\"machines/start/{name}\"");
+                journal.lines().filter(ends).any(|line| line.contains(&step))
+            };
+            if ["server", "agent"].iter().all(started) {
                 break;
             }
             let ended = up.try_wait().unwrap().is_some();

@@ -10,6 +10,8 @@
 //! It works with exactly the rights that `homelab init proxmox-role` asks for, and leaves nothing but
 //! its pool, user and roles behind.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod root;
 
 use std::{
