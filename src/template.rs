@@ -28,7 +28,6 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "lib/root-disk.sh",
     "lib/cloud-init.sh",
     "probe.sh",
-    "install-files.sh",
     "guest/await-cloud-init.sh",
     "guest/finish-cloud-init.sh",
     "guest/rotate-host-key.sh",

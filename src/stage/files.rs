@@ -1,11 +1,9 @@
 //! Files of ours on a node: rendered here, compared by sha256, written where they differ.
 
 use serde::Serialize;
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::run::run;
-use crate::{error::Result, plan::probe::HostProbe, ports::Host, script::Script, template};
+use crate::{error::Result, plan::probe::HostProbe, template};
 
 /// A file as it should be. Holds no secret: its text is shown by `homelab render`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,15 +39,4 @@ impl ManagedFile {
 /// The paths of those that differ on a node.
 pub fn drift<'a>(files: &'a [ManagedFile], probe: &HostProbe) -> Vec<&'a str> {
     files.iter().filter(|file| !file.is_on(probe)).map(|file| file.path.as_str()).collect()
-}
-
-/// The script that writes them.
-pub(crate) fn script(files: &[ManagedFile]) -> Result<Script> {
-    template::script("install-files.sh", json!({ "files": files }))
-}
-
-/// Writes them; the paths of those that differed.
-pub(crate) async fn write(host: &impl Host, files: &[ManagedFile]) -> Result<Vec<String>> {
-    let printed = run(host, &script(files)?).await?;
-    Ok(printed.lines().map(str::to_owned).collect())
 }

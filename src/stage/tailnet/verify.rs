@@ -33,7 +33,7 @@ pub fn checks(
             UP,
         ),
     )];
-    let status = tailscale.status.clone().unwrap_or_default();
+    let status = tailscale.status.unwrap_or_default();
     checks.push(check(
         "tailnet/running",
         "the node has joined the tailnet".into(),
