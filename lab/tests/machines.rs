@@ -4,6 +4,7 @@
 //! cargo run -p homelab-lab -- real --bare -- cargo test -p homelab-lab --test machines -- --ignored
 //! ```
 
+#![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::{
