@@ -72,6 +72,7 @@ pub enum Color {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "made once a process, from the command line")]
 pub enum Command {
     /// Write a commented inventory, or print what Proxmox and the tailnet must allow
     Init(commands::init::Args),

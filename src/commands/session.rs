@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// An open session.
-pub struct Session {
+pub(super) struct Session {
     pub run: Arc<Run<RealWorld>>,
     renderer: JoinHandle<()>,
     deadline_over: Arc<AtomicBool>,
@@ -37,13 +37,13 @@ pub struct Session {
 
 /// Whether the command may change anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(super) enum Purpose {
     Look,
     Change { new_host: bool },
 }
 
 /// What to read, and what wins over it.
-pub fn options(global: &Global) -> LoadOptions {
+pub(super) fn options(global: &Global) -> LoadOptions {
     LoadOptions {
         path: global.config.clone(),
         lock: global.lock.clone(),
@@ -52,7 +52,7 @@ pub fn options(global: &Global) -> LoadOptions {
 }
 
 /// Reads the inventory; its warnings go to stderr.
-pub async fn load(global: &Global) -> Result<Desired> {
+pub(super) async fn load(global: &Global) -> Result<Desired> {
     let options = options(global);
     let loaded = inventory::load(&options)?;
     if !global.quiet {
@@ -65,7 +65,7 @@ pub async fn load(global: &Global) -> Result<Desired> {
 
 impl Session {
     /// Opens the world of an inventory.
-    pub async fn open(global: &Global, purpose: Purpose) -> Result<Self> {
+    pub(super) async fn open(global: &Global, purpose: Purpose) -> Result<Self> {
         let desired = load(global).await?;
         let folder = state_folder(&desired.cluster)?;
         let (lock, journal, memory) = match purpose {
@@ -85,7 +85,7 @@ impl Session {
     }
 
     /// Ends connections and lets the renderer print what it still has.
-    pub async fn close(self) {
+    pub(super) async fn close(self) {
         self.run.close().await;
         let Self { run, renderer, _lock, .. } = self;
         run.events.send(Event::Closed);
@@ -95,7 +95,7 @@ impl Session {
 
     /// Lets the first Ctrl-C, a termination signal or the deadline stop the run where it can be taken up
     /// again, and the second end the process.
-    pub fn stop_on_request(&self, deadline: Option<Duration>) {
+    pub(super) fn stop_on_request(&self, deadline: Option<Duration>) {
         let run = self.run.clone();
         let deadline_over = self.deadline_over.clone();
         tokio::spawn(async move {
@@ -122,7 +122,7 @@ impl Session {
     }
 
     /// A stop is told by what asked for it: a person, or the time given with `--timeout`.
-    pub fn by_cause<T>(&self, outcome: Result<T>) -> Result<T> {
+    pub(super) fn by_cause<T>(&self, outcome: Result<T>) -> Result<T> {
         outcome.map_err(|failure| {
             if failure.kind != Kind::Interrupted || !self.deadline_over.load(Ordering::Relaxed) {
                 return failure;
@@ -187,7 +187,7 @@ fn open_journal(folder: &Utf8PathBuf, desired: &Desired, new_host: bool) -> Resu
 }
 
 /// Asks on the terminal; without one, `--yes` is needed.
-pub fn confirm(question: &str) -> Result<()> {
+pub(super) fn confirm(question: &str) -> Result<()> {
     use std::io::{BufRead, Write};
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::new(Kind::Usage, "nobody can be asked here: there is no terminal")
@@ -205,6 +205,6 @@ pub fn confirm(question: &str) -> Result<()> {
 }
 
 /// Whether stdout takes documents.
-pub fn wants_json(global: &Global) -> bool {
+pub(super) fn wants_json(global: &Global) -> bool {
     global.output == OutputFormat::Json
 }

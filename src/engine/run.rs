@@ -21,6 +21,9 @@ use crate::{
     stage::{cluster, guest},
 };
 
+/// The place of a node's connection: empty until it is made, locked while it is.
+type Slot<W> = Arc<tokio::sync::Mutex<Option<HostOf<W>>>>;
+
 /// The cluster handle of a world.
 pub type ClusterOf<W> = <<W as World>::ClusterAccess as ClusterAccess>::Cluster;
 
@@ -33,7 +36,7 @@ pub struct Run<W: World> {
     pub stop: CancellationToken,
     journal: Mutex<Option<Journal>>,
     memory: Mutex<RunState>,
-    hosts: Mutex<HashMap<NodeName, Arc<tokio::sync::Mutex<Option<HostOf<W>>>>>>,
+    hosts: Mutex<HashMap<NodeName, Slot<W>>>,
     host_keys: Mutex<BTreeMap<NodeName, Vec<String>>>,
     allocations: Mutex<HashMap<String, Arc<Semaphore>>>,
     cluster: tokio::sync::Mutex<Option<ClusterOf<W>>>,

@@ -15,9 +15,7 @@ use crate::{
         observed::{MachineSight, Observed, Sight, Stray, TemplateSight},
         probe::HostProbe,
     },
-    ports::{
-        Cluster, ContentKind, GuestSummary, Host, PowerState, Proxmox, Tailnet, Volume, World,
-    },
+    ports::{Cluster, ContentKind, GuestSummary, PowerState, Proxmox, Tailnet, Volume, World},
 };
 
 /// How far to look.

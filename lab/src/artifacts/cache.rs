@@ -172,6 +172,7 @@ impl Build<'_> {
                 break status;
             }
             self.progress.tick(&self.log);
+            #[expect(clippy::disallowed_methods, reason = "the pause between two looks")]
             std::thread::sleep(super::progress::INTERVAL);
         };
         if status.success() {

@@ -53,7 +53,7 @@ fn compare_schema(place: &str, ours: &Schema, real: &Value, found: &mut Vec<Stri
         found.push(format!("{place}: optional is {}", ours.optional));
     }
     let values = texts(&real["enum"]);
-    if !(values == ours.values) {
+    if values != ours.values {
         found.push(format!("{place}: values {:?}, really {values:?}", ours.values));
     }
     let number = |name: &str| real[name].as_f64().or_else(|| real[name].as_str()?.parse().ok());

@@ -134,21 +134,6 @@ impl Request {
     pub(crate) fn may_any(&self, path: &str, privileges: &[&str]) -> bool {
         self.require_any(path, privileges).is_ok()
     }
-
-    /// `check_vm_perm`: the privileges on the pool, where one is given, or on `/vms/<vmid>`.
-    pub(crate) fn require_on_guest(
-        &self,
-        vmid: u32,
-        pool: Option<&str>,
-        privileges: &[&str],
-    ) -> Result<(), ApiError> {
-        if let Some(pool) = pool
-            && self.may(&format!("/pool/{pool}"), privileges)
-        {
-            return Ok(());
-        }
-        self.require(&format!("/vms/{vmid}"), privileges)
-    }
 }
 
 /// A scalar as Perl would print it.

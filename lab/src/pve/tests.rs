@@ -46,7 +46,7 @@ impl World {
     /// A TLS connection that trusts the emulator's own authority and nobody else.
     async fn connect(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
         use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
-        let authority = std::fs::read(self.running.ca_file()).unwrap();
+        let authority = fs_err::read(self.running.ca_file()).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(&authority).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -313,10 +313,10 @@ async fn a_daemon_that_is_down_refuses_protected_calls_only() {
 #[tokio::test]
 async fn a_renewed_authority_is_another_one() {
     let world = world(root_only()).await;
-    let before = std::fs::read(world.running.ca_file()).unwrap();
+    let before = fs_err::read(world.running.ca_file()).unwrap();
     let fingerprint = world.running.fingerprint();
     world.door("POST", "/lab/certificate", json!({ "authority": true })).await;
-    assert_ne!(std::fs::read(world.running.ca_file()).unwrap(), before);
+    assert_ne!(fs_err::read(world.running.ca_file()).unwrap(), before);
     assert_ne!(world.running.fingerprint(), fingerprint);
     assert_eq!(world.root("GET", "/version", "").await.status(), "HTTP/1.1 200 OK");
 }

@@ -42,7 +42,7 @@ async fn a_file_is_fetched_once_and_found_again() {
     let cache = Cache::at(folder.clone());
     let path = cache.file(&wanted, &progress).await.unwrap();
     assert_eq!(cache.file(&wanted, QUIET).await.unwrap(), path);
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "the binary");
+    assert_eq!(fs_err::read_to_string(&path).unwrap(), "the binary");
     assert_eq!(seen.lock().unwrap().last(), Some(&(10, Some(10))));
     assert_eq!(server.lines(), ["GET /k3s"]);
     assert_eq!(names(&folder), [wanted.sha256]);
@@ -66,9 +66,9 @@ async fn a_cached_file_that_was_altered_is_fetched_again() {
     let server = Scripted::start(vec![Answer::ok("the binary")]).await;
     let wanted = artifact(format!("{}/k3s", server.endpoint), sha256("the binary"));
     std::fs::create_dir(&folder).unwrap();
-    std::fs::write(folder.join(&wanted.sha256), "something else").unwrap();
+    fs_err::write(folder.join(&wanted.sha256), "something else").unwrap();
     let path = Cache::at(folder).file(&wanted, QUIET).await.unwrap();
-    assert_eq!(std::fs::read_to_string(path).unwrap(), "the binary");
+    assert_eq!(fs_err::read_to_string(path).unwrap(), "the binary");
 }
 
 #[tokio::test]
@@ -90,7 +90,7 @@ async fn a_download_that_breaks_is_begun_again_and_a_missing_one_is_not() {
 async fn a_local_file_is_used_where_it_is_and_checked_all_the_same() {
     let (keep, folder) = folder();
     let local = keep.path().join("k3s with blank");
-    std::fs::write(&local, "the binary").unwrap();
+    fs_err::write(&local, "the binary").unwrap();
     let url = format!("file://{}", local.to_str().unwrap().replace(' ', "%20"));
     let cache = Cache::at(folder);
     let path = cache.file(&artifact(url.clone(), sha256("the binary")), QUIET).await.unwrap();
@@ -122,20 +122,20 @@ async fn both_programs_of_a_release_are_unpacked_with_their_hashes() {
         ("tailscale_1.102.5_amd64/systemd/tailscaled.service", "unit"),
     ]);
     let local = keep.path().join("tailscale.tgz");
-    std::fs::write(&local, &archive).unwrap();
+    fs_err::write(&local, &archive).unwrap();
     let wanted = artifact(format!("file://{}", local.to_str().unwrap()), sha256(&archive));
     let cache = Cache::at(folder.clone());
     let binaries = cache.tailscale(&wanted, QUIET).await.unwrap();
-    assert_eq!(std::fs::read_to_string(&binaries.tailscaled).unwrap(), "daemon");
+    assert_eq!(fs_err::read_to_string(&binaries.tailscaled).unwrap(), "daemon");
     assert_eq!(binaries.tailscale_sha256, sha256("client"));
     assert_eq!(names(&folder).len(), 1);
     // Again without the archive; and from it where what was unpacked is no longer what it was.
-    std::fs::rename(&local, local.with_extension("away")).unwrap();
+    fs_err::rename(&local, local.with_extension("away")).unwrap();
     assert_eq!(cache.tailscale(&wanted, QUIET).await.unwrap(), binaries);
-    std::fs::rename(local.with_extension("away"), &local).unwrap();
-    std::fs::write(&binaries.tailscaled, "tampered").unwrap();
+    fs_err::rename(local.with_extension("away"), &local).unwrap();
+    fs_err::write(&binaries.tailscaled, "tampered").unwrap();
     assert_eq!(cache.tailscale(&wanted, QUIET).await.unwrap(), binaries);
-    assert_eq!(std::fs::read_to_string(&binaries.tailscaled).unwrap(), "daemon");
+    assert_eq!(fs_err::read_to_string(&binaries.tailscaled).unwrap(), "daemon");
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn an_archive_without_both_programs_is_refused() {
         [("a", release(&[("x/tailscale", "client")])), ("b", b"no gzip".to_vec())]
     {
         let local = keep.path().join(name);
-        std::fs::write(&local, &archive).unwrap();
+        fs_err::write(&local, &archive).unwrap();
         let wanted = artifact(format!("file://{}", local.to_str().unwrap()), sha256(&archive));
         let failure = Cache::at(folder.clone()).tailscale(&wanted, QUIET).await.unwrap_err();
         assert_eq!(failure.kind, Kind::Inventory, "{failure}");

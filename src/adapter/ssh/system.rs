@@ -126,7 +126,7 @@ mod tests {
         let key = Utf8Path::new("/home/some one/key");
         let ssh =
             SystemSsh::prepare(&target(), target().addresses[0], Some(key), &command).unwrap();
-        let text = std::fs::read_to_string(ssh.known_hosts.path()).unwrap();
+        let text = fs_err::read_to_string(ssh.known_hosts.path()).unwrap();
         assert_eq!(text, "k3s-server ssh-ed25519 AAAA\nk3s-server ssh-ed25519 BBBB\n");
         let mode = ssh.known_hosts.path().metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);

@@ -22,11 +22,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// cloud-init done and disabled, the host key rotated, the seed gone, the file system grown.
 pub async fn finish<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
-    let mut host = await_contact(context, node).await?;
+    await_contact(context, node).await?;
     let machine = proved(context, node).await?;
     let first = seed_volume(&machine.config).is_some();
     await_cloud_init(context, node).await?;
-    host = await_contact(context, node).await?;
+    let mut host = await_contact(context, node).await?;
     if first {
         // The seed's host key lay on a storage: another one takes its place.
         rotate(context, node, &host).await?;

@@ -12,7 +12,7 @@ use crate::{
 
 /// Makes a key on the guest, lets the marker hold both, puts the new one in place, sees it, and lets the
 /// marker forget the old one. Dead at any point, the marker knows whichever key the guest shows.
-pub async fn rotate<W: World>(
+pub(super) async fn rotate<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     host: &HostOf<W>,

@@ -17,12 +17,12 @@ use crate::{
 const UPLOAD_LIMIT: Duration = Duration::from_secs(300);
 
 /// The volume id of a node's seed: it names cluster, node and making.
-pub fn volume(desired: &Desired, node: &NodeName, nonce: &Nonce) -> String {
+pub(super) fn volume(desired: &Desired, node: &NodeName, nonce: &Nonce) -> String {
     format!("{}:iso/{}", desired.proxmox.seed_storage, SeedName::new(&desired.id, node, nonce))
 }
 
 /// Makes the seed and puts it on the storage; journalled before, so that it can be swept.
-pub async fn upload<W: World>(
+pub(super) async fn upload<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     nonce: &Nonce,
@@ -65,7 +65,7 @@ pub async fn upload<W: World>(
 }
 
 /// Whether the seed of this making lies on the storage.
-pub async fn is_there<W: World>(
+pub(super) async fn is_there<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     nonce: &Nonce,

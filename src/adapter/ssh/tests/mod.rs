@@ -60,10 +60,10 @@ async fn an_rsa_key_beside_the_pinned_one_does_not_disturb() {
     let Some(sshd) = Sshd::start(&settings) else { return };
     assert!(connected(&sshd).await.is_open());
     // And as the pinned one it is accepted, and as a client's key too.
-    let text = std::fs::read_to_string(rsa.path().join("rsa.pub")).unwrap();
+    let text = fs_err::read_to_string(rsa.path().join("rsa.pub")).unwrap();
     let mut target = sshd.target();
     target.host_keys = vec![text.clone()];
-    std::fs::write(sshd.path().join("authorized_keys"), text).unwrap();
+    fs_err::write(sshd.path().join("authorized_keys"), text).unwrap();
     std::fs::copy(&path, sshd.path().join("client_rsa")).unwrap();
     let host = sshd.connector("client_rsa").connect(&target).await.unwrap();
     assert!(host.is_open());
@@ -139,7 +139,7 @@ async fn an_agent_serves_where_there_is_no_file_and_where_it_is_encrypted() {
 
 fn remote_file(sshd: &Sshd, content: &[u8]) -> RemoteFile {
     let local = sshd.path().join("payload");
-    std::fs::write(&local, content).unwrap();
+    fs_err::write(&local, content).unwrap();
     let sha256 = hex::encode(Sha256::digest(content));
     RemoteFile { local, remote: "/usr/local/bin/it's k3s".into(), mode: 0o755, sha256 }
 }
@@ -153,7 +153,7 @@ async fn a_file_larger_than_the_window_arrives_whole_and_with_its_mode() {
     let Some(sshd) = Sshd::start("") else { return };
     let content: Vec<u8> = (0..5_000_000_u32).map(|number| (number * 7 % 251) as u8).collect();
     connected(&sshd).await.write(&remote_file(&sshd, &content)).await.unwrap();
-    assert!(std::fs::read(arrived(&sshd)).unwrap() == content);
+    assert!(fs_err::read(arrived(&sshd)).unwrap() == content);
     let mode = arrived(&sshd).metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o7777, 0o755);
 }
@@ -164,10 +164,10 @@ async fn an_altered_file_leaves_the_one_before_it_and_nothing_else() {
     let host = connected(&sshd).await;
     host.write(&remote_file(&sshd, b"first")).await.unwrap();
     let mut file = remote_file(&sshd, b"second");
-    std::fs::write(&file.local, b"sEcond").unwrap();
+    fs_err::write(&file.local, b"sEcond").unwrap();
     let error = host.write(&file).await.unwrap_err().to_string();
     assert!(error.contains(&file.sha256) && error.contains("seen "), "{error}");
-    assert_eq!(std::fs::read(arrived(&sshd)).unwrap(), b"first");
+    assert_eq!(fs_err::read(arrived(&sshd)).unwrap(), b"first");
     let folder = arrived(&sshd).parent().unwrap().read_dir().unwrap();
     assert_eq!(folder.count(), 1);
     // Where nothing can be written the host's own words are passed on.

@@ -45,7 +45,7 @@ impl Sshd {
         std::fs::copy(path.join("client.pub"), path.join("authorized_keys")).unwrap();
         std::fs::create_dir(path.join("bin")).unwrap();
         let sudo = path.join("bin/sudo");
-        std::fs::write(&sudo, "#!/bin/sh\n[ \"$1\" = -n ] && shift\nexec \"$@\"\n").unwrap();
+        fs_err::write(&sudo, "#!/bin/sh\n[ \"$1\" = -n ] && shift\nexec \"$@\"\n").unwrap();
         assert!(Command::new("chmod").args(["755", sudo.as_str()]).status().unwrap().success());
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let config = format!(
@@ -54,7 +54,7 @@ impl Sshd {
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\n\
              SetEnv HOMELAB_ROOT={path}/root PATH={path}/bin:/usr/bin:/bin\n{settings}\n"
         );
-        std::fs::write(path.join("config"), config).unwrap();
+        fs_err::write(path.join("config"), config).unwrap();
         let mut child = Command::new(SSHD)
             .args(["-D", "-e", "-f", path.join("config").as_str()])
             .stderr(Stdio::piped())
@@ -68,6 +68,7 @@ impl Sshd {
                 child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
                 panic!("sshd does not listen: {said}");
             }
+            #[expect(clippy::disallowed_methods, reason = "the pause between two looks")]
             std::thread::sleep(Duration::from_millis(20));
         }
         Some(Self { child, folder, port, user })
@@ -93,7 +94,7 @@ impl Sshd {
 
     /// `ssh-ed25519 AAAA...`, without its comment.
     pub(super) fn public_key(&self, key: &str) -> String {
-        let text = std::fs::read_to_string(self.path().join(format!("{key}.pub"))).unwrap();
+        let text = fs_err::read_to_string(self.path().join(format!("{key}.pub"))).unwrap();
         text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
     }
 

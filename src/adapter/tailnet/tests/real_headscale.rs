@@ -47,6 +47,7 @@ fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
+        #[expect(clippy::disallowed_methods, reason = "the pause between two looks")]
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -85,10 +86,10 @@ async fn a_device_joins_a_real_headscale_and_is_removed_again() {
     let path = folder.path().to_str().unwrap();
     let port = free_port();
     let config = format!("{path}/config.yaml");
-    std::fs::write(&config, configuration(path, port)).unwrap();
+    fs_err::write(&config, configuration(path, port)).unwrap();
     // The very policy that we tell people to use.
     let policy = tailnet_policy::headscale("tag:k3s", "lab", Overlay::Tailscale);
-    std::fs::write(format!("{path}/policy.hujson"), policy).unwrap();
+    fs_err::write(format!("{path}/policy.hujson"), policy).unwrap();
     let _server = start(&headscale, &["-c", &config, "serve"]);
     wait_until("Headscale answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
     output(&headscale, &["-c", &config, "users", "create", "lab"]);
@@ -124,7 +125,7 @@ async fn a_device_joins_a_real_headscale_and_is_removed_again() {
     wait_until("tailscaled answers", || Path::new(&format!("{path}/tailscaled.sock")).exists());
     let up = |key: &str| {
         let file = format!("{path}/auth-key");
-        std::fs::write(&file, key).unwrap();
+        fs_err::write(&file, key).unwrap();
         let key = format!("--auth-key=file:{file}");
         let server = format!("--login-server={endpoint}");
         let arguments = [&socket, "up", &server, &key, "--hostname=k3s-agent", "--timeout=20s"];
