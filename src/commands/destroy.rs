@@ -1,6 +1,9 @@
 //! `homelab destroy`: what is ours, and nothing else. Backups never.
 
-use super::session::{Purpose, Session, confirm, wants_json};
+use super::{
+    plan::remember_devices,
+    session::{Purpose, Session, confirm, wants_json},
+};
 use crate::{
     cli::{DestroyArgs, Global},
     engine::{Run, run::run_name, run_plan},
@@ -29,7 +32,9 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
 async fn destroy(session: &Session, global: &Global, args: &DestroyArgs) -> Result<()> {
     let run = &session.run;
     let begun = std::time::Instant::now();
-    let observed = observe::observe(run, Depth::Proxmox).await?;
+    // The guests are asked, too: they know which devices they are.
+    let observed = observe::observe(run, Depth::All).await?;
+    remember_devices(run, &observed)?;
     let plan = removal(run, &observed, args).await?;
     for note in &plan.notes {
         run.events.send(Event::Warning { step: None, text: note.clone() });

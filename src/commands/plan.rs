@@ -7,8 +7,9 @@ use crate::{
     cli::{Global, PlanArgs, Selection},
     engine::Run,
     error::{Failure, Kind, Result},
+    journal::{Record, record::DeviceIdentity},
     observe::{self, Depth},
-    plan::{Observed, Plan, Refusal, diff, diff::Wishes},
+    plan::{Observed, Plan, Refusal, diff, diff::Wishes, probe::HostProbe},
     ports::World,
     render,
     stage::preflight,
@@ -56,4 +57,23 @@ pub(crate) async fn make<W: World>(
         preflight::check(run, &observed, &plan).await?;
     }
     Ok((plan, observed))
+}
+
+/// Writes down which devices the nodes are, where the journal does not know it: a run may have died
+/// between a join and its record, or the journal was lost.
+pub(crate) fn remember_devices<W: World>(run: &Run<W>, observed: &Observed) -> Result<()> {
+    let known = run.memory().devices;
+    for node in run.desired.nodes.keys() {
+        let Some(device) = observed.probe(node).and_then(joined_device) else { continue };
+        if observed.machine(node).is_some() && !known.contains_key(node) {
+            run.record(&Record::DeviceJoined { node: node.clone(), device })?;
+        }
+    }
+    Ok(())
+}
+
+fn joined_device(probe: &HostProbe) -> Option<DeviceIdentity> {
+    let status = probe.tailscale.as_ref()?.status.as_ref()?;
+    let this = status.this.as_ref().filter(|_| status.backend_state == "Running")?;
+    Some(DeviceIdentity { node_id: this.id.clone(), ipv4: this.ipv4()? })
 }

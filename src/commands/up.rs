@@ -35,7 +35,8 @@ async fn up(session: &Session, global: &Global, args: &UpArgs) -> Result<()> {
         outcome,
         seconds: begun.elapsed().as_secs_f64(),
     };
-    let (plan, _) = plan::make(run, &args.selection).await?;
+    let (plan, observed) = plan::make(run, &args.selection).await?;
+    plan::remember_devices(run, &observed)?;
     for note in &plan.notes {
         run.events.send(Event::Warning { step: None, text: note.clone() });
     }
