@@ -1,0 +1,83 @@
+//! The image stage: a template, for as long as a machine is still to be made from it.
+
+use super::Refusal;
+use crate::{
+    inventory::Desired,
+    model::Vmid,
+    plan::{
+        observed::{MachineSight, Observed, TemplateSight},
+        step::{Change, Impact, Plan, Step},
+    },
+};
+
+pub(super) fn image(
+    desired: &Desired,
+    observed: &Observed,
+    plan: &mut Plan,
+    refusals: &mut Vec<Refusal>,
+) {
+    for (proxmox_node, sight) in &observed.templates {
+        let vmid = template_vmid(desired, proxmox_node);
+        // A template is only needed for as long as a machine is still to be made from it.
+        let needed = desired.nodes.values().any(|node| {
+            node.proxmox_node == *proxmox_node
+                && !matches!(observed.machines.get(&node.name), Some(MachineSight::Ours(_)))
+        });
+        let wanted = &desired.image.artifact.sha256;
+        let reason = match sight {
+            TemplateSight::Ready { image_sha256 } if image_sha256 == wanted => continue,
+            TemplateSight::Ready { image_sha256 } => {
+                if needed {
+                    refusals.push(Refusal::new(
+                        format!("VMID {vmid} on {proxmox_node}"),
+                        format!(
+                            "the template was made from image {}, the inventory pins {}",
+                            &image_sha256[..12.min(image_sha256.len())],
+                            &wanted[..12]
+                        ),
+                        "give the new image a template VMID of its own (`image.template`); linked and full clones of the old one stay as they are",
+                    ));
+                }
+                continue;
+            }
+            TemplateSight::Foreign { name } => {
+                if needed {
+                    refusals.push(Refusal::new(
+                        format!("VMID {vmid} on {proxmox_node}"),
+                        format!("is taken by `{name}`, which is not ours"),
+                        "choose another `image.template`",
+                    ));
+                }
+                continue;
+            }
+            TemplateSight::Absent => "there is no template",
+            TemplateSight::HalfMade { .. } => "the template was begun and not finished",
+        };
+        if !needed {
+            continue;
+        }
+        let node = proxmox_node.clone();
+        let fetch = plan.add(
+            Step::new(Change::FetchImage { proxmox_node: node.clone() }, Impact::Create, reason),
+            &[],
+        );
+        plan.add(
+            Step::new(Change::MakeTemplate { proxmox_node: node, vmid }, Impact::Create, reason),
+            &[fetch],
+        );
+    }
+}
+
+/// The VMID of the template on a Proxmox node: they count up in the order in which the inventory names
+/// the nodes.
+pub fn template_vmid(desired: &Desired, proxmox_node: &str) -> Vmid {
+    let mut names: Vec<&str> = Vec::new();
+    for node in desired.nodes.values() {
+        if !names.contains(&node.proxmox_node.as_str()) {
+            names.push(&node.proxmox_node);
+        }
+    }
+    let index = names.iter().position(|name| *name == proxmox_node).unwrap_or_default();
+    let offset = u32::try_from(index).unwrap_or_default();
+    Vmid(desired.image.template.0 + offset)
+}

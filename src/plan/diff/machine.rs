@@ -1,0 +1,217 @@
+//! The machines stage: made, changed, started, finished; or refused.
+
+use super::{Refusal, image::template_vmid};
+use crate::{
+    inventory::{Desired, desired::Node},
+    plan::{
+        guest::{self, Reach},
+        observed::{Machine, MachineSight, Observed, Sight},
+        step::{Change, Impact, Plan, Step, StepId},
+    },
+    ports::PowerState,
+    stage::{cluster, guest as guest_stage},
+};
+
+/// A server that is gone while others still know its cluster is never made anew in silence: that would
+/// be a second cluster.
+pub(super) fn guard_the_server(
+    desired: &Desired,
+    observed: &Observed,
+    refusals: &mut Vec<Refusal>,
+) {
+    let first = desired.first_server();
+    let gone = matches!(observed.machines.get(&first.name), Some(MachineSight::Absent));
+    if !gone {
+        return;
+    }
+    let witnesses: Vec<String> = desired
+        .agents()
+        .filter(|agent| observed.probe(&agent.name).is_some_and(cluster::knows_a_cluster))
+        .map(|agent| agent.name.to_string())
+        .collect();
+    if !witnesses.is_empty() {
+        refusals.push(Refusal::new(
+            first.name.to_string(),
+            format!(
+                "the server's VM is gone, but {} still belong{} to its cluster; making it anew would make a second cluster",
+                witnesses.join(" and "),
+                if witnesses.len() == 1 { "s" } else { "" },
+            ),
+            "restore the server's VM from a backup, or give the cluster up: `homelab destroy`, then `homelab up`",
+        ));
+    }
+}
+
+pub(super) fn machine(
+    desired: &Desired,
+    observed: &Observed,
+    node: &Node,
+    plan: &mut Plan,
+    refusals: &mut Vec<Refusal>,
+) {
+    let name = &node.name;
+    let make = |reason: &str, plan: &mut Plan| {
+        let template = Change::MakeTemplate {
+            proxmox_node: node.proxmox_node.clone(),
+            vmid: template_vmid(desired, &node.proxmox_node),
+        };
+        let made = plan.add(
+            Step::new(Change::MakeMachine { node: name.clone() }, Impact::Create, reason),
+            &[template.id()],
+        );
+        let keys = vec!["hardware".to_owned(), "seed".to_owned(), "disk".to_owned()];
+        let configured = plan.add(
+            Step::new(
+                Change::ConfigureMachine { node: name.clone(), keys, reboot: false },
+                Impact::Create,
+                "a new machine",
+            ),
+            &[made],
+        );
+        start_and_finish(node, plan, configured, "a new machine");
+    };
+    match observed.machines.get(name) {
+        None => {}
+        Some(MachineSight::Absent) => make("there is no such VM", plan),
+        Some(MachineSight::HalfMade { task: Some(_), .. }) => {
+            make("its clone is still being made", plan);
+        }
+        Some(MachineSight::HalfMade { lock, .. }) => refusals.push(Refusal::new(
+            format!("VMID {}", node.vmid),
+            format!(
+                "a clone that died half way{}: no task works on it and it carries no marker yet",
+                lock.as_ref().map(|lock| format!(" (lock: {lock})")).unwrap_or_default()
+            ),
+            format!(
+                "as root on {}: qm unlock {vmid} && qm destroy {vmid} --purge --destroy-unreferenced-disks 1",
+                node.proxmox_node,
+                vmid = node.vmid
+            ),
+        )),
+        Some(MachineSight::Foreign { name: taken_by, why }) => refusals.push(Refusal::new(
+            format!("VMID {}", node.vmid),
+            format!("is taken by `{taken_by}`, which is not ours: {why}"),
+            format!("give {name} another `vmid`, or delete that VM yourself"),
+        )),
+        Some(MachineSight::Ours(machine)) => {
+            existing_machine(desired, observed, node, machine, plan, refusals);
+        }
+    }
+}
+
+fn start_and_finish(node: &Node, plan: &mut Plan, after: StepId, reason: &str) {
+    let name = &node.name;
+    let started = plan.add(
+        Step::new(Change::StartMachine { node: name.clone() }, Impact::Create, reason),
+        &[after],
+    );
+    plan.add(
+        Step::new(Change::FinishMachine { node: name.clone() }, Impact::Create, reason),
+        &[started],
+    );
+}
+
+fn existing_machine(
+    desired: &Desired,
+    observed: &Observed,
+    node: &Node,
+    machine: &Machine,
+    plan: &mut Plan,
+    refusals: &mut Vec<Refusal>,
+) {
+    let name = &node.name;
+    if machine.proxmox_node != node.proxmox_node {
+        refusals.push(Refusal::new(
+            name.to_string(),
+            format!("runs on {}, the inventory says {}", machine.proxmox_node, node.proxmox_node),
+            "migrate it in Proxmox, or change `proxmox_node` (moving a guest is not done by homelab)",
+        ));
+    }
+    for disk in guest::shrunken_disks(node, &machine.config) {
+        refusals.push(Refusal::new(
+            format!("{name} (VMID {})", machine.vmid),
+            format!(
+                "{} has {}, the inventory asks for {}: disks only grow",
+                disk.disk,
+                size(disk.seen_bytes.unwrap_or_default()),
+                size(disk.wanted_bytes)
+            ),
+            "set the size back in the inventory; to have a smaller disk, rebuild the node",
+        ));
+    }
+    let running = machine.power == PowerState::Running;
+    let keys = guest::changed_keys(desired, node, &machine.config);
+    let disks = guest::changed_disks(node, &machine.config);
+    // A guest that never ran is still being made, whatever its configuration already says.
+    let unfinished = guest::seed_volume(&machine.config).is_some()
+        || observed.probe(name).is_some_and(|probe| !guest_stage::is_finished(probe));
+    let mut after = None;
+    if !keys.is_empty() || !disks.is_empty() {
+        let reboot = running && keys.iter().any(|change| change.reach == Reach::Reboot);
+        let mut names: Vec<String> = keys.iter().map(|change| change.key.to_owned()).collect();
+        names.extend(disks.iter().map(|change| change.disk.to_owned()));
+        let impact = if reboot { Impact::Reboot } else { Impact::InPlace };
+        let mut step = Step::new(
+            Change::ConfigureMachine { node: name.clone(), keys: names, reboot },
+            impact,
+            "",
+        );
+        step.reasons = keys
+            .iter()
+            .map(|change| {
+                let seen = change.seen.as_deref().unwrap_or("unset");
+                format!("{}: {seen} -> {}", change.key, change.value)
+            })
+            .chain(disks.iter().map(|disk| {
+                let seen = disk.seen_bytes.map_or_else(|| "absent".into(), size);
+                format!("{}: {seen} -> {}", disk.disk, size(disk.wanted_bytes))
+            }))
+            .collect();
+        after = Some(plan.add(step, &[]));
+    }
+    if !running {
+        let needs: Vec<StepId> = after.into_iter().collect();
+        after = Some(plan.add(
+            Step::new(
+                Change::StartMachine { node: name.clone() },
+                Impact::InPlace,
+                "it is stopped",
+            ),
+            &needs,
+        ));
+    }
+    let grown = disks.iter().any(|disk| disk.disk == guest::BOOT_DISK);
+    let small = observed
+        .probe(name)
+        .is_some_and(|probe| guest_stage::root_is_smaller_than_disk(probe, node.disk_bytes));
+    if unfinished || !running || grown || small {
+        let reason = match () {
+            () if unfinished => "first contact is not finished",
+            () if grown || small => "the file system must grow with its disk",
+            () => "it is started",
+        };
+        let needs: Vec<StepId> = after.into_iter().collect();
+        plan.add(
+            Step::new(Change::FinishMachine { node: name.clone() }, Impact::InPlace, reason),
+            &needs,
+        );
+    } else if let Some(Sight::Silent(why)) = observed.hosts.get(name) {
+        plan.add(
+            Step::new(
+                Change::FinishMachine { node: name.clone() },
+                Impact::Check,
+                format!("it runs, but SSH does not answer: {why}"),
+            ),
+            &[],
+        );
+    }
+}
+
+fn size(bytes: u64) -> String {
+    for (unit, power) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        if bytes >= 1 << power && bytes.is_multiple_of(1 << power) {
+            return format!("{} {unit}", bytes >> power);
+        }
+    }
+    format!("{bytes} B")
+}

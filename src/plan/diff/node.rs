@@ -1,0 +1,157 @@
+//! The tailnet and cluster stages of one node.
+
+use std::net::Ipv4Addr;
+
+use super::Refusal;
+use crate::{
+    inventory::{
+        Desired,
+        desired::{Node, Role, TailnetControl},
+    },
+    plan::{
+        observed::Observed,
+        probe::HostProbe,
+        step::{Change, Impact, Plan, Step},
+    },
+    stage::{
+        check::{Check, CheckState},
+        cluster, tailnet,
+    },
+};
+
+/// Why tailscaled and what stands around it must be installed anew on a node.
+pub fn tailscale_reasons(desired: &Desired, node: &Node, probe: &HostProbe) -> Vec<String> {
+    let differs = tailnet::install_reasons(desired, node, probe);
+    if !differs.is_empty() {
+        return differs;
+    }
+    failed(tailnet::checks(desired, node, probe, None), &["mtu", "tun", "leak", "filter"])
+}
+
+/// Why a node must join the tailnet, take its address back, or have its preferences set.
+pub fn join_reasons(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+    recorded: Option<Ipv4Addr>,
+) -> Vec<String> {
+    let mut reasons = tailnet::join_reasons(desired, node, probe);
+    reasons.extend(failed(tailnet::checks(desired, node, probe, recorded), &["address"]));
+    reasons
+}
+
+fn failed(checks: Vec<Check>, kinds: &[&str]) -> Vec<String> {
+    checks
+        .into_iter()
+        .filter(|check| kinds.iter().any(|kind| check.id == format!("tailnet/{kind}")))
+        .filter_map(|check| match check.state {
+            CheckState::Failed { cause, .. } => Some(format!("{}: {cause}", check.title)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A node that was in the tailnet before gets its address back, where the control plane can do that.
+fn not_joined(desired: &Desired, observed: &Observed, node: &Node) -> Vec<String> {
+    let mut reasons = vec!["not joined yet".to_owned()];
+    if let Some(address) = observed.addresses.get(&node.name) {
+        reasons.push(match desired.tailnet.control {
+            TailnetControl::Tailscale { .. } => format!("its address {address} is taken back"),
+            _ => format!(
+                "its address {address} changes, since this control plane cannot give it back: \
+                 kubelet, VTEP and whoever uses the address see a new one"
+            ),
+        });
+    }
+    reasons
+}
+
+pub(super) fn tailnet_steps(desired: &Desired, observed: &Observed, node: &Node, plan: &mut Plan) {
+    let name = &node.name;
+    let finished = Change::FinishMachine { node: name.clone() }.id();
+    let configured =
+        Change::ConfigureMachine { node: name.clone(), keys: vec![], reboot: false }.id();
+    let before = [finished, configured];
+    let probe = observed.probe(name);
+    let reasons = match probe {
+        None => vec!["not there yet".to_owned()],
+        Some(probe) => tailscale_reasons(desired, node, probe),
+    };
+    let mut needs = before.to_vec();
+    if !reasons.is_empty() {
+        let running = probe.is_some_and(|probe| probe.unit("tailscaled.service").is_active());
+        let impact = if running { Impact::Restart } else { Impact::Create };
+        let mut step = Step::new(Change::InstallTailscale { node: name.clone() }, impact, "");
+        step.reasons = reasons;
+        needs.push(plan.add(step, &before));
+    }
+    let reasons = match probe {
+        None => not_joined(desired, observed, node),
+        Some(probe) => join_reasons(desired, node, probe, observed.addresses.get(name).copied()),
+    };
+    if !reasons.is_empty() {
+        let mut step = Step::new(Change::JoinTailnet { node: name.clone() }, Impact::Create, "");
+        step.reasons = reasons;
+        plan.add(step, &needs);
+    }
+}
+
+pub(super) fn cluster_steps(
+    desired: &Desired,
+    observed: &Observed,
+    node: &Node,
+    plan: &mut Plan,
+    refusals: &mut Vec<Refusal>,
+) {
+    let name = &node.name;
+    let first = desired.first_server();
+    let mut needs = vec![
+        Change::InstallTailscale { node: name.clone() }.id(),
+        Change::JoinTailnet { node: name.clone() }.id(),
+        Change::FinishMachine { node: name.clone() }.id(),
+    ];
+    let change = match node.role {
+        Role::Server => Change::InstallServer { node: name.clone(), first: *name == first.name },
+        Role::Agent => Change::InstallAgent { node: name.clone() },
+    };
+    // Servers one by one, in order; agents after the first.
+    if *name != first.name {
+        let before = match node.role {
+            Role::Server => desired.servers().take_while(|server| server.name != *name).last(),
+            Role::Agent => None,
+        };
+        let waits_for = before.unwrap_or(first);
+        needs.push(
+            Change::InstallServer {
+                node: waits_for.name.clone(),
+                first: waits_for.name == first.name,
+            }
+            .id(),
+        );
+    }
+    let probe = observed.probe(name);
+    let reasons = match probe {
+        None => vec!["not there yet".to_owned()],
+        Some(probe) => {
+            if let Some((message, hint)) =
+                cluster::immutable_change(desired, node, probe, observed.kube_node(name))
+            {
+                refusals.push(Refusal::new(name.to_string(), message, hint));
+            }
+            cluster::install_reasons(desired, node, probe, observed.kube_node(name))
+        }
+    };
+    if !reasons.is_empty() {
+        let impact =
+            if probe.is_some_and(cluster::is_running) { Impact::Restart } else { Impact::Create };
+        let mut step = Step::new(change.clone(), impact, "");
+        step.reasons = reasons;
+        needs.push(plan.add(step, &needs));
+    }
+    let labels = cluster::label_reasons(node, observed.kube_node(name));
+    if !labels.is_empty() {
+        let mut step = Step::new(Change::LabelNode { node: name.clone() }, Impact::InPlace, "");
+        step.reasons = labels;
+        plan.add(step, &[change.id()]);
+    }
+}
