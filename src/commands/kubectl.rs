@@ -2,10 +2,15 @@
 
 use super::session::{Purpose, Session};
 use crate::{
-    adapter::kube::forward,
+    adapter::{
+        kube::forward,
+        ssh::{first_reachable, system::SystemSsh},
+    },
     cli::Global,
     error::{Failure, Kind, Result},
+    model::NodeName,
     observe,
+    script::quote,
     stage::cluster,
 };
 
@@ -38,10 +43,31 @@ async fn kubectl(session: &Session, args: &Args) -> Result<u8> {
         .args(&args.arguments)
         .env("KUBECONFIG", file.path())
         .status()
-        .await
-        .map_err(|error| {
-            Failure::new(Kind::Runtime, format!("kubectl cannot be started: {error}"))
-                .hint("install kubectl, or: homelab ssh SERVER -- sudo k3s kubectl ...")
-        })?;
+        .await;
+    let status = match status {
+        Ok(status) => status,
+        // The server brings one; files named in the arguments are then the server's.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return on_the_server(session, &server, args).await;
+        }
+        Err(error) => {
+            return Err(Failure::new(Kind::Runtime, format!("kubectl cannot be started: {error}")));
+        }
+    };
     Ok(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1))
+}
+
+async fn on_the_server(session: &Session, server: &NodeName, args: &Args) -> Result<u8> {
+    tracing::info!("there is no kubectl here; using the one of {server}");
+    let run = &session.run;
+    let target = run
+        .target(server)
+        .ok_or_else(|| Failure::new(Kind::Ssh, "its marker names no host key").at(server))?;
+    let address = first_reachable(&target).await?;
+    let mut command: Vec<String> =
+        ["sudo", "-n", "k3s", "kubectl"].into_iter().map(str::to_owned).collect();
+    // ssh joins the words by blanks: each must stay one word of the shell there.
+    command.extend(args.arguments.iter().map(|word| quote(word)));
+    let key = run.desired.access.private_key.as_deref();
+    Ok(SystemSsh::prepare(&target, address, key, &command)?.run().await?)
 }
