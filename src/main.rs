@@ -3,10 +3,19 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use homelab::{cli::Cli, commands, render::failure};
+use homelab::{cli::Cli, commands, error::Kind, render::failure};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap's own code for a usage error is 2, which `plan --detailed-exitcode` gives a meaning.
+            let code = if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
+            // A terminal that is gone is no reason to say more.
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

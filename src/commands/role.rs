@@ -302,7 +302,7 @@ fn remarks(scope: &Scope, major: u32) -> Vec<String> {
         "too. Proxmox knows nothing narrower for deleting an ISO. A directory storage of its own avoids it:"
             .into(),
         "  pvesm add dir homelab-seeds --path /var/lib/homelab-seeds --content iso".into(),
-        "and in the inventory `proxmox.seed_storage: homelab-seeds`.".into(),
+        "and in the inventory `proxmox.storage.seeds: homelab-seeds`.".into(),
     ];
     if seeds == &scope.image_storage || scope.disk_storages.contains(seeds) {
         remarks.push(format!("Here `{seeds}` is shared with other content, so this matters."));

@@ -46,7 +46,7 @@ pub fn print(failure: &Failure, format: OutputFormat) {
 pub fn text(failure: &Failure) -> String {
     // The inventory's faults come with their own places, lines and carets.
     if let Some(faults) = Faults::of(failure) {
-        return faults.to_string();
+        return format!("{}\n", faults.to_string().trim_end());
     }
     let mut text = format!("{} {failure}\n", "error:".red().bold());
     for reason in failure.chain().into_iter().skip(1) {
