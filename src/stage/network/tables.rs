@@ -93,7 +93,7 @@ fn node_checks(desired: &Desired, node: &Node, probe: &HostProbe, kube: &[KubeNo
             expect(
                 seen.internal_ip == address && address.is_some(),
                 format!("it is {}", shown(seen.internal_ip)),
-                "an address is for a Node object's life: `homelab up --replace` the node (K3S-02)",
+                "an address is for a Node object's life: `homelab destroy --node` it, then `homelab up` (K3S-02)",
             ),
         ),
         check(
