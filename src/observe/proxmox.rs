@@ -14,6 +14,19 @@ use crate::{
 
 /// Looks at the template of a Proxmox node.
 pub async fn template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<TemplateSight> {
+    let sight = look_at_template(run, proxmox_node).await?;
+    let intended = run.memory().templates.contains_key(proxmox_node);
+    let in_doubt = match &sight {
+        TemplateSight::Ready { .. } => false,
+        TemplateSight::HalfMade { task, lock, .. } => task.is_none() && lock.is_some(),
+        TemplateSight::Foreign { .. } | TemplateSight::Absent => true,
+    };
+    // A task that ended between the look at the configuration and the look at the tasks left the first
+    // one stale: where no task runs, the configuration is read again before anything is made of it.
+    if intended && in_doubt { look_at_template(run, proxmox_node).await } else { Ok(sight) }
+}
+
+async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<TemplateSight> {
     let vmid = template_vmid(&run.desired, proxmox_node);
     let memory = run.memory();
     let intended = memory.templates.get(proxmox_node).is_some_and(|known| known.vmid == vmid);
@@ -68,6 +81,18 @@ pub async fn template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<Temp
 
 /// Looks at the guest under a node's VMID.
 pub async fn machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
+    let sight = look_at_machine(run, node).await?;
+    let begun = run.memory().guests.get(node).is_some_and(|guest| !guest.made);
+    let in_doubt = match &sight {
+        MachineSight::Ours(_) => false,
+        MachineSight::HalfMade { task, .. } => task.is_none(),
+        MachineSight::Foreign { .. } | MachineSight::Absent => true,
+    };
+    // As with a template: no task runs now, so what is read now is what a task may have left.
+    if begun && in_doubt { look_at_machine(run, node).await } else { Ok(sight) }
+}
+
+async fn look_at_machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
     let wanted = &run.desired.nodes[node];
     let memory = run.memory();
     let proxmox = run.world.proxmox();

@@ -67,7 +67,6 @@ pub async fn make_template<W: World>(
     proxmox_node: &str,
     vmid: Vmid,
 ) -> Result<Outcome> {
-    let _desired = &context.run.desired;
     let proxmox = context.run.world.proxmox();
     for _ in 0..4 {
         context.still_wanted()?;
