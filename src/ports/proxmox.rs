@@ -34,6 +34,12 @@ pub trait Proxmox: Send + Sync {
         &self,
         node: &str,
     ) -> impl Future<Output = Result<Vec<StorageSummary>, ProxmoxError>> + Send;
+    /// The MTU that is set on a bridge of a node; `None`: none is set, or it may not be asked.
+    fn bridge_mtu(
+        &self,
+        node: &str,
+        bridge: &str,
+    ) -> impl Future<Output = Result<Option<u16>, ProxmoxError>> + Send;
     fn volumes(
         &self,
         node: &str,

@@ -51,7 +51,7 @@ pub(crate) fn pod_mtu(desired: &Desired) -> u16 {
 /// A peer's address, and the largest packet that must reach it whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Target {
-    /// `tailnet` or `pods`.
+    /// `lan`, `tailnet` or `pods`.
     what: &'static str,
     peer: NodeName,
     address: Ipv4Addr,
@@ -66,6 +66,14 @@ pub(crate) fn targets(
 ) -> Vec<Target> {
     let target = |what, address, mtu| Target { what, peer: peer.clone(), address, mtu };
     vec![target("tailnet", tailnet, desired.tailnet.mtu), target("pods", flannel, pod_mtu(desired))]
+}
+
+/// The link below it all, when both ends stand in the inventory: what it does not carry, nothing above
+/// it does.
+fn link_target(desired: &Desired, node: &NodeName, peer: &NodeName) -> Option<Target> {
+    let (own, other) = (desired.nodes.get(node)?, desired.nodes.get(peer)?);
+    let mtu = own.link_mtu.min(other.link_mtu);
+    Some(Target { what: "lan", peer: peer.clone(), address: other.address, mtu })
 }
 
 pub(crate) fn packets_script(targets: &[Target]) -> Result<Script> {
@@ -106,7 +114,9 @@ pub async fn send(
             continue;
         };
         let targets = targets(desired, &name, tailnet, pods.network());
-        all.extend(packets(host, node, &targets).await);
+        let link = link_target(desired, node, &name);
+        let sent: Vec<Target> = link.into_iter().chain(targets.iter().cloned()).collect();
+        all.extend(packets(host, node, &sent).await);
         all.extend(
             join_all(targets.iter().map(|target| stream_to(host, desired, node, target))).await,
         );
@@ -120,8 +130,15 @@ impl Target {
         Check::skipped("network/packets", node.clone(), format!("packets reach {peer}"), why)
     }
 
+    fn id(&self) -> &'static str {
+        if self.what == "lan" { "network/link" } else { "network/packets" }
+    }
+
     fn next(&self) -> &'static str {
         match self.what {
+            "lan" => {
+                "`ping -M do -s SIZE` finds what the link carries: set `network.mtu` (or the node's `mtu`) to it, or raise the MTU of bridge and switch (TS-07)"
+            }
             "tailnet" => {
                 "`tailscale ping` the peer from this node: a policy that lets nodes reach each other, UDP 41641 between them (TS-06), and a link MTU of at least the tailnet's + 60 are needed"
             }
@@ -148,7 +165,7 @@ async fn packets(host: &impl Host, node: &NodeName, targets: &[Target]) -> Vec<C
         .map(|target| {
             let title =
                 format!("{} bytes reach {} whole ({})", target.mtu, target.peer, target.what);
-            Check::of("network/packets", node.clone(), title, answer(&printed, target))
+            Check::of(target.id(), node.clone(), title, answer(&printed, target))
         })
         .collect()
 }

@@ -68,6 +68,8 @@ async fn site<W: World>(run: &Run<W>, observed: &Observed, plan: &Plan) -> Resul
             )),
             Some(known) => {
                 storages.insert(node.clone(), proxmox.storages(&node).await?);
+                let bridge = &run.desired.proxmox.bridge;
+                refusals.extend(link(run, &node, proxmox.bridge_mtu(&node, bridge).await?));
                 refusals.extend(memory(run, observed, known));
             }
         }
@@ -114,6 +116,24 @@ fn memory<W: World>(run: &Run<W>, observed: &Observed, node: &NodeSummary) -> Op
                 node.memory_bytes >> 20
             ),
             "give the nodes less `memory`, or stop other guests",
+        )
+    })
+}
+
+/// A bridge that carries less than the inventory says loses large packets without a word, and the
+/// tailnet's MTU was planned on it.
+fn link<W: World>(run: &Run<W>, proxmox_node: &str, set: Option<u16>) -> Option<Refusal> {
+    let set = set?;
+    let bridge = &run.desired.proxmox.bridge;
+    let nodes = run.desired.nodes.values().filter(|node| node.proxmox_node == proxmox_node);
+    let wanted = nodes.map(|node| node.link_mtu).max()?;
+    (wanted > set).then(|| {
+        Refusal::new(
+            format!("bridge {bridge} on {proxmox_node}"),
+            format!("carries {set} bytes, the inventory's link has an MTU of {wanted}"),
+            format!(
+                "set `network.mtu: {set}` (or the node's `mtu`), or raise the bridge's MTU and that of everything below it"
+            ),
         )
     })
 }

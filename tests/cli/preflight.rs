@@ -99,6 +99,18 @@ async fn guests_that_do_not_fit_into_the_hosts_memory_are_refused_together() {
 }
 
 #[tokio::test]
+async fn a_bridge_that_carries_less_than_the_inventory_says_is_named_before_it_hurts() {
+    let world = World::with(Wish { bridge_mtu: Some(1400), ..Wish::default() }).await;
+    let told = world.homelab(&["up", "--yes"]).await.refused(20);
+    insta::assert_snapshot!(told, @r##"
+    up of cluster test
+    error: bridge vmbr0 on pve1: carries 1400 bytes, the inventory's link has an MTU of 1500
+      hint: set `network.mtu: 1400` (or the node's `mtu`), or raise the bridge's MTU and that of everything below it
+    "##);
+    assert!(world.changes().await.is_empty());
+}
+
+#[tokio::test]
 async fn a_proxmox_node_and_a_storage_that_are_not_there_are_told_in_one_go() {
     let world = World::new().await;
     world.edit("disks: local-lvm", "disks: ceph");

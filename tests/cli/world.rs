@@ -41,6 +41,8 @@ pub(crate) struct Wish {
     /// A privilege that the token lacks.
     pub(crate) without: Option<&'static str>,
     pub(crate) local_content: &'static [&'static str],
+    /// What is set as the bridge's MTU.
+    pub(crate) bridge_mtu: Option<u16>,
 }
 
 impl Default for Wish {
@@ -50,6 +52,7 @@ impl Default for Wish {
             pace: 0.1,
             without: None,
             local_content: &["iso", "vztmpl", "backup", "import"],
+            bridge_mtu: None,
         }
     }
 }
@@ -64,7 +67,11 @@ impl World {
         let data = Utf8PathBuf::try_from(folder.path().join("proxmox")).unwrap();
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let config = Config {
-            nodes: vec![NodeConfig { cores: 8, ..NodeConfig::new("pve1", "127.0.0.1") }],
+            nodes: vec![NodeConfig {
+                cores: 8,
+                bridge_mtu: wish.bridge_mtu,
+                ..NodeConfig::new("pve1", "127.0.0.1")
+            }],
             storages: vec![
                 StorageConfig::directory("local", "/var/lib/vz", wish.local_content),
                 StorageConfig::lvm_thin("local-lvm", "pve", "data", &["images", "rootdir"]),

@@ -61,6 +61,8 @@ pub struct NodeConfig {
     pub memory_bytes: u64,
     /// Linux bridges, `vmbr0` among them; the first one carries the node's address.
     pub bridges: Vec<String>,
+    /// What is set as their MTU; `None`: nothing is, and their ports' counts.
+    pub bridge_mtu: Option<u16>,
     /// Of the node's address: 24 for a netmask of 255.255.255.0.
     pub prefix_length: u8,
     pub gateway: Option<String>,
@@ -78,6 +80,7 @@ impl NodeConfig {
             cores: 4,
             memory_bytes: 16 << 30,
             bridges: vec!["vmbr0".to_owned()],
+            bridge_mtu: None,
             prefix_length: 24,
             gateway: None,
             dns: Vec::new(),

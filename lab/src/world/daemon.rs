@@ -30,7 +30,9 @@ pub(crate) async fn run(place: &Place) -> Result<(), WorldError> {
     mirror::start(supplies.content()).await?;
     let machines = Machines::new(&place.folder.join("machines"), &place.cgroup());
     let running = match &supplies.services {
-        Some(services) => Some(start_services(place, services, &machines, &mut environment).await?),
+        Some(services) => {
+            Some(start_services(place, services, &machines, &options, &mut environment).await?)
+        }
         None => None,
     };
 
@@ -53,6 +55,7 @@ async fn start_services(
     place: &Place,
     services: &Services,
     machines: &Arc<Machines>,
+    options: &Options,
     environment: &mut Environment,
 ) -> Result<Running, WorldError> {
     let names = names::start(&services.coredns, &place.folder.join("names")).await?;
@@ -63,7 +66,7 @@ async fn start_services(
     environment.set("HEADSCALE_USER", headscale::USER);
     tracing::info!("headscale answers");
     let hypervisor: Arc<dyn Hypervisor> = Arc::<Machines>::clone(machines);
-    let proxmox = Proxmox::start(&place.folder.join("pve"), hypervisor).await?;
+    let proxmox = Proxmox::start(&place.folder.join("pve"), hypervisor, options.link_mtu).await?;
     environment.set_secret("PROXMOX_VE_API_TOKEN", &proxmox.token)?;
     environment.set("PROXMOX_VE_ENDPOINT", proxmox.server.endpoint());
     environment.set("PROXMOX_VE_CA_FILE", format!("{}/pve-root-ca.pem", segment::FILES));

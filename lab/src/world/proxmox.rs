@@ -54,6 +54,7 @@ impl Proxmox {
     pub(crate) async fn start(
         folder: &Utf8Path,
         hypervisor: Arc<dyn Hypervisor>,
+        link_mtu: u16,
     ) -> Result<Self, WorldError> {
         let address = GATEWAY.parse().expect("the gateway is written as an address");
         let server = Server::start(Config {
@@ -64,6 +65,7 @@ impl Proxmox {
                 cores: 16,
                 memory_bytes: 64 << 30,
                 bridges: vec![BRIDGE.to_owned()],
+                bridge_mtu: Some(link_mtu).filter(|mtu| *mtu != 1500),
                 ..NodeConfig::new(NODE, GATEWAY)
             }],
             cluster_name: None,

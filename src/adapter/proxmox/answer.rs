@@ -111,6 +111,11 @@ impl Answer {
         })
     }
 
+    /// A bridge says its MTU only where one is set.
+    pub(super) fn bridge_mtu(&self) -> Option<u16> {
+        Entry(&self.data).number("mtu").ok()?.try_into().ok()
+    }
+
     pub(super) fn task_state(&self) -> Result<TaskState, ProxmoxError> {
         self.one(|entry| {
             let exit = entry.text("exitstatus").ok();

@@ -197,6 +197,16 @@ impl Proxmox for ProxmoxClient {
         self.read(path, Vec::new()).await?.each(answer::Entry::storage_summary)
     }
 
+    async fn bridge_mtu(&self, node: &str, bridge: &str) -> Result<Option<u16>, ProxmoxError> {
+        let path = format!("/nodes/{}/network/{}", segment(node), segment(bridge));
+        match self.read(path, Vec::new()).await {
+            Ok(answer) => Ok(answer.bridge_mtu()),
+            // A virtual network of the cluster's is no interface of the node.
+            Err(ProxmoxError::Forbidden(_) | ProxmoxError::Invalid { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn volumes(
         &self,
         node: &str,

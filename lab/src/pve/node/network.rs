@@ -68,6 +68,10 @@ fn interfaces(config: &NodeConfig) -> Vec<Value> {
                 "method": "manual",
                 "method6": "manual",
             });
+            if let Some(mtu) = config.bridge_mtu {
+                // As text, like all that stands in /etc/network/interfaces.
+                entry["mtu"] = mtu.to_string().into();
+            }
             if index == 0 {
                 entry["method"] = "static".into();
                 entry["address"] = config.address.clone().into();
