@@ -34,8 +34,10 @@ break_address() {
   agent "sed -i 's/^node-ip:.*/node-ip: 10.79.0.101/' /etc/rancher/k3s/config.yaml"
   agent systemctl restart k3s-agent
   red 90 cluster/address k3s-agent-1
+  refused 20 'cannot become' homelab up --yes
+  last_line homelab destroy --node k3s-agent-1 --yes
   converge
-  green 90 'homelab up'
+  green 90 'what the check said to try: destroy --node, and up'
 }
 
 break_vtep() {

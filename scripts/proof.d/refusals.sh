@@ -79,14 +79,15 @@ section_refusals() {
   bare=$(inventory_with key "s|^    headscale:|    auth_key:|; /api_key:/d; s|^      user: homelab|      key: {file: $work/tailnet-key}|")
   tailnet_key true 2
   until_true 30 'the key has expired' sh -c "[ \$(date +%s) -gt $(date -d "$ends" +%s) ]"
-  refused 18 'has expired' inside homelab --config "$bare" up --yes
+  refused 18 'authkey expired' inside homelab --config "$bare" up --yes
+  grep -q 'put another one where' "$work/said" || fail 'it does not say where the next key belongs'
   [ "$(count_guests)/$(count_devices)" = 3/0 ] || fail 'expected 3 VMs and no device'
   seen '3 VMs, no device'
 
   step 'a tailnet key that was used up by the first node'
   tailnet_key false 600
   last_line inside homelab --config "$bare" up --until tailnet --node k3s-server --yes
-  refused 18 'was used' inside homelab --config "$bare" up --yes
+  refused 18 'authkey already used' inside homelab --config "$bare" up --yes
   [ "$(count_guests)/$(count_devices)" = 3/1 ] || fail 'expected 3 VMs and one device'
   seen '3 VMs, one device'
 

@@ -256,15 +256,21 @@ pub async fn join(
     key: &Secret,
 ) -> Result<TailscaleStatus> {
     let script = join_script(desired, node, key.clone())?;
-    run_for(host, &script).await.map_err(explain_join)
+    run_for(host, &script).await.map_err(|failure| explain_join(failure, &desired.tailnet.control))
 }
 
 /// Adds what is known of the refusals of control planes (TS-01, TS-06).
-fn explain_join(failure: Failure) -> Failure {
-    const KNOWN: [(&str, &str); 5] = [
+fn explain_join(failure: Failure, control: &TailnetControl) -> Failure {
+    let spent = match control {
+        TailnetControl::AuthKey { .. } => {
+            "the key was used, revoked or has expired: put another one where `tailnet.control.auth_key.key` leads (a reusable one serves all nodes), then run again"
+        }
+        _ => "the key was used, revoked or has expired: run again, a new one is minted",
+    };
+    let known = [
         ("requested tags", "the policy's `tagOwners` must let the key's owner give out this tag"),
-        ("invalid key", "the key was used, revoked or has expired: run again, a new one is minted"),
-        ("authkey", "the key was used, revoked or has expired: run again, a new one is minted"),
+        ("invalid key", spent),
+        ("authkey", spent),
         (
             "timeout waiting",
             "the control server was not reached, or waits for somebody to approve the device",
@@ -274,7 +280,7 @@ fn explain_join(failure: Failure) -> Failure {
     if failure.kind != Kind::RemoteCommand {
         return failure;
     }
-    let hint = KNOWN.iter().find(|(text, _)| failure.message.contains(text));
+    let hint = known.iter().find(|(text, _)| failure.message.contains(text));
     let failure = Failure { kind: Kind::Tailnet, ..failure };
     match hint {
         Some((_, hint)) => failure.hint(*hint),
