@@ -9,8 +9,8 @@ inventory=$PWD/inventory/lab.yaml
 journal=$state/homelab/lab/journal.jsonl
 steps=0
 
-# Other inventories must stand beside the first: what they name is relative to them.
-cleanup() { rm -rf "$work" "$PWD"/inventory/.proof-*.yaml; }
+# Other inventories must stand beside the first: what they name is relative to them. Labs stand side by side.
+cleanup() { rm -rf "$work" "$PWD/inventory/.proof-$lab-"*.yaml; }
 trap cleanup EXIT
 
 inside() { "$bin/homelab-lab" exec --name "$lab" -- env "PATH=$bin:$PATH" "XDG_STATE_HOME=$state" "$@"; }
@@ -118,7 +118,7 @@ nothing_to_do() {
 
 # inventory_with NAME SED-SCRIPT: an inventory like the lab's, changed; prints its path.
 inventory_with() {
-  changed=$PWD/inventory/.proof-$1.yaml
+  changed=$PWD/inventory/.proof-$lab-$1.yaml
   sed "$2" inventory/lab.yaml >"$changed"
   ! cmp -s inventory/lab.yaml "$changed" || fail "nothing of the inventory was changed for $1"
   printf '%s\n' "$changed"

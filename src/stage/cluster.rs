@@ -138,6 +138,7 @@ pub(crate) fn install_script(
         "joins": place.joins(),
         "sha256": desired.k3s.binary.sha256,
         "version": desired.k3s.binary.version,
+        "pod_mtu": super::network::pod_mtu(desired),
         "token_file": paths::K3S_TOKEN,
         "agent_token_file": paths::K3S_AGENT_TOKEN,
         "files": files(desired, node, place)?,

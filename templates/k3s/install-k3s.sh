@@ -74,6 +74,13 @@ for name in kubectl crictl ctr; do
     [ -e "${k3s%/*}/$name" ] || ln -s k3s "${k3s%/*}/$name"
 done
 
+# The pods' bridge keeps the MTU that it was made with, whatever Flannel says later; so do pods that run.
+bridge_mtu=$(cat "${HOMELAB_ROOT}/sys/class/net/cni0/mtu" 2>/dev/null) || bridge_mtu=
+if [ -n "$bridge_mtu" ] && [ "$bridge_mtu" != <{ pod_mtu }> ]; then
+    ip link set dev cni0 mtu <{ pod_mtu }>
+    echo 'cni0: MTU <{ pod_mtu }>; pods that run keep theirs until they are made anew'
+fi
+
 # The binary has a start of its own: a new one runs only after a restart.
 stamp="${HOMELAB_ROOT}/run/homelab/k3s.started"
 mkdir -p "${stamp%/*}"

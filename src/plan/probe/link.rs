@@ -27,6 +27,13 @@ pub struct Link {
     pub addresses: Vec<LinkAddress>,
 }
 
+impl Link {
+    /// Whether anything is on the other end: of a bridge, whether it has a port.
+    pub fn has_carrier(&self) -> bool {
+        !self.flags.iter().any(|flag| flag == "NO-CARRIER")
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LinkInfo {

@@ -6,7 +6,7 @@ use super::pod_mtu;
 use crate::{
     inventory::desired::{Desired, Node, Overlay},
     model::NodeName,
-    plan::probe::HostProbe,
+    plan::probe::{HostProbe, Link},
     ports::KubeNode,
     stage::{
         check::{Check, Finding, expect},
@@ -129,10 +129,11 @@ fn overlay_checks(
     let mut checks =
         vec![check("overlay/mtu", format!("flannel.1 has MTU {mtu}"), has_mtu("flannel.1"))];
     let title = format!("cni0 has MTU {mtu}");
-    if probe.link("cni0").is_some() {
+    // Without a pod on it the bridge falls back to 1500: it takes on the smallest MTU of its ports.
+    if probe.link("cni0").is_some_and(Link::has_carrier) {
         checks.push(check("overlay/pod-mtu", title, has_mtu("cni0")));
     } else {
-        let why = "no pod with a network of its own has run here";
+        let why = "no pod with a network of its own runs here";
         checks.push(Check::skipped("overlay/pod-mtu", node.name.clone(), title, why));
     }
     let local = probe.link("flannel.1").and_then(|link| link.info.details.local);

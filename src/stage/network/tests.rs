@@ -95,6 +95,19 @@ fn each_table_that_lost_a_peer_fails_the_check_that_names_it() {
 }
 
 #[test]
+fn a_bridge_without_pods_has_an_mtu_of_its_own_and_nobody_is_hurt() {
+    let (desired, mut probes, kube) = world();
+    let server = probes.get_mut(&"k3s-server".parse::<NodeName>().unwrap()).unwrap();
+    server.links[2].mtu = Some(1500);
+    server.links[2].flags = vec!["NO-CARRIER".into(), "BROADCAST".into(), "UP".into()];
+    assert_eq!(failed(&desired, &probes, &kube), Vec::<&str>::new());
+    let checks = evaluate(&desired, &probes, &kube);
+    assert!(checks.iter().any(|check| {
+        check.id == "overlay/pod-mtu" && matches!(check.state, CheckState::Skipped { .. })
+    }));
+}
+
+#[test]
 fn a_vtep_on_the_lan_is_seen_whatever_the_node_says_of_being_ready() {
     let (desired, probes, mut kube) = world();
     kube[0].vtep = Some([192, 168, 1, 102].into());
@@ -146,6 +159,19 @@ fn what_ping_said_becomes_the_cause() {
     let (cause, next) = answer(printed, &targets[1]).unwrap_err();
     assert!(cause.contains("100% packet loss") && next.contains("fdb"), "{cause} {next}");
     assert!(answer("", &targets[0]).is_err());
+}
+
+#[test]
+fn a_link_that_carries_too_little_fails_a_check_of_its_own() {
+    let desired = desired();
+    let (own, peer) = ("k3s-server".parse().unwrap(), "k3s-agent-1".parse().unwrap());
+    let link = link_target(&desired, &own, &peer).unwrap();
+    assert_eq!((link.id(), link.mtu), ("network/link", 1500));
+    assert_eq!(link.address, desired.nodes[&peer].address);
+    let printed = "lan k3s-agent-1 3 packets transmitted, 0 received, 100% packet loss\n";
+    let (_, next) = answer(printed, &link).unwrap_err();
+    assert!(next.contains("network.mtu"), "{next}");
+    assert_eq!(link_target(&desired, &own, &"stranger".parse().unwrap()), None);
 }
 
 #[test]

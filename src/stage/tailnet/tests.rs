@@ -175,3 +175,21 @@ fn the_key_is_in_no_text_that_is_shown() {
     assert!(!script.text.contains("tskey-123"));
     assert!(script.standard_input().expose().contains("AUTH_KEY='tskey-123'"));
 }
+
+#[test]
+fn a_spent_key_is_told_with_where_the_next_one_comes_from() {
+    let told = |control: &TailnetControl| {
+        let failure = Failure::new(Kind::RemoteCommand, "backend error: authkey already used");
+        let failure = explain_join(failure, control);
+        assert_eq!(failure.kind, Kind::Tailnet);
+        format!("{:?}", failure.hints)
+    };
+    let own = desired().tailnet.control;
+    assert!(told(&own).contains("tailnet.control.auth_key.key"), "{}", told(&own));
+    let minted = TailnetControl::Headscale {
+        login_server: "http://192.0.2.1:8080".into(),
+        api_key: crate::inventory::desired::SecretSource::Env("KEY".into()),
+        user: "homelab".into(),
+    };
+    assert!(told(&minted).contains("a new one is minted"), "{}", told(&minted));
+}
