@@ -103,6 +103,9 @@ pub enum Command {
     /// Show the effective configuration, and where each value comes from
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// The repository that Flux reads: render it, compare it, encrypt its Secrets
+    #[command(subcommand)]
+    Gitops(commands::gitops::GitopsCommand),
     /// Print the version
     Version,
 }

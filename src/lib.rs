@@ -24,6 +24,7 @@ pub mod commands;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod gitops;
 pub mod inventory;
 pub mod journal;
 pub mod model;

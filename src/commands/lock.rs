@@ -7,7 +7,10 @@ use crate::{
     adapter::publishers::Publishers,
     cli::Global,
     error::{Failure, Kind, Result},
-    inventory::{self, pin},
+    inventory::{
+        self, pin,
+        versions::{self, Packaging, Settled},
+    },
     render,
 };
 
@@ -26,7 +29,15 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     let unpinned = inventory::load::load_unpinned(&options)?;
     let policy = pin::Policy { update: args.update, trust_download: args.trust_download };
     let publishers = Arc::new(Publishers);
-    let (lock, pinned) = pin::pin(&unpinned.file, &unpinned.lock, policy, &publishers).await?;
+    let (mut lock, pinned) = pin::pin(&unpinned.file, &unpinned.lock, policy, &publishers).await?;
+    let settled = versions::settle(&unpinned.file, &unpinned.lock, args.update);
+    for one in &settled {
+        let pins = match one.release.packaging {
+            Packaging::Chart => &mut lock.charts,
+            Packaging::Image => &mut lock.containers,
+        };
+        pins.insert(one.release.name.to_owned(), one.version.clone());
+    }
     let path = options.lock_path();
     let text = serde_saphyr::to_string(&lock).map_err(|error| {
         Failure::new(Kind::Runtime, format!("the lock file cannot be written: {error}")).at(&path)
@@ -43,7 +54,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     file.as_file().sync_all()?;
     file.persist(&path).map_err(|error| error.error)?;
     if wants_json(global) {
-        return render::document(&pinned);
+        return render::document(&documented(&pinned, &settled));
     }
     for one in pinned {
         let mark = if one.changed { "pinned" } else { "as before" };
@@ -55,5 +66,23 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
             one.source
         );
     }
+    for one in settled {
+        let mark = if one.changed { "pinned" } else { "as before" };
+        anstream::println!("{} {} ({mark}; {})", one.release.name, one.version, one.source);
+    }
     Ok(())
+}
+
+/// Charts and images stand behind the artifacts, with a version and no hash.
+fn documented(pinned: &[pin::Pinned], settled: &[Settled]) -> Vec<serde_json::Value> {
+    let artifacts = pinned.iter().map(|one| serde_json::json!(one));
+    let versions = settled.iter().map(|one| {
+        serde_json::json!({
+            "artifact": one.release.name,
+            "version": one.version,
+            "source": one.source,
+            "changed": one.changed,
+        })
+    });
+    artifacts.chain(versions).collect()
 }

@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod destroy;
+pub mod gitops;
 pub mod init;
 pub mod kubeconfig;
 pub mod kubectl;
@@ -64,6 +65,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Render(args) => render::run(global, args).await.map(|()| 0),
         Command::Schema(args) => schema::run(global, args).await.map(|()| 0),
         Command::Config(ConfigCommand::Show(args)) => config::run(global, args).await.map(|()| 0),
+        Command::Gitops(command) => gitops::run(global, command).await,
         Command::Version => {
             anstream::println!("homelab {}", env!("CARGO_PKG_VERSION"));
             Ok(0)

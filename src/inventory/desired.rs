@@ -2,12 +2,19 @@
 //!
 //! Secrets are still references here: they are resolved last, where they are used.
 
+mod gitops;
+
 use std::{collections::BTreeMap, net::IpAddr, net::Ipv4Addr, time::Duration};
 
 use camino::Utf8PathBuf;
 use indexmap::IndexMap;
 use ipnet::{IpNet, Ipv4Net};
 
+pub use self::gitops::{
+    Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, Flux, GitAccess, Gitops,
+    Jellyfin, JobTask, Longhorn, Metallb, Monitoring, ObjectStore, RecurringJob, SecretStore,
+    Stalwart, TailscaleOperator, Traefik, Way,
+};
 use crate::{
     model::{ClusterId, NodeName, Vmid},
     ports::Taint,
@@ -26,6 +33,9 @@ pub struct Desired {
     pub nodes: IndexMap<NodeName, Node>,
     pub tailnet: TailnetPlan,
     pub k3s: K3s,
+    pub longhorn: Option<Longhorn>,
+    pub flux: Option<Flux>,
+    pub gitops: Option<Gitops>,
 }
 
 /// Where a secret comes from; resolved by [`crate::inventory`] only when it is used.

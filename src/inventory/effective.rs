@@ -9,6 +9,7 @@ use super::{
     load::Loaded,
     overrides::{Origin, Overrides},
     path::FieldPath,
+    versions,
 };
 
 /// One field with its value and where that came from. A secret is its reference.
@@ -53,6 +54,14 @@ pub fn effective_file(loaded: &Loaded, overrides: &Overrides) -> InventoryFile {
         url: Some(images.url.clone()),
         sha256: Some(images.sha256.clone()),
     });
+    if let (Some(flux), Some(meant)) = (&mut file.flux, &desired.flux) {
+        flux.version = Some(meant.components.version.clone());
+        flux.components = Some(meant.components.url.clone());
+        flux.sha256 = Some(meant.components.sha256.clone());
+    }
+    if let Some(gitops) = &desired.gitops {
+        versions::fill_in(&mut file, &gitops.versions);
+    }
     file.tailnet.mtu = MtuFile::Bytes(desired.tailnet.mtu);
     file.access.private_key = desired.access.private_key.as_ref().map(ToString::to_string);
     file.access.public_keys.clone_from(&desired.access.public_keys);
@@ -142,17 +151,21 @@ impl Origins<'_> {
     /// Whether an artifact's field has its value from the lock file.
     fn is_locked(&self, pattern: &str, value: &Value) -> bool {
         let lock = &self.loaded.lock;
+        if let Some(version) = versions::locked_at(pattern, lock) {
+            return value == version;
+        }
         let (section, field) = pattern.rsplit_once('.').unwrap_or_default();
         let locked = match section {
             "image" => &lock.image,
             "tailnet.tailscale" => &lock.tailscale,
             "k3s" => &lock.k3s,
             "k3s.images" => &lock.k3s_images,
+            "flux" => &lock.flux,
             _ => return false,
         };
         locked.as_ref().is_some_and(|locked| match field {
             "version" => value == &locked.version,
-            "url" => value == &locked.url,
+            "url" | "components" => value == &locked.url,
             "sha256" => value == &locked.sha256,
             _ => false,
         })

@@ -1,5 +1,7 @@
 //! `homelab.lock`: which version of each artifact, from where, with which SHA-256.
 
+use std::collections::BTreeMap;
+
 use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -25,6 +27,17 @@ pub struct LockFile {
     /// k3s's container images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k3s_images: Option<LockedArtifact>,
+    /// The manifests of Flux's controllers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flux: Option<LockedArtifact>,
+    /// The charts of the GitOps tree by name: versions alone, a HelmRelease takes no SHA-256.
+    #[schemars(extend("propertyNames" = {"format": "text"}))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub charts: BTreeMap<String, String>,
+    /// The container images of the GitOps tree by name: tags alone.
+    #[schemars(extend("propertyNames" = {"format": "text"}))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub containers: BTreeMap<String, String>,
 }
 
 impl LockFile {

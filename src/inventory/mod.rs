@@ -17,7 +17,7 @@ pub mod fault;
 pub mod file;
 pub mod load;
 pub mod lock;
-mod mtu;
+pub(crate) mod mtu;
 pub mod new;
 pub mod overrides;
 mod path;
@@ -31,6 +31,7 @@ mod secret_source;
 mod shape;
 #[cfg(test)]
 mod tests;
+pub(crate) mod versions;
 
 pub use self::{
     class::{Class, class_of},

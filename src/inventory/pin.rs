@@ -8,9 +8,9 @@ use std::{future::Future, sync::Arc};
 use serde::Serialize;
 
 use super::{
-    file::InventoryFile,
+    file::{FluxFile, InventoryFile},
     lock::{LockFile, LockedArtifact},
-    publisher, scalar,
+    publisher, scalar, versions,
 };
 use crate::error::{Failure, Kind, Result};
 
@@ -41,7 +41,7 @@ pub struct Policy {
 /// What became of one artifact.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pinned {
-    /// `image`, `tailscale`, `k3s`, `k3s_images`.
+    /// `image`, `tailscale`, `k3s`, `k3s_images`, `flux`.
     pub artifact: &'static str,
     pub version: String,
     pub sha256: String,
@@ -104,6 +104,7 @@ pub async fn pin<F: Fetch>(
             "image" => &mut pinned.image,
             "tailscale" => &mut pinned.tailscale,
             "k3s" => &mut pinned.k3s,
+            "flux" => &mut pinned.flux,
             _ => &mut pinned.k3s_images,
         } = Some(entry);
     }
@@ -165,7 +166,27 @@ fn wanted(file: &InventoryFile, lock: &LockFile) -> Result<Vec<Wanted>> {
             locked,
         ));
     }
+    if let Some(flux) = file.flux.as_ref().filter(|flux| flux.sha256.is_none()) {
+        wanted.push(self::flux(flux, lock.flux.clone()));
+    }
     Ok(wanted)
+}
+
+/// The manifests of Flux's controllers; a version that nobody named is the one that fits the templates.
+fn flux(flux: &FluxFile, locked: Option<LockedArtifact>) -> Wanted {
+    let version = flux.version.clone().or(locked.as_ref().map(|locked| locked.version.clone()));
+    let version = version.unwrap_or_else(|| versions::FLUX.to_owned());
+    let publishers = publisher::flux(&version);
+    Wanted {
+        name: "flux",
+        sums: vec![Sums::Sha256List {
+            url: publisher::flux_sums(&version),
+            file: publisher::file_name(&publishers).to_owned(),
+        }],
+        url: flux.components.clone().unwrap_or(publishers),
+        version,
+        locked,
+    }
 }
 
 /// A file of a k3s release; a mirror serves the publisher's bytes, so the publisher's sums hold for it.

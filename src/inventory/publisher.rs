@@ -15,6 +15,20 @@ pub(crate) fn tailscale(version: &str) -> String {
     format!("https://pkgs.tailscale.com/stable/tailscale_{version}_amd64.tgz")
 }
 
+/// The manifests of Flux's controllers, as `flux install --export` of that version prints them.
+pub(crate) fn flux(version: &str) -> String {
+    format!("{}/install.yaml", flux_release(version))
+}
+
+/// The SHA-256 sums of a Flux release.
+pub(crate) fn flux_sums(version: &str) -> String {
+    format!("{}/flux_{version}_checksums.txt", flux_release(version))
+}
+
+fn flux_release(version: &str) -> String {
+    format!("https://github.com/fluxcd/flux2/releases/download/v{version}")
+}
+
 /// The last part of a URL's path.
 pub(crate) fn file_name(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default().rsplit('/').next().unwrap_or_default()

@@ -1,6 +1,7 @@
 //! From what was written to what is meant: [`InventoryFile`] and [`LockFile`] to [`Desired`].
 
 mod artifact;
+mod gitops;
 mod keys;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -69,7 +70,13 @@ pub(crate) fn desired(
     let access = access(file, context, report);
     let tailnet = tailnet(file, context, report);
     let k3s = k3s(file, context, report);
-    let nodes = nodes(file);
+    let mut nodes = nodes(file);
+    gitops::label_storage_nodes(file, &mut nodes);
+    let flux = gitops::flux(file, context, report);
+    let gitops = gitops::gitops(file, context, report);
+    if file.flux.is_some() != flux.is_some() || file.gitops.is_some() != gitops.is_some() {
+        return None;
+    }
     Some(Desired {
         cluster: file.cluster.name.clone(),
         id: file.cluster.id,
@@ -79,6 +86,9 @@ pub(crate) fn desired(
         nodes: nodes.into_iter().map(|node| (node.name.clone(), node)).collect(),
         tailnet: tailnet?,
         k3s: k3s?,
+        longhorn: gitops::longhorn(file, context),
+        flux,
+        gitops,
     })
 }
 

@@ -146,6 +146,30 @@ pub(crate) const FORMATS: &[Format] = &[
         sound: is_plain_version,
     },
     Format {
+        name: "release",
+        expected: "a version such as `1.12.1` or `v1.21.1`, never `latest`",
+        pattern: Some(r"^v?[0-9][0-9A-Za-z.+-]*$"),
+        sound: is_release,
+    },
+    Format {
+        name: "email",
+        expected: "an address such as `me@example.org`",
+        pattern: Some(r"^[^@\s]+@[^@\s]+$"),
+        sound: is_email,
+    },
+    Format {
+        name: "address-range",
+        expected: "a range such as `192.168.1.230-192.168.1.250`, or a network such as `192.168.1.224/28`",
+        pattern: None,
+        sound: parses::<AddressRange>,
+    },
+    Format {
+        name: "age-recipient",
+        expected: "an age recipient, `age1...`",
+        pattern: Some("^age1[0-9a-z]{58}$"),
+        sound: parses::<age::x25519::Recipient>,
+    },
+    Format {
         name: "ssh-public-key",
         expected: "a public key as in `authorized_keys`, such as `ssh-ed25519 AAAA... me@home`",
         pattern: None,
@@ -342,6 +366,48 @@ fn is_cron(text: &str) -> bool {
     fields.len() == 5 && fields.into_iter().all(field)
 }
 
+/// A chart's version or an image's tag: one that names one release, so no `latest`.
+fn is_release(text: &str) -> bool {
+    let rest = text.strip_prefix('v').unwrap_or(text);
+    rest.starts_with(|first: char| first.is_ascii_digit())
+        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte))
+}
+
+fn is_email(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(user, domain)| {
+        !user.is_empty()
+            && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte))
+            && is_dns_name(domain)
+    })
+}
+
+/// Addresses from one to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct AddressRange {
+    pub(crate) first: Ipv4Addr,
+    pub(crate) last: Ipv4Addr,
+}
+
+impl AddressRange {
+    pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
+        (self.first..=self.last).contains(&address)
+    }
+}
+
+impl FromStr for AddressRange {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        if let Some((first, last)) = text.split_once('-') {
+            let first: Ipv4Addr = first.trim().parse().map_err(|_| ())?;
+            let last: Ipv4Addr = last.trim().parse().map_err(|_| ())?;
+            return (first <= last).then_some(Self { first, last }).ok_or(());
+        }
+        let network: Ipv4Net = text.parse().map_err(|_| ())?;
+        Ok(Self { first: network.network(), last: network.broadcast() })
+    }
+}
+
 /// An amount of bytes, written with a unit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
@@ -477,6 +543,8 @@ mod tests {
         }
     }
 
+    const AGE_RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
+
     #[test]
     fn formats_take_what_their_owners_take() {
         let sound = |name: &str, text: &str| (format(name).unwrap().sound)(text);
@@ -496,6 +564,12 @@ mod tests {
             ("user-name", "debian", "Debian"),
             ("duration", "5m", "0s"),
             ("proxmox-tag", "k3s", "K3S"),
+            ("release", "v1.21.1", "latest"),
+            ("release", "2026.8.2", "v"),
+            ("email", "me+home@example.org", "me@example..org"),
+            ("address-range", "192.168.1.230-192.168.1.250", "192.168.1.250-192.168.1.230"),
+            ("address-range", "192.168.1.224/28", "192.168.1.230"),
+            ("age-recipient", AGE_RECIPIENT, "age1qqqq"),
             ("ip-network", "fd7a:115c:a1e0::/48", "100.64.0.0"),
         ] {
             assert!(sound(name, good), "{name}: {good}");

@@ -20,7 +20,7 @@ impl Folder {
             image: Some(locked("debian-12", "http://10.79.0.1/image.qcow2")),
             tailscale: Some(locked("1.102.5", "http://10.79.0.1/tailscale.tgz")),
             k3s: Some(locked("v1.34.9+k3s1", "http://10.79.0.1/k3s")),
-            k3s_images: None,
+            ..fitting()
         });
         this
     }
@@ -52,6 +52,16 @@ impl Folder {
             Err(failure) => Faults::of(&failure).expect("faults").to_string(),
         };
         text.replace(self.folder.path().to_str().unwrap(), "")
+    }
+}
+
+/// What a GitOps tree is made of, as `homelab lock` leaves it.
+fn fitting() -> LockFile {
+    LockFile {
+        flux: Some(locked("2.9.4", "http://10.79.0.1/install.yaml")),
+        charts: versions::defaults(versions::Packaging::Chart),
+        containers: versions::defaults(versions::Packaging::Image),
+        ..LockFile::empty()
     }
 }
 
@@ -91,7 +101,7 @@ fn every_example_is_sound_by_the_program_and_by_the_schema() {
             image: Some(locked("debian-12", image.unwrap_or("http://10.79.0.1/image"))),
             tailscale: Some(locked("1.102.5", "http://10.79.0.1/tailscale.tgz")),
             k3s: Some(locked("v1.34.9+k3s1", "http://10.79.0.1/k3s")),
-            k3s_images: None,
+            ..fitting()
         };
         if url.pointer("/k3s/images").is_some() {
             lock.k3s_images = Some(locked("v1.34.9+k3s1", "http://10.79.0.1/images"));
@@ -471,14 +481,14 @@ k3s:",
     71 |     nightly: {task: backup, cron: 0 3 * *, retain: 7}
        |                                   ^^^^^^^
 
-    error: `task` is `snapshots`; expected `snapshot`, `backup`, `snapshot-cleanup` or `filesystem-trim`
+    error: `task` is `snapshots`; expected `snapshot`, `backup`, `snapshot-cleanup`, `filesystem-trim` or `system-backup`
       --> /homelab.yaml:72:20
        |
     72 |     hourly: {task: snapshots, cron: 0 * * * *, retain: 24}
        |                    ^^^^^^^^^
        = help: did you mean `snapshot`?
 
-    error: `retain` is 0; expected a whole number from 1 to 250
+    error: `retain` is 0; expected a whole number from 1 to 100
       --> /homelab.yaml:73:52
        |
     73 |     daily: {task: backup, cron: 0 4 * * *, retain: 0}

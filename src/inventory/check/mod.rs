@@ -1,5 +1,6 @@
 //! What no single field can know: whether the fields agree.
 
+mod gitops;
 mod k3s;
 mod network;
 mod nodes;
@@ -16,4 +17,5 @@ pub(crate) fn all(file: &InventoryFile, report: &mut Report<'_>) {
     k3s::check(file, report);
     services::longhorn(file, report);
     services::flux(file, report);
+    gitops::check(file, report);
 }

@@ -40,13 +40,21 @@ pub(super) fn longhorn(file: &InventoryFile, report: &mut Report<'_>) {
         );
     }
     for (name, job) in &longhorn.recurring_jobs {
-        if job.task == JobTask::Backup && longhorn.backup.is_none() {
+        if matches!(job.task, JobTask::Backup | JobTask::SystemBackup) && longhorn.backup.is_none()
+        {
             report.fault(
                 &section.key("recurring_jobs").key(name).key("task"),
                 format!("the job `{name}` makes backups, and there is no `backup` target"),
                 "write `backup` with `bucket`, `region` and `credentials`".to_owned(),
             );
         }
+    }
+    for name in longhorn.recurring_jobs.keys().filter(|name| name.len() > 40) {
+        report.fault_of_key(
+            &section.key("recurring_jobs").key(name),
+            format!("`{name}` has {} characters: Longhorn cuts a job's name at 40", name.len()),
+            None,
+        );
     }
     if longhorn.backup.is_none() {
         report.warn(&section, "the volumes are backed up nowhere: `backup` is not written", None);

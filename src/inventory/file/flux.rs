@@ -25,6 +25,18 @@ pub struct FluxFile {
     /// How often the repository is asked.
     #[serde(default = "interval")]
     pub interval: Span,
+    /// Flux's own version; what the lock file has unless said.
+    #[schemars(extend("format" = "tailscale-version"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Where the manifests of its controllers are fetched from; the publisher's unless said.
+    #[schemars(extend("format" = "artifact-url"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub components: Option<String>,
+    /// Their SHA-256; `homelab lock` finds it and writes it into `homelab.lock`.
+    #[schemars(extend("format" = "sha256"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
     /// What lets Flux read; nothing for a public repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<GitCredentials>,

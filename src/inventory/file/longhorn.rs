@@ -13,6 +13,10 @@ use super::{SecretReference, yes};
 #[serde(deny_unknown_fields)]
 #[garde(allow_unvalidated)]
 pub struct LonghornFile {
+    /// The chart's version; what the lock file has unless said.
+    #[schemars(extend("format" = "release"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// How many copies each volume has; each is on another node.
     #[garde(range(min = 1, max = 20))]
     #[serde(default = "replicas")]
@@ -77,7 +81,7 @@ pub struct RecurringJob {
     #[schemars(extend("format" = "cron"))]
     pub cron: String,
     /// How many are kept.
-    #[garde(range(min = 1, max = 250))]
+    #[garde(range(min = 1, max = 100))]
     pub retain: u32,
     /// The groups of volumes; `default` holds all that have none.
     #[schemars(extend("items" = {"type": "string", "format": "dns-label"}))]
@@ -97,6 +101,8 @@ pub enum JobTask {
     SnapshotCleanup,
     /// Gives freed blocks back.
     FilesystemTrim,
+    /// A backup of Longhorn's own objects.
+    SystemBackup,
 }
 
 const fn replicas() -> u32 {

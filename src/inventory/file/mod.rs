@@ -5,6 +5,7 @@
 
 mod access;
 mod flux;
+mod gitops;
 mod k3s;
 mod longhorn;
 mod nodes;
@@ -20,6 +21,11 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     access::{AccessFile, ExposureFile},
     flux::{FluxFile, GitCredentials},
+    gitops::{
+        AuthentikFile, CertManagerFile, CloudflaredFile, CloudnativePgFile, DatabaseBackupFile,
+        GitopsFile, JellyfinFile, LonghornUiFile, MetallbFile, MonitoringFile, ReloaderFile,
+        SecretsFile, SopsFile, StalwartFile, TailscaleOperatorFile, TraefikFile, Way,
+    },
     k3s::{Component, ImagesFile, K3sFile, OverlayFile},
     longhorn::{BackupTarget, JobTask, LonghornFile, RecurringJob, S3Credentials},
     nodes::{NetworkFile, NodeDefaults, NodeFile, RoleFile, StorageDisk, TaintEffect, TaintFile},
@@ -76,6 +82,10 @@ pub struct InventoryFile {
     #[garde(dive)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flux: Option<FluxFile>,
+    /// What runs in the cluster through Git: `homelab gitops` renders the repository.
+    #[garde(dive)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gitops: Option<GitopsFile>,
 }
 
 /// Which cluster this is.

@@ -2,7 +2,11 @@
 
 use super::Context;
 use crate::inventory::{
-    desired::Artifact, file::InventoryFile, lock::LockedArtifact, path::FieldPath, publisher,
+    desired::Artifact,
+    file::{FluxFile, InventoryFile},
+    lock::LockedArtifact,
+    path::FieldPath,
+    publisher,
     report::Report,
 };
 
@@ -78,6 +82,22 @@ pub(super) fn k3s(
         sha256: file.k3s.sha256.as_deref(),
     };
     versioned(&asked, context.lock.k3s.as_ref(), publisher::k3s, context, report)
+}
+
+/// The manifests of Flux's controllers.
+pub(super) fn flux(
+    flux: &FluxFile,
+    context: &Context<'_>,
+    report: &mut Report<'_>,
+) -> Option<Artifact> {
+    let asked = Asked {
+        what: "Flux",
+        path: FieldPath::dotted("flux"),
+        version: flux.version.as_deref(),
+        url: flux.components.as_deref(),
+        sha256: flux.sha256.as_deref(),
+    };
+    versioned(&asked, context.lock.flux.as_ref(), publisher::flux, context, report)
 }
 
 /// The images are left out where neither the inventory nor the lock speaks of them.

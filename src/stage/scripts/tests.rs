@@ -80,6 +80,9 @@ pub(crate) fn desired() -> Desired {
             ],
             join_timeout: Duration::from_secs(90),
         },
+        longhorn: None,
+        flux: None,
+        gitops: None,
         k3s: K3s {
             binary: artifact("v1.34.4+k3s1", "k3s"),
             images: Some(artifact("v1.34.4+k3s1", "k3s-airgap-images-amd64.tar.zst")),

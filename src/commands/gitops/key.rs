@@ -1,0 +1,88 @@
+//! The age key, for people.
+
+use camino::Utf8Path;
+use jiff::Timestamp;
+
+use super::RevealArgs;
+use crate::{
+    cli::Global,
+    commands::session::{load, wants_json},
+    error::{Failure, Kind, Result},
+    gitops::{age_key::AgeKey, sops},
+    inventory::{Desired, desired::SecretStore},
+    render,
+};
+
+/// Where the inventory says the key is, and further recipients.
+pub(super) fn place(desired: &Desired) -> Result<(&Utf8Path, &[String])> {
+    match desired.gitops.as_ref().map(|gitops| &gitops.secrets) {
+        Some(SecretStore::Sops { identity, recipients }) => Ok((identity, recipients)),
+        Some(SecretStore::External) => Err(Failure::new(
+            Kind::Inventory,
+            "the inventory leaves Secrets to others (`gitops.secrets: external`): there is no age key",
+        )),
+        None => Err(Failure::new(Kind::Inventory, "the inventory has no `gitops` section")),
+    }
+}
+
+/// The key; made where there is none.
+pub(super) fn at_hand(path: &Utf8Path) -> Result<(AgeKey, bool)> {
+    if let Some(key) = AgeKey::read(path)? {
+        return Ok((key, false));
+    }
+    let key = AgeKey::generate(Timestamp::now());
+    key.write_new(path)?;
+    Ok((key, true))
+}
+
+/// What its owner must know.
+pub(super) fn tell(path: &Utf8Path, key: &AgeKey, made: bool) {
+    let what = if made { "A new age key" } else { "The age key" };
+    anstream::eprintln!(
+        "{what} is in {path} (public half {}).\nIt opens every Secret of the tree and is in no \
+         repository: keep a copy of the file where you keep passwords. Without it the Secrets have to be \
+         written anew.",
+        key.recipient()
+    );
+}
+
+pub(super) async fn run(global: &Global) -> Result<()> {
+    let desired = load(global).await?;
+    let (path, _) = place(&desired)?;
+    let (key, made) = at_hand(path)?;
+    if !global.quiet {
+        tell(path, &key, made);
+    }
+    if wants_json(global) {
+        let recipient = key.recipient().to_string();
+        return render::document(
+            &serde_json::json!({ "file": path, "recipient": recipient, "made": made }),
+        );
+    }
+    anstream::println!("{}", key.recipient());
+    Ok(())
+}
+
+pub(super) async fn reveal(global: &Global, args: RevealArgs) -> Result<()> {
+    let desired = load(global).await?;
+    let (path, _) = place(&desired)?;
+    let key = AgeKey::read(path)?.ok_or_else(|| missing(path))?;
+    let text = fs_err::read_to_string(&args.file).map_err(|error| {
+        Failure::new(Kind::Usage, "the file can't be read").at(&args.file).because(error)
+    })?;
+    let opened = sops::open(&text, key.identities()).map_err(|failure| failure.at(&args.file))?;
+    if wants_json(global) {
+        return render::document(&opened.document);
+    }
+    let text = serde_saphyr::to_string(&opened.document).map_err(|error| {
+        Failure::new(Kind::Runtime, format!("the Secret can't be printed: {error}"))
+    })?;
+    anstream::print!("{text}");
+    Ok(())
+}
+
+pub(super) fn missing(path: &Utf8Path) -> Failure {
+    Failure::new(Kind::Inventory, "the age key is not here")
+        .at(path)
+        .hint("take it from your backup; a new one could not open what is encrypted")
+}

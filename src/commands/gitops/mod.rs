@@ -1,0 +1,75 @@
+//! `homelab gitops`: the repository that Flux reads, rendered from the inventory.
+
+mod ask;
+mod folder;
+mod key;
+mod rotate;
+mod work;
+
+use camino::Utf8PathBuf;
+use clap::Subcommand;
+
+use crate::{cli::Global, error::Result};
+
+#[derive(Debug, Subcommand)]
+pub enum GitopsCommand {
+    /// Render the whole repository into a folder, and make the age key where there is none
+    Init(ChangeArgs),
+    /// Show what a newer inventory or homelab would change
+    Diff(DiffArgs),
+    /// Render what changed; edited files only when you say so
+    Update(ChangeArgs),
+    /// Make a new age key and encrypt every Secret anew
+    Rotate(RotateArgs),
+    /// Show an encrypted Secret in the clear
+    Reveal(RevealArgs),
+    /// Make the age key where there is none, and say where it is
+    Key,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ChangeArgs {
+    /// The repository's root: a folder, usually a checkout
+    pub folder: Utf8PathBuf,
+    /// Take the rendered file where this one was edited (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub overwrite: Vec<String>,
+    /// Leave this edited file as it is until it is rendered otherwise again (may be repeated)
+    #[arg(long, value_name = "PATH")]
+    pub keep: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DiffArgs {
+    /// The repository's root
+    pub folder: Utf8PathBuf,
+    /// Exit with 2 when there is something to change
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RotateArgs {
+    /// The repository's root
+    pub folder: Utf8PathBuf,
+    /// Make no key; take the retired ones out of the key's file, once no file needs them
+    #[arg(long)]
+    pub forget: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct RevealArgs {
+    /// The encrypted file
+    pub file: Utf8PathBuf,
+}
+
+pub(crate) async fn run(global: &Global, command: GitopsCommand) -> Result<u8> {
+    match command {
+        GitopsCommand::Init(args) => work::init(global, args).await.map(|()| 0),
+        GitopsCommand::Diff(args) => work::diff(global, args).await,
+        GitopsCommand::Update(args) => work::update(global, args).await.map(|()| 0),
+        GitopsCommand::Rotate(args) => rotate::run(global, args).await.map(|()| 0),
+        GitopsCommand::Reveal(args) => key::reveal(global, args).await.map(|()| 0),
+        GitopsCommand::Key => key::run(global).await.map(|()| 0),
+    }
+}

@@ -1,0 +1,267 @@
+//! Rendering, comparing, and writing what was agreed on.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use age::x25519::Recipient;
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{ChangeArgs, DiffArgs, ask, folder::Folder, key};
+use crate::{
+    adapter::artifact,
+    cli::Global,
+    commands::session::{load, wants_json},
+    error::{Failure, Kind, Result},
+    gitops::{
+        Given, RULES, Tree,
+        age_key::AgeKey,
+        compare::{Change, State, compare},
+        record::{self, TreeRecord, digest},
+        seal::{Keys, Sealed, seal},
+        tree,
+    },
+    inventory::{Desired, desired::SecretStore},
+    render,
+};
+
+/// A tree as rendered, and how the folder stands to it.
+struct Comparison {
+    folder: Folder,
+    record: TreeRecord,
+    rendered: BTreeMap<String, String>,
+    changes: Vec<Change>,
+    /// Secrets that somebody edited, and that stay what they are.
+    edited_secrets: BTreeSet<String>,
+    notes: Vec<String>,
+}
+
+/// What is printed as JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    folder: &'a Utf8Path,
+    changes: Vec<&'a Change>,
+    notes: &'a [String],
+}
+
+/// Renders and compares. `overwrite` names the files whose edits do not count.
+async fn compared(
+    desired: &Desired,
+    folder: Utf8PathBuf,
+    age_key: Option<&AgeKey>,
+    overwrite: &[String],
+) -> Result<Comparison> {
+    let folder = Folder(folder);
+    let record = folder.record(desired.id)?.unwrap_or_else(|| TreeRecord::new(desired.id));
+    let recipients = recipients(desired, age_key)?;
+    let given = Given {
+        components: components(desired, &folder).await?,
+        recipients: recipients.iter().map(ToString::to_string).collect(),
+    };
+    let tree: Tree = tree(desired, &given)?;
+    let found = folder.read_all(tree.files.keys().chain(record.files.keys()))?;
+    let keys = Keys { key: age_key, recipients: &recipients };
+    let is_edited = |path: &str, text: &str| {
+        record.files.contains_key(path)
+            && !record.holds(path, text)
+            && !overwrite.iter().any(|one| one == path)
+    };
+    let sealed = seal(&tree, &found, &is_edited, &keys, Timestamp::now()).await?;
+    let Sealed { files: mut rendered, edited: edited_secrets, notes } = sealed;
+    if age_key.is_none()
+        && let (Some(rules), Some(there)) = (rendered.get_mut(RULES), found.get(RULES))
+    {
+        // Whom the key is for is not known without it.
+        rules.clone_from(there);
+    }
+    let mut changes = compare(&rendered, &found, &record);
+    for change in changes.iter_mut().filter(|change| !change.diff.is_empty()) {
+        // A ciphertext's lines tell a person nothing.
+        if change.path.ends_with(".sops.yaml") && change.path != RULES {
+            change.diff = "encrypted anew\n".to_owned();
+        }
+    }
+    Ok(Comparison { folder, record, rendered, changes, edited_secrets, notes })
+}
+
+/// The key's own recipient, then the inventory's further ones.
+fn recipients(desired: &Desired, age_key: Option<&AgeKey>) -> Result<Vec<Recipient>> {
+    let Some(SecretStore::Sops { recipients, .. }) =
+        desired.gitops.as_ref().map(|gitops| &gitops.secrets)
+    else {
+        return Ok(Vec::new());
+    };
+    let mut all: Vec<Recipient> = age_key.iter().map(|key| key.recipient()).collect();
+    for text in recipients {
+        let recipient: Recipient = text.parse().map_err(|why: &str| {
+            Failure::new(Kind::Inventory, format!("`{text}` is no age recipient: {why}"))
+        })?;
+        if !all.iter().any(|known| known.to_string() == *text) {
+            all.push(recipient);
+        }
+    }
+    Ok(all)
+}
+
+/// The manifests of Flux's controllers: those in the folder where they are the pinned ones.
+async fn components(desired: &Desired, folder: &Folder) -> Result<String> {
+    let Some(flux) = &desired.flux else { return Ok(String::new()) };
+    let there = folder.read(&format!("{}/flux-system/gotk-components.yaml", flux.path))?;
+    if let Some(text) = there.filter(|text| digest(text) == flux.components.sha256) {
+        return Ok(text);
+    }
+    let file = artifact::file(&flux.components).await?;
+    Ok(fs_err::read_to_string(file)?)
+}
+
+/// The age key, where Secrets are encrypted here. A tree's own folder is no place for it.
+pub(super) fn age_key(desired: &Desired, folder: &Utf8Path, make: bool) -> Result<Option<AgeKey>> {
+    let secrets = desired.gitops.as_ref().map(|gitops| &gitops.secrets);
+    let Some(SecretStore::Sops { identity, .. }) = secrets else { return Ok(None) };
+    // The key's folder may not be there yet: what is there of its path decides.
+    let there = identity.ancestors().skip(1).find_map(|folder| {
+        let folder = if folder == "" { Utf8Path::new(".") } else { folder };
+        folder.canonicalize_utf8().ok()
+    });
+    if let (Some(there), Ok(folder)) = (there, folder.canonicalize_utf8())
+        && there.starts_with(&folder)
+    {
+        return Err(Failure::new(
+            Kind::Refused,
+            "the age key would lie in the repository that it opens",
+        )
+        .at(identity)
+        .hint("name another place: gitops.secrets.sops.identity"));
+    }
+    if !make {
+        return AgeKey::read(identity);
+    }
+    let (key, made) = key::at_hand(identity)?;
+    if made {
+        key::tell(identity, &key, made);
+    }
+    Ok(Some(key))
+}
+
+pub(super) async fn init(global: &Global, args: ChangeArgs) -> Result<()> {
+    let desired = load(global).await?;
+    if desired.gitops.is_none() {
+        // Told by the renderer, before a key is made for nothing.
+        tree(&desired, &Given { components: String::new(), recipients: Vec::new() })?;
+    }
+    fs_err::create_dir_all(&args.folder)?;
+    let is_new = Folder(args.folder.clone()).record(desired.id)?.is_none();
+    // A new key could not open what an older one closed.
+    let age_key = age_key(&desired, &args.folder, is_new)?;
+    let comparison = compared(&desired, args.folder, age_key.as_ref(), &args.overwrite).await?;
+    change(global, comparison, &args.overwrite, &args.keep)?;
+    if !global.quiet && is_new {
+        anstream::eprintln!(
+            "Next: look through it, then `git add --all`, commit and push to `{}`.",
+            desired.flux.as_ref().map_or("main", |flux| flux.branch.as_str())
+        );
+    }
+    Ok(())
+}
+
+pub(super) async fn update(global: &Global, args: ChangeArgs) -> Result<()> {
+    let desired = load(global).await?;
+    if Folder(args.folder.clone()).record(desired.id)?.is_none() {
+        return Err(Failure::new(Kind::Usage, "nothing was rendered into this folder yet")
+            .at(&args.folder)
+            .hint(format!("homelab gitops init {}", args.folder)));
+    }
+    let age_key = age_key(&desired, &args.folder, false)?;
+    let comparison = compared(&desired, args.folder, age_key.as_ref(), &args.overwrite).await?;
+    change(global, comparison, &args.overwrite, &args.keep)
+}
+
+pub(super) async fn diff(global: &Global, args: DiffArgs) -> Result<u8> {
+    let desired = load(global).await?;
+    let age_key = age_key(&desired, &args.folder, false)?;
+    let comparison = compared(&desired, args.folder, age_key.as_ref(), &[]).await?;
+    let open = comparison.changes.iter().any(|change| !change.state.is_settled());
+    if wants_json(global) {
+        report(&comparison)?;
+    } else {
+        tell_notes(global, &comparison.notes);
+        for change in comparison.changes.iter().filter(|change| change.state != State::Same) {
+            anstream::println!("{} ({})", change.path, change.state.name());
+            anstream::print!("{}", change.diff);
+        }
+        if !open {
+            anstream::println!("nothing to change: {} is as rendered", comparison.folder.0);
+        }
+    }
+    Ok(if open && args.detailed_exitcode { 2 } else { 0 })
+}
+
+/// Asks where it must, then writes.
+fn change(
+    global: &Global,
+    mut comparison: Comparison,
+    overwrite: &[String],
+    keep: &[String],
+) -> Result<()> {
+    let overwritten = ask::decide(&comparison.changes, overwrite, keep)?;
+    for change in &mut comparison.changes {
+        // What is kept on purpose is settled until it is rendered otherwise again.
+        let theirs = change.state.is_theirs() || change.state == State::Kept;
+        if theirs && !overwritten.contains(&change.path) {
+            continue;
+        }
+        match comparison.rendered.get(&change.path) {
+            Some(text) if change.state != State::Same && change.state != State::Dropped => {
+                comparison.folder.write(&change.path, text)?;
+            }
+            None if comparison.folder.read(&change.path)?.is_some() => {
+                comparison.folder.remove(&change.path)?;
+            }
+            _ => {}
+        }
+    }
+    let before = std::mem::take(&mut comparison.record.files);
+    for (path, text) in &comparison.rendered {
+        // An edited Secret counts as edited the next time, too.
+        let edited = before.get(path).filter(|_| comparison.edited_secrets.contains(path));
+        let known = edited.cloned().unwrap_or_else(|| digest(text));
+        comparison.record.files.insert(path.clone(), known);
+    }
+    comparison.folder.write(record::FILE, &comparison.record.text())?;
+    if wants_json(global) {
+        return report(&comparison);
+    }
+    tell_notes(global, &comparison.notes);
+    let mut written = 0;
+    for change in &comparison.changes {
+        let kept = change.state == State::Kept && !overwritten.contains(&change.path);
+        if change.state == State::Same || kept || change.state == State::Dropped {
+            continue;
+        }
+        let theirs = change.state.is_theirs() && !overwritten.contains(&change.path);
+        let done = match comparison.rendered.contains_key(&change.path) {
+            _ if theirs => "kept",
+            true => "written",
+            false => "removed",
+        };
+        written += usize::from(!theirs);
+        anstream::println!("{done}: {}", change.path);
+    }
+    if written == 0 {
+        anstream::println!("nothing to change: {} is as rendered", comparison.folder.0);
+    }
+    Ok(())
+}
+
+fn report(comparison: &Comparison) -> Result<()> {
+    let changes = comparison.changes.iter().filter(|change| change.state != State::Same).collect();
+    render::document(&Report { folder: &comparison.folder.0, changes, notes: &comparison.notes })
+}
+
+fn tell_notes(global: &Global, notes: &[String]) {
+    if !global.quiet {
+        for note in notes {
+            anstream::eprintln!("note: {note}");
+        }
+    }
+}

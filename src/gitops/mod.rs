@@ -1,0 +1,28 @@
+//! The GitOps tree: what runs in the cluster, as files that Flux reads from Git.
+//!
+//! ```text
+//! Desired, Given -> component::* -> Part (a folder of manifests, and what it waits for) -> Tree
+//! Tree -> seal (secrets found, made or kept; SOPS) -> files -> compare with a folder -> write
+//! ```
+//!
+//! Rendering is pure: the same inventory gives the same tree. Secrets are plans in it until [`seal`]
+//! encrypts them, and an unchanged secret keeps its ciphertext.
+
+pub mod age_key;
+pub mod compare;
+mod component;
+mod given;
+mod overview;
+mod part;
+pub mod record;
+pub mod seal;
+pub mod secret;
+pub mod sops;
+mod template;
+mod tree;
+
+pub use self::{
+    given::Given,
+    overview::{RULES, Route, routes, rules},
+    tree::{File, Tree, tree},
+};

@@ -1,0 +1,161 @@
+//! What runs in the cluster through Git.
+
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
+
+use camino::Utf8PathBuf;
+
+use super::{Artifact, SecretSource};
+pub use crate::inventory::file::{JobTask, Way};
+
+/// Replicated storage.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Longhorn {
+    pub replicas: u32,
+    pub default_class: bool,
+    pub backup: Option<ObjectStore>,
+    /// By name.
+    pub recurring_jobs: BTreeMap<String, RecurringJob>,
+}
+
+/// A folder of a bucket of an S3 service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ObjectStore {
+    /// `None` is AWS's own.
+    pub endpoint: Option<String>,
+    pub bucket: String,
+    pub region: String,
+    /// Without slashes at its ends.
+    pub prefix: String,
+    pub access_key_id: SecretSource,
+    pub secret_access_key: SecretSource,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecurringJob {
+    pub task: JobTask,
+    pub cron: String,
+    pub retain: u32,
+    pub groups: Vec<String>,
+}
+
+/// Where the cluster's state is read from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Flux {
+    pub url: String,
+    pub branch: String,
+    /// The cluster's entry point in the repository, without slashes at its ends.
+    pub path: String,
+    pub interval: Duration,
+    pub credentials: Option<GitAccess>,
+    /// The manifests of Flux's own controllers.
+    pub components: Artifact,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum GitAccess {
+    DeployKey(SecretSource),
+    Token(SecretSource),
+}
+
+/// The GitOps tree's components; what is `None` is off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Gitops {
+    pub domain: Option<String>,
+    pub tailnet_domain: Option<String>,
+    pub email: Option<String>,
+    pub secrets: SecretStore,
+    /// The version of each chart and image that is on, by its name.
+    pub versions: BTreeMap<String, String>,
+    pub cert_manager: Option<CertManager>,
+    pub metallb: Option<Metallb>,
+    pub cloudnative_pg: Option<CloudnativePg>,
+    pub tailscale_operator: Option<TailscaleOperator>,
+    pub traefik: Option<Traefik>,
+    pub cloudflared: Option<Cloudflared>,
+    pub authentik: Option<Authentik>,
+    pub monitoring: Option<Monitoring>,
+    pub jellyfin: Option<Jellyfin>,
+    pub stalwart: Option<Stalwart>,
+    /// The name of Longhorn's page in the tailnet.
+    pub longhorn_ui: Option<String>,
+    pub reloader: bool,
+}
+
+/// How Secrets come into the cluster.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SecretStore {
+    External,
+    Sops {
+        /// The file of the age identity.
+        identity: Utf8PathBuf,
+        /// Beside the identity's own.
+        recipients: Vec<String>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertManager {
+    pub cloudflare_api_token: Option<SecretSource>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Metallb {
+    pub addresses: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct CloudnativePg {
+    pub backup: Option<DatabaseBackup>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatabaseBackup {
+    pub store: ObjectStore,
+    pub retention_days: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TailscaleOperator {
+    pub client_id: String,
+    pub client_secret: SecretSource,
+    pub tag: String,
+    pub proxy_tag: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traefik {
+    pub trusted_networks: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cloudflared {
+    pub tunnel_token: SecretSource,
+    pub replicas: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Authentik {
+    pub host: String,
+    pub database_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Monitoring {
+    pub grafana_bytes: u64,
+    pub prometheus_bytes: u64,
+    pub retention: Duration,
+    pub ways: Vec<Way>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Jellyfin {
+    pub config_bytes: u64,
+    pub library_bytes: u64,
+    pub ways: Vec<Way>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stalwart {
+    pub bytes: u64,
+    pub address: Option<Ipv4Addr>,
+}

@@ -1,0 +1,192 @@
+//! The charts and images of the GitOps tree, with the versions that they are pinned to at first.
+//!
+//! A HelmRelease names a chart by its version and an image is named by its tag: neither has a place for a
+//! SHA-256 of a chart, so the lock file pins versions here, and not bytes.
+
+use std::collections::BTreeMap;
+
+use super::{
+    file::InventoryFile, lock::LockFile, path::FieldPath, report::Report, resolve::Context,
+};
+
+/// What a version is the version of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packaging {
+    Chart,
+    Image,
+}
+
+/// One chart or image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Release {
+    /// The chart's name, or the image's without its tag.
+    pub(crate) name: &'static str,
+    pub(crate) packaging: Packaging,
+    /// What `homelab lock` pins when nothing was said before: known to fit the templates.
+    pub(crate) default: &'static str,
+    /// Where another version is asked for.
+    pub(crate) field: &'static str,
+    /// What the inventory says; `None` when the component is off.
+    written: fn(&InventoryFile) -> Option<Option<&str>>,
+    write: fn(&mut InventoryFile, &str),
+}
+
+/// Flux's own manifests; their SHA-256 is in the lock file.
+pub(crate) const FLUX: &str = "2.9.4";
+
+macro_rules! releases {
+    ($($packaging:ident $name:literal $default:literal $component:ident.$field:ident),* $(,)?) => {
+        &[$(Release {
+            name: $name,
+            packaging: Packaging::$packaging,
+            default: $default,
+            field: concat!("gitops.", stringify!($component), ".", stringify!($field)),
+            written: |file| {
+                let component = file.gitops.as_ref()?.$component.as_ref()?;
+                Some(component.$field.as_deref())
+            },
+            write: |file, version| {
+                let gitops = file.gitops.as_mut();
+                if let Some(component) = gitops.and_then(|gitops| gitops.$component.as_mut()) {
+                    component.$field = Some(version.to_owned());
+                }
+            },
+        }),*]
+    };
+}
+
+const COMPONENTS: &[Release] = releases![
+    Chart "cert-manager" "v1.21.1" cert_manager.version,
+    Chart "metallb" "0.16.1" metallb.version,
+    Chart "cloudnative-pg" "0.29.0" cloudnative_pg.version,
+    Chart "plugin-barman-cloud" "0.7.0" cloudnative_pg.plugin_version,
+    Chart "tailscale-operator" "1.102.3" tailscale_operator.version,
+    Chart "authentik" "2026.8.0" authentik.version,
+    Chart "kube-prometheus-stack" "88.5.3" monitoring.version,
+    Chart "reloader" "2.2.16" reloader.version,
+    Image "cloudflare/cloudflared" "2026.8.2" cloudflared.version,
+    Image "jellyfin/jellyfin" "10.11.10" jellyfin.version,
+    Image "stalwartlabs/stalwart" "v0.16.18" stalwart.version,
+];
+
+const LONGHORN: Release = Release {
+    name: "longhorn",
+    packaging: Packaging::Chart,
+    default: "1.12.1",
+    field: "longhorn.version",
+    // Without a GitOps tree nothing of it is rendered, and nothing has to be pinned.
+    written: |file| {
+        file.gitops.as_ref()?;
+        Some(file.longhorn.as_ref()?.version.as_deref())
+    },
+    write: |file, version| {
+        if let Some(longhorn) = &mut file.longhorn {
+            longhorn.version = Some(version.to_owned());
+        }
+    },
+};
+
+/// The charts and images of the components that are on.
+fn wanted(file: &InventoryFile) -> impl Iterator<Item = (&'static Release, Option<&str>)> {
+    all().filter_map(move |release| Some((release, (release.written)(file)?)))
+}
+
+fn locked<'a>(lock: &'a LockFile, release: &Release) -> Option<&'a String> {
+    match release.packaging {
+        Packaging::Chart => lock.charts.get(release.name),
+        Packaging::Image => lock.containers.get(release.name),
+    }
+}
+
+fn all() -> impl Iterator<Item = &'static Release> {
+    std::iter::once(&LONGHORN).chain(COMPONENTS)
+}
+
+/// Writes every version where the inventory would ask for it.
+pub(crate) fn fill_in(file: &mut InventoryFile, versions: &BTreeMap<String, String>) {
+    for release in all() {
+        if let Some(version) = versions.get(release.name) {
+            (release.write)(file, version);
+        }
+    }
+}
+
+/// What the lock file says of the version that is asked for at a field; `None` for other fields.
+pub(crate) fn locked_at<'a>(field: &str, lock: &'a LockFile) -> Option<&'a String> {
+    locked(lock, all().find(|release| release.field == field)?)
+}
+
+/// A version as `homelab lock` leaves it.
+pub(crate) struct Settled {
+    pub(crate) release: &'static Release,
+    pub(crate) version: String,
+    /// Who says so.
+    pub(crate) source: &'static str,
+    pub(crate) changed: bool,
+}
+
+/// What the lock file should say: the inventory's word, else what it said, else the table's; with
+/// `update` the table's before what it said.
+pub(crate) fn settle(file: &InventoryFile, lock: &LockFile, update: bool) -> Vec<Settled> {
+    wanted(file)
+        .map(|(release, written)| {
+            let before = locked(lock, release);
+            let (version, source) = match (written, before) {
+                (Some(version), _) => (version.to_owned(), "the inventory"),
+                (None, Some(version)) if !update => (version.clone(), "the lock file"),
+                _ => (release.default.to_owned(), "this version of homelab"),
+            };
+            let changed = before != Some(&version);
+            Settled { release, version, source, changed }
+        })
+        .collect()
+}
+
+/// The versions of all that is on; a fault for each that is pinned nowhere or elsewhere.
+pub(crate) fn resolve(
+    file: &InventoryFile,
+    context: &Context<'_>,
+    report: &mut Report<'_>,
+) -> Option<BTreeMap<String, String>> {
+    let (lock, lock_name) = (context.lock, context.lock_name);
+    let mut versions = BTreeMap::new();
+    let mut whole = true;
+    for (release, written) in wanted(file) {
+        let before = locked(lock, release);
+        let version = match (written, before) {
+            (Some(written), Some(before)) if written != before => Err(format!(
+                "{lock_name} pins {} {before}, the inventory asks for {written}",
+                release.name
+            )),
+            (_, Some(before)) => Ok(before.clone()),
+            (Some(written), None) => Ok(written.to_owned()),
+            (None, None) => Err(format!("{lock_name} pins no version of {}", release.name)),
+        };
+        match version {
+            Ok(version) => {
+                versions.insert(release.name.to_owned(), version);
+            }
+            Err(message) => {
+                whole = false;
+                // What the lock lacks has been told by its own faults.
+                if context.lock_is_faulty {
+                    continue;
+                }
+                let path = FieldPath::dotted(release.field);
+                let parent = release.field.rsplit_once('.').map_or("", |(parent, _)| parent);
+                let place = if written.is_some() { path } else { FieldPath::dotted(parent) };
+                report.fault(&place, message, "run `homelab lock`".to_owned());
+            }
+        }
+    }
+    whole.then_some(versions)
+}
+
+/// Every chart or image with its default.
+#[cfg(test)]
+pub(crate) fn defaults(packaging: Packaging) -> BTreeMap<String, String> {
+    all()
+        .filter(|release| release.packaging == packaging)
+        .map(|release| (release.name.to_owned(), release.default.to_owned()))
+        .collect()
+}

@@ -1,0 +1,245 @@
+//! `homelab gitops`, as a person types it.
+
+use std::{
+    collections::BTreeMap,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Output, Stdio},
+};
+
+use camino::Utf8PathBuf;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::site::{COMPONENTS, folder_with, inventory_with};
+
+const CANARY: &str = "canary-77aa";
+
+/// A folder with an inventory, and everything that it refers to.
+struct World {
+    _folder: tempfile::TempDir,
+    path: Utf8PathBuf,
+}
+
+impl World {
+    fn new() -> Self {
+        let inventory = inventory_with(|inventory| {
+            inventory["flux"]["version"] = json!("2.9.4");
+            for (pointer, variable) in [
+                ("/longhorn/backup/credentials/secret_access_key", "SECRET"),
+                ("/gitops/tailscale_operator/oauth/client_secret", "SECRET"),
+                ("/gitops/cloudflared/tunnel_token", "TOKEN"),
+            ] {
+                *inventory.pointer_mut(pointer).unwrap() = json!({"env": variable});
+            }
+        });
+        let (folder, path) = folder_with(&inventory);
+        let world = Self { _folder: folder, path };
+        fs_err::write(world.path.join("install.yaml"), COMPONENTS).unwrap();
+        world.change(|inventory| {
+            inventory["flux"]["components"] = json!(format!("file://{}/install.yaml", world.path));
+            inventory["flux"]["sha256"] = json!(hex::encode(Sha256::digest(COMPONENTS)));
+        });
+        world
+    }
+
+    fn change(&self, edit: impl FnOnce(&mut Value)) {
+        let path = self.path.join("homelab.yaml");
+        let mut inventory: Value =
+            serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
+        edit(&mut inventory);
+        fs_err::write(path, inventory.to_string()).unwrap();
+    }
+
+    fn homelab(&self, arguments: &[&str]) -> Ended {
+        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_homelab"))
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.path.join("home"))
+            .env("AWS_ACCESS_KEY_ID", format!("{CANARY}-id"))
+            .env("AWS_SECRET_ACCESS_KEY", format!("{CANARY}-aws"))
+            .env("CLOUDFLARE_API_TOKEN", format!("{CANARY}-api"))
+            .env("SECRET", format!("{CANARY}-secret"))
+            .env("TOKEN", format!("{CANARY}-token"))
+            .current_dir(&self.path)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let ended = Ended { code: status.code(), out: text(stdout), err: text(stderr) };
+        assert!(!ended.err.contains(CANARY), "a secret is shown: {}", ended.err);
+        ended
+    }
+
+    /// Every file of the tree.
+    fn tree(&self) -> BTreeMap<String, String> {
+        let mut texts = BTreeMap::new();
+        let mut folders = vec![self.path.join("tree")];
+        while let Some(folder) = folders.pop() {
+            for entry in folder.read_dir_utf8().unwrap().map(Result::unwrap) {
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path().to_owned());
+                } else {
+                    let name =
+                        entry.path().strip_prefix(self.path.join("tree")).unwrap().to_string();
+                    texts.insert(name, fs_err::read_to_string(entry.path()).unwrap());
+                }
+            }
+        }
+        texts
+    }
+
+    fn edit(&self, path: &str, from: &str, to: &str) {
+        let path = self.path.join("tree").join(path);
+        let text = fs_err::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{path} has no `{from}`");
+        fs_err::write(path, text.replacen(from, to, 1)).unwrap();
+    }
+}
+
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    #[track_caller]
+    fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "--- out\n{}--- err\n{}", self.out, self.err);
+        self
+    }
+}
+
+const JELLYFIN: &str = "apps/jellyfin/deployment.yaml";
+const KEY: &str = "home/.config/homelab/homelab.agekey";
+
+#[test]
+fn a_tree_is_rendered_once_and_a_second_time_changes_nothing() {
+    let world = World::new();
+    let ended = world.homelab(&["gitops", "init", "tree"]).code(0);
+    assert!(ended.err.contains("keep a copy of the file"), "{}", ended.err);
+    let mode = fs_err::metadata(world.path.join(KEY)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "the key is its owner's alone");
+    let first = world.tree();
+    assert!(first.contains_key("clusters/homelab/flux-system/gotk-sync.yaml"));
+    for (path, text) in &first {
+        assert!(!text.contains(CANARY), "{path} shows a secret");
+        assert!(!text.contains("AGE-SECRET-KEY"), "{path} holds the key");
+    }
+    let ended = world.homelab(&["gitops", "diff", "tree", "--detailed-exitcode"]).code(0);
+    assert!(ended.out.contains("nothing to change"), "{}", ended.out);
+    world.homelab(&["gitops", "update", "tree"]).code(0);
+    assert_eq!(world.tree(), first, "nothing is encrypted anew without need");
+}
+
+#[test]
+fn what_is_outdated_is_rendered_anew_and_what_is_off_goes() {
+    let world = World::new();
+    world.homelab(&["gitops", "init", "tree"]).code(0);
+    world.change(|inventory| {
+        inventory["gitops"]["cloudflared"]["replicas"] = json!(3);
+        inventory["gitops"].as_object_mut().unwrap().shift_remove("reloader");
+    });
+    let ended = world.homelab(&["gitops", "diff", "tree", "--detailed-exitcode"]).code(2);
+    assert!(ended.out.contains("-  replicas: 2\n+  replicas: 3\n"), "{}", ended.out);
+    assert!(world.tree().contains_key("infrastructure/controllers/reloader/release.yaml"));
+    world.homelab(&["gitops", "update", "tree"]).code(0);
+    assert!(!world.path.join("tree/infrastructure/controllers/reloader").exists());
+    let json = world.homelab(&["gitops", "diff", "tree", "-o", "json"]).code(0).out;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["changes"], json!([]));
+}
+
+#[test]
+fn an_edited_file_is_never_overwritten_without_asking() {
+    let world = World::new();
+    world.homelab(&["gitops", "init", "tree"]).code(0);
+    world.edit(JELLYFIN, "memory: 4Gi", "memory: 8Gi");
+    let mine = world.tree();
+    // Nothing newer is rendered: nothing to ask.
+    world.homelab(&["gitops", "update", "tree"]).code(0);
+    assert_eq!(world.tree(), mine);
+    world.change(|inventory| inventory["k3s"]["cluster_cidr"] = json!("10.44.0.0/16"));
+    let ended = world.homelab(&["gitops", "update", "tree"]).code(20);
+    assert!(ended.err.contains(JELLYFIN) && ended.err.contains("--overwrite"), "{}", ended.err);
+    assert_eq!(world.tree(), mine, "nothing at all is written");
+    world.homelab(&["gitops", "update", "tree", "--keep", JELLYFIN]).code(0);
+    assert!(world.tree()[JELLYFIN].contains("8Gi"), "it was kept");
+    assert!(
+        world.tree()["infrastructure/configs/traefik-config/chart-config.yaml"]
+            .contains("10.44.0.0/16")
+    );
+    world.homelab(&["gitops", "update", "tree"]).code(0);
+    world.homelab(&["gitops", "update", "tree", "--overwrite", JELLYFIN]).code(0);
+    let text = &world.tree()[JELLYFIN];
+    assert!(text.contains("4Gi") && text.contains("10.44.0.0/16"));
+    world.homelab(&["gitops", "update", "tree", "--keep", "apps/nothing.yaml"]).code(64);
+}
+
+#[test]
+fn what_was_there_before_is_somebodys() {
+    let world = World::new();
+    fs_err::create_dir_all(world.path.join("tree/apps/mine")).unwrap();
+    fs_err::write(world.path.join("tree/README.md"), "mine\n").unwrap();
+    fs_err::write(world.path.join("tree/apps/mine/app.yaml"), "mine\n").unwrap();
+    let ended = world.homelab(&["gitops", "init", "tree"]).code(20);
+    assert!(ended.err.contains("README.md") && !ended.err.contains("apps/mine"), "{}", ended.err);
+    world.homelab(&["gitops", "init", "tree", "--keep", "README.md"]).code(0);
+    assert_eq!(world.tree()["README.md"], "mine\n");
+    assert_eq!(world.tree()["apps/mine/app.yaml"], "mine\n");
+}
+
+#[test]
+fn a_new_key_encrypts_everything_anew_and_the_values_stay() {
+    let world = World::new();
+    world.homelab(&["gitops", "init", "tree"]).code(0);
+    const FILE: &str = "tree/apps/monitoring/grafana-admin.sops.yaml";
+    let reveal = || world.homelab(&["gitops", "reveal", FILE]).code(0).out;
+    let (before, values) = (world.tree(), reveal());
+    assert!(values.contains("admin-password"), "{values}");
+    world.homelab(&["gitops", "rotate", "tree"]).code(0);
+    let after = world.tree();
+    for (path, text) in &before {
+        let sealed = path.ends_with(".sops.yaml");
+        assert!(!sealed || after[path] != *text, "{path} was not encrypted anew");
+    }
+    assert_eq!(reveal(), values);
+    world.homelab(&["gitops", "diff", "tree", "--detailed-exitcode"]).code(0);
+    // The older key opens nothing any more, and can go.
+    let key = fs_err::read_to_string(world.path.join(KEY)).unwrap();
+    assert_eq!(key.matches("AGE-SECRET-KEY").count(), 2);
+    world.homelab(&["gitops", "rotate", "tree", "--forget"]).code(0);
+    let key = fs_err::read_to_string(world.path.join(KEY)).unwrap();
+    assert_eq!(key.matches("AGE-SECRET-KEY").count(), 1);
+    assert_eq!(reveal(), values);
+}
+
+#[test]
+fn another_clusters_tree_and_a_key_inside_the_tree_are_refused() {
+    let world = World::new();
+    world.homelab(&["gitops", "init", "tree"]).code(0);
+    world.change(|inventory| {
+        inventory["cluster"]["id"] = json!("11111111-2222-4333-8444-555555555555");
+    });
+    let ended = world.homelab(&["gitops", "update", "tree"]).code(20);
+    assert!(ended.err.contains("another cluster"), "{}", ended.err);
+    world.change(|inventory| {
+        inventory["gitops"]["secrets"] = json!({"sops": {"identity": "new/key"}});
+    });
+    fs_err::create_dir_all(world.path.join("new")).unwrap();
+    let ended = world.homelab(&["gitops", "init", "new"]).code(20);
+    assert!(ended.err.contains("the repository that it opens"), "{}", ended.err);
+    assert!(!world.path.join("new/key").exists());
+}
+
+#[test]
+fn without_the_key_a_tree_can_still_be_compared_and_no_other_key_is_made() {
+    let world = World::new();
+    world.homelab(&["gitops", "init", "tree"]).code(0);
+    fs_err::remove_file(world.path.join(KEY)).unwrap();
+    let ended = world.homelab(&["gitops", "diff", "tree"]).code(0);
+    assert!(ended.err.contains("the age key is not here"), "{}", ended.err);
+    world.homelab(&["gitops", "rotate", "tree"]).code(15);
+    assert!(!world.path.join(KEY).exists());
+}

@@ -1,0 +1,101 @@
+//! What an inventory gets told whose components do not stand on anything.
+
+use homelab::inventory::Faults;
+use serde_json::{Value, json};
+
+use crate::site::{inventory_with, load};
+
+/// The messages of an inventory's faults.
+fn told(edit: impl FnOnce(&mut Value)) -> Vec<String> {
+    let failure = load(&inventory_with(edit)).expect_err("the inventory is sound");
+    let faults = Faults::of(&failure).expect("faults with places");
+    faults.0.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect()
+}
+
+#[track_caller]
+fn tells(edit: impl FnOnce(&mut Value), expected: &str) {
+    let told = told(edit);
+    assert!(told.iter().any(|one| one.contains(expected)), "{told:#?}");
+}
+
+fn take(name: &'static str) -> impl FnOnce(&mut Value) {
+    move |inventory| drop(inventory["gitops"].as_object_mut().unwrap().shift_remove(name))
+}
+
+#[test]
+fn a_component_without_what_it_stands_on_is_named() {
+    tells(take("cloudnative_pg"), "gitops.authentik: `authentik` needs `cloudnative_pg`");
+    tells(take("traefik"), "gitops.cloudflared: `cloudflared` needs `traefik`");
+    tells(take("authentik"), "a public `jellyfin` needs `authentik`");
+    tells(take("tailscale_operator"), "a private `monitoring` needs `tailscale_operator`");
+    tells(take("tailnet_domain"), "there is no `tailnet_domain`");
+    tells(take("domain"), "there is no `domain`");
+    tells(take("email"), "there is no `email`");
+    tells(take("cert_manager"), "the plugin that makes the backups needs `cert_manager`");
+    tells(take("metallb"), "gitops.stalwart: mail comes to an address of the LAN");
+}
+
+#[test]
+fn what_the_rest_of_the_inventory_contradicts_is_named() {
+    let drop_section = |name: &'static str| {
+        move |inventory: &mut Value| drop(inventory.as_object_mut().unwrap().shift_remove(name))
+    };
+    tells(drop_section("flux"), "there is no `flux`");
+    tells(drop_section("longhorn"), "there is no `longhorn`");
+    tells(
+        |inventory| inventory["k3s"]["disable"] = json!(["servicelb", "local-storage", "traefik"]),
+        "gitops.traefik: this tunes k3s's own Traefik",
+    );
+    tells(|inventory| inventory["k3s"]["disable"] = json!(["local-storage"]), "two load balancers");
+    tells(
+        |inventory| inventory["gitops"]["cloudnative_pg"]["backup"]["prefix"] = json!("longhorn"),
+        "the same folder of the same bucket",
+    );
+    tells(
+        |inventory| {
+            inventory["tailnet"]["control"] = json!({"headscale": {
+                "login_server": "https://headscale.example.org", "api_key": {"env": "KEY"}, "user": "me",
+            }});
+        },
+        "Tailscale's operator works with Tailscale's own service alone",
+    );
+}
+
+#[test]
+fn addresses_that_are_somebodys_are_named() {
+    let addresses = |range: &'static str| {
+        move |inventory: &mut Value| inventory["gitops"]["metallb"]["addresses"] = json!([range])
+    };
+    tells(addresses("192.168.1.100-192.168.1.110"), "holds 192.168.1.102, which is `k3s-server`'s");
+    tells(addresses("192.168.1.0/29"), "which is the gateway's");
+    tells(addresses("10.0.0.1-10.0.0.9"), "is not in the LAN");
+    tells(addresses("192.168.1.231-192.168.1.250"), "192.168.1.230 is none of MetalLB's addresses");
+    tells(addresses("192.168.1.250-192.168.1.231"), "expected a range");
+}
+
+#[test]
+fn an_image_or_chart_of_no_certain_version_is_refused() {
+    tells(
+        |inventory| inventory["gitops"]["jellyfin"]["version"] = json!("latest"),
+        "never `latest`",
+    );
+    tells(
+        |inventory| inventory["gitops"]["jellyfin"]["version"] = json!("10.11.9"),
+        "homelab.lock pins jellyfin/jellyfin 10.11.10, the inventory asks for 10.11.9",
+    );
+}
+
+#[test]
+fn a_component_without_a_value_is_not_silently_off() {
+    tells(
+        |inventory| inventory["gitops"]["reloader"] = Value::Null,
+        "`gitops.reloader` has no value",
+    );
+}
+
+#[test]
+fn a_secret_itself_in_the_inventory_is_refused_without_being_shown() {
+    let told =
+        told(|inventory| inventory["gitops"]["cloudflared"]["tunnel_token"] = json!("eyJhIjoi"));
+    assert!(told.iter().all(|one| !one.contains("eyJhIjoi")), "{told:?}");
+}

@@ -1,0 +1,112 @@
+//! Each component off in turn, with what stands on it: the rest is a sound tree still.
+
+use serde_json::{Value, json};
+
+use crate::{site::Site, soundness};
+
+/// A change of an inventory.
+type Edit = Box<dyn FnOnce(&mut Value)>;
+
+/// Takes components out.
+fn without(names: &'static [&'static str]) -> impl FnOnce(&mut Value) {
+    move |inventory| {
+        let gitops = inventory["gitops"].as_object_mut().unwrap();
+        for name in names {
+            assert!(gitops.shift_remove(*name).is_some(), "{name}");
+        }
+    }
+}
+
+fn private_only(inventory: &mut Value) {
+    inventory["gitops"]["jellyfin"]["ways"] = json!(["private"]);
+}
+
+fn public_only(inventory: &mut Value) {
+    inventory["gitops"]["jellyfin"]["ways"] = json!(["public"]);
+    inventory["gitops"]["monitoring"]["ways"] = json!(["public"]);
+}
+
+#[test]
+fn each_component_can_be_off() {
+    let cases: Vec<(&str, Edit)> = vec![
+        (
+            "cert_manager",
+            Box::new(|inventory| {
+                inventory["gitops"]["cloudnative_pg"] = json!({});
+                without(&["cert_manager"])(inventory);
+            }),
+        ),
+        ("metallb", Box::new(|inventory| without(&["metallb", "stalwart"])(inventory))),
+        (
+            "cloudnative_pg",
+            Box::new(|inventory| {
+                private_only(inventory);
+                without(&["cloudnative_pg", "authentik"])(inventory);
+            }),
+        ),
+        (
+            "tailscale_operator",
+            Box::new(|inventory| {
+                public_only(inventory);
+                without(&["tailscale_operator", "longhorn_ui"])(inventory);
+            }),
+        ),
+        (
+            "traefik",
+            Box::new(|inventory| {
+                private_only(inventory);
+                without(&["traefik", "cloudflared", "authentik"])(inventory);
+            }),
+        ),
+        (
+            "cloudflared",
+            Box::new(|inventory| {
+                private_only(inventory);
+                without(&["cloudflared"])(inventory);
+            }),
+        ),
+        (
+            "authentik",
+            Box::new(|inventory| {
+                private_only(inventory);
+                without(&["authentik"])(inventory);
+            }),
+        ),
+        ("monitoring", Box::new(|inventory| without(&["monitoring"])(inventory))),
+        ("jellyfin", Box::new(|inventory| without(&["jellyfin"])(inventory))),
+        ("stalwart", Box::new(|inventory| without(&["stalwart"])(inventory))),
+        ("longhorn_ui", Box::new(|inventory| without(&["longhorn_ui"])(inventory))),
+        ("reloader", Box::new(|inventory| without(&["reloader"])(inventory))),
+        ("all", Box::new(|inventory| inventory["gitops"] = json!({"secrets": "external"}))),
+    ];
+    for (name, edit) in cases {
+        let site = Site::with(edit);
+        eprintln!("without {name}: {} objects", site.objects.len());
+        soundness::check(&site);
+    }
+}
+
+#[test]
+fn without_longhorns_backup_nothing_points_at_a_bucket() {
+    let site = Site::with(|inventory| {
+        let longhorn = inventory["longhorn"].as_object_mut().unwrap();
+        longhorn.shift_remove("backup");
+        longhorn.shift_remove("recurring_jobs");
+    });
+    soundness::check(&site);
+    assert_eq!(site.of_kind("BackupTarget").count(), 0);
+    assert!(!site.objects.iter().any(|object| object.name() == "longhorn-config"));
+}
+
+#[test]
+fn secrets_can_be_left_to_others_and_are_listed_then() {
+    let site = Site::with(|inventory| inventory["gitops"]["secrets"] = json!("external"));
+    soundness::check(&site);
+    assert_eq!(site.tree.secrets().count(), 0);
+    assert_eq!(site.tree.external.len(), Site::whole().tree.secrets().count());
+    assert!(!site.tree.files.contains_key(".sops.yaml"));
+    let homelab::gitops::File::Text(readme) = &site.tree.files["README.md"] else { panic!() };
+    for plan in &site.tree.external {
+        assert!(readme.contains(&format!("{}/{}", plan.namespace, plan.name)), "{}", plan.name);
+    }
+}
