@@ -190,3 +190,50 @@ pub(crate) fn defaults(packaging: Packaging) -> BTreeMap<String, String> {
         .map(|release| (release.name.to_owned(), release.default.to_owned()))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{load::validate_text, tests::example};
+
+    fn settled(
+        file: &InventoryFile,
+        lock: &LockFile,
+        update: bool,
+    ) -> (String, &'static str, bool) {
+        let all = settle(file, lock, update);
+        let one = all.into_iter().find(|one| one.release.name == "metallb").unwrap();
+        (one.version, one.source, one.changed)
+    }
+
+    #[test]
+    fn the_inventorys_word_wins_then_the_locks_then_the_table() {
+        let (mut file, _) = validate_text("homelab.yaml".into(), &example("homelab")).unwrap();
+        let mut lock = LockFile::empty();
+        let ours = || "0.16.1".to_owned();
+        assert_eq!(settled(&file, &lock, false), (ours(), "this version of homelab", true));
+        lock.charts.insert("metallb".into(), "0.15.0".into());
+        assert_eq!(settled(&file, &lock, false), ("0.15.0".into(), "the lock file", false));
+        assert_eq!(settled(&file, &lock, true), (ours(), "this version of homelab", true));
+        file.gitops.as_mut().unwrap().metallb.as_mut().unwrap().version = Some("0.14.9".into());
+        assert_eq!(settled(&file, &lock, false), ("0.14.9".into(), "the inventory", true));
+    }
+
+    #[test]
+    fn what_is_off_is_not_pinned() {
+        let (mut file, _) = validate_text("homelab.yaml".into(), &example("homelab")).unwrap();
+        file.gitops.as_mut().unwrap().metallb = None;
+        let all = settle(&file, &LockFile::empty(), false);
+        assert!(all.iter().all(|one| one.release.name != "metallb"));
+        assert!(all.iter().any(|one| one.release.name == "longhorn"));
+        file.gitops = None;
+        assert!(settle(&file, &LockFile::empty(), false).is_empty());
+    }
+
+    #[test]
+    fn every_field_where_a_version_is_asked_for_is_a_field() {
+        for release in all() {
+            assert!(crate::inventory::class_of(release.field).is_some(), "{}", release.field);
+        }
+    }
+}

@@ -52,6 +52,10 @@ fn what_the_rest_of_the_inventory_contradicts_is_named() {
         "the same folder of the same bucket",
     );
     tells(
+        |inventory| inventory["gitops"]["cloudnative_pg"]["backup"]["retention_days"] = json!(0),
+        "a backup that is kept no day is none",
+    );
+    tells(
         |inventory| {
             inventory["tailnet"]["control"] = json!({"headscale": {
                 "login_server": "https://headscale.example.org", "api_key": {"env": "KEY"}, "user": "me",

@@ -216,6 +216,13 @@ impl Check<'_> {
             );
             return;
         };
+        if backup.retention_days == 0 {
+            report.fault(
+                &path.key("backup").key("retention_days"),
+                "a backup that is kept no day is none",
+                "write `retention_days: 30`".to_owned(),
+            );
+        }
         if !self.is_on("cert_manager") {
             report.fault(
                 &path.key("backup"),
