@@ -7,6 +7,8 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
+use homelab::gitops::{age_key::AgeKey, sops};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -242,4 +244,45 @@ fn without_the_key_a_tree_can_still_be_compared_and_no_other_key_is_made() {
     assert!(ended.err.contains("the age key is not here"), "{}", ended.err);
     world.homelab(&["gitops", "rotate", "tree"]).code(15);
     assert!(!world.path.join(KEY).exists());
+}
+
+const TUNNEL: &str = "apps/cloudflared/tunnel-token.sops.yaml";
+
+#[test]
+fn a_secret_that_somebody_edited_stays_until_it_is_overwritten() {
+    let world = World::new();
+    world.homelab(&["gitops", "init", "tree"]).code(0);
+    let key = AgeKey::read(&world.path.join(KEY)).unwrap().unwrap();
+    let path = world.path.join("tree").join(TUNNEL);
+    // As the official `sops` would: another value, everything else as it was.
+    let text = fs_err::read_to_string(&path).unwrap();
+    let mut document = sops::open(&text, key.identities()).unwrap().document;
+    document["stringData"]["token"] = json!("mine");
+    let mine = sops::seal(&document, "", &[key.recipient()], Timestamp::now()).unwrap();
+    fs_err::write(&path, &mine).unwrap();
+    for _ in 0..2 {
+        let ended = world.homelab(&["gitops", "update", "tree"]).code(0);
+        assert!(ended.err.contains("was edited: it stays"), "{}", ended.err);
+        assert_eq!(world.tree()[TUNNEL], mine);
+    }
+    world.homelab(&["gitops", "update", "tree", "--overwrite", TUNNEL]).code(0);
+    let revealed = world.homelab(&["gitops", "reveal", path.as_str()]).code(0).out;
+    assert!(revealed.contains(&format!("{CANARY}-token")), "{revealed}");
+}
+
+#[test]
+fn a_run_that_ended_before_its_record_is_taken_up() {
+    let world = World::new();
+    world.homelab(&["gitops", "init", "tree"]).code(0);
+    let whole = world.tree();
+    // The files are written, the record is not.
+    let record = world.path.join("tree/.homelab-gitops.json");
+    let mut old: Value = serde_json::from_str(&fs_err::read_to_string(&record).unwrap()).unwrap();
+    for path in [TUNNEL, JELLYFIN] {
+        old["files"][path] = json!("00".repeat(32));
+    }
+    fs_err::write(&record, old.to_string()).unwrap();
+    let ended = world.homelab(&["gitops", "update", "tree"]).code(0);
+    assert!(!ended.err.contains("edited"), "{}", ended.err);
+    assert_eq!(world.tree(), whole);
 }
