@@ -27,8 +27,18 @@ fn the_official_kustomize_builds_every_part() {
         fs_err::create_dir_all(path.parent().unwrap()).unwrap();
         fs_err::write(path, text).unwrap();
     }
+    // Flux itself lists what is in the cluster's entry, as this does.
+    let entry = format!("clusters/{}", site.desired.cluster);
+    let create = ["create", "--autodetect", "--recursive"];
+    let status = Command::new(&program)
+        .args(create)
+        .current_dir(folder.path().join(&entry))
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let listed = site.tree.files.keys().filter_map(|path| path.strip_suffix("/kustomization.yaml"));
     let mut built = 0;
-    for path in site.tree.files.keys().filter_map(|path| path.strip_suffix("/kustomization.yaml")) {
+    for path in listed.chain([entry.as_str()]) {
         let output =
             Command::new(&program).arg("build").arg(folder.path().join(path)).output().unwrap();
         assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));

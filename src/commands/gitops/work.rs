@@ -232,7 +232,7 @@ fn change(
         return report(&comparison);
     }
     tell_notes(global, &comparison.notes);
-    let mut written = 0;
+    let mut told = false;
     for change in &comparison.changes {
         let kept = change.state == State::Kept && !overwritten.contains(&change.path);
         if change.state == State::Same || kept || change.state == State::Dropped {
@@ -244,10 +244,10 @@ fn change(
             true => "written",
             false => "removed",
         };
-        written += usize::from(!theirs);
+        told = true;
         anstream::println!("{done}: {}", change.path);
     }
-    if written == 0 {
+    if !told {
         anstream::println!("nothing to change: {} is as rendered", comparison.folder.0);
     }
     Ok(())
