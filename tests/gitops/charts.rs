@@ -16,7 +16,8 @@ const FREE: &[&str] = &["kube-prometheus-stack.grafana.grafana.ini"];
 #[test]
 fn every_value_of_a_release_is_one_that_its_chart_knows() {
     let Some(folder) = shared::folder("charts") else { return };
-    for release in Site::whole().of_kind("HelmRelease") {
+    let sites = Site::variants();
+    for release in sites.iter().flat_map(|site| site.of_kind("HelmRelease")) {
         let chart = release.text("/spec/chart/spec/chart");
         let values = &release.value["spec"]["values"];
         let (defaults, text) = defaults(&folder, chart);

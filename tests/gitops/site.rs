@@ -103,6 +103,39 @@ impl Site {
         Self::with(|_| ())
     }
 
+    /// The whole tree, and trees that take the other branches of its templates.
+    pub(crate) fn variants() -> Vec<Self> {
+        let elsewhere = Self::with(|inventory| {
+            let url = json!("https://s3.example.org");
+            inventory["longhorn"]["backup"]["url"] = url.clone();
+            let gitops = &mut inventory["gitops"];
+            gitops["cloudnative_pg"]["backup"]["url"] = url;
+            gitops["stalwart"] = json!({});
+            gitops["cloudflared"]["replicas"] = json!(1);
+            gitops["traefik"]["trusted_networks"] = json!(["192.168.1.0/24"]);
+            gitops["monitoring"]["ways"] = json!(["public"]);
+            gitops["secrets"] = json!("external");
+            gitops.as_object_mut().unwrap().shift_remove("reloader");
+            inventory["k3s"]["overlay"] = json!("lan");
+        });
+        let bare = Self::with(|inventory| {
+            inventory["flux"] =
+                json!({"url": "https://git.example.org/me/home", "path": "clusters/homelab"});
+            inventory["longhorn"] = json!({});
+            inventory["gitops"] = json!({
+                "secrets": "external",
+                "domain": "example.org",
+                "traefik": {},
+                "cloudnative_pg": {},
+                "cert_manager": {},
+                "authentik": {"host": "id"},
+                "monitoring": {"ways": []},
+                "jellyfin": {"ways": []},
+            });
+        });
+        vec![Self::whole(), elsewhere, bare]
+    }
+
     pub(crate) fn with(edit: impl FnOnce(&mut Value)) -> Self {
         let desired = load(&inventory_with(edit)).unwrap_or_else(|failure| {
             panic!("{}", failure.chain().join("\n"));
