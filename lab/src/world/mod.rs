@@ -15,6 +15,7 @@
 
 pub mod command;
 pub mod place;
+pub mod rights;
 
 mod daemon;
 mod enclosure;
