@@ -29,6 +29,7 @@ pub struct Cli {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "For every command")]
 pub struct Global {
     /// The inventory
     #[arg(
@@ -36,12 +37,14 @@ pub struct Global {
         long = "config",
         global = true,
         env = "HOMELAB_CONFIG",
-        default_value = "homelab.yaml",
-        value_name = "FILE"
+        hide_env_values = true,
+        default_value = DEFAULT_CONFIG,
+        value_name = "FILE",
+        value_parser = config
     )]
     pub config: Utf8PathBuf,
     /// The lock file that pins versions and sha256 (default: homelab.lock beside the inventory)
-    #[arg(long, global = true, env = "HOMELAB_LOCK", value_name = "FILE")]
+    #[arg(long, global = true, env = "HOMELAB_LOCK", hide_env_values = true, value_name = "FILE")]
     pub lock: Option<Utf8PathBuf>,
     /// What is printed on stdout
     #[arg(short = 'o', long, global = true, value_enum, default_value_t = OutputFormat::Text)]
@@ -55,6 +58,14 @@ pub struct Global {
     /// Say only what went wrong
     #[arg(short, long, global = true)]
     pub quiet: bool,
+}
+
+const DEFAULT_CONFIG: &str = "homelab.yaml";
+
+/// An empty HOMELAB_CONFIG says nothing.
+#[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]
+fn config(text: &str) -> Result<Utf8PathBuf, String> {
+    Ok(if text.is_empty() { DEFAULT_CONFIG.into() } else { text.into() })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -107,6 +118,9 @@ pub enum Command {
     #[command(subcommand)]
     Gitops(commands::gitops::GitopsCommand),
     /// Print the version
+    #[command(after_help = "Examples:
+  homelab version
+  homelab version -o json")]
     Version,
 }
 
@@ -122,8 +136,8 @@ pub struct Selection {
     /// Begin with this stage
     #[arg(long, value_enum, value_name = "STAGE")]
     pub from: Option<StageId>,
-    /// End after this stage
-    #[arg(long, value_enum, value_name = "STAGE")]
+    /// End after this stage (one of those of --from)
+    #[arg(long, value_enum, value_name = "STAGE", hide_possible_values = true)]
     pub until: Option<StageId>,
     /// Only this node (may be repeated)
     #[arg(long = "node", value_name = "NODE")]
@@ -134,6 +148,11 @@ pub struct Selection {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  homelab plan
+  homelab plan --until machines
+  homelab plan --detailed-exitcode        ends with 2 when there is something to do
+  homelab plan -o json | jq '.steps[].id'")]
 pub struct PlanArgs {
     #[command(flatten)]
     pub selection: Selection,
@@ -143,6 +162,11 @@ pub struct PlanArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  homelab up                              shows the plan, asks, does it
+  homelab up --yes --timeout 90m          for CI; run it again after anything
+  homelab up --node k3s-agent-2           one node alone
+  homelab up --yes -o json                one event a line on stdout")]
 pub struct UpArgs {
     #[command(flatten)]
     pub selection: Selection,
@@ -158,6 +182,10 @@ pub struct UpArgs {
 }
 
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  homelab destroy                         shows what is ours, asks, deletes it
+  homelab destroy --node k3s-agent-2      one node; `homelab up` makes it anew
+  homelab destroy --all --yes             template and cloud image, too")]
 pub struct DestroyArgs {
     /// The template and the cloud image, too
     #[arg(long)]
@@ -197,6 +225,24 @@ mod tests {
     fn the_command_line_is_sound() {
         use clap::CommandFactory;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples() {
+        use clap::CommandFactory;
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let leaf = command.get_subcommands().next().is_none();
+            assert!(!leaf || help.contains("Examples:"), "{} has none", command.get_name());
+            command.get_subcommands().for_each(check);
+        }
+        check(&Cli::command());
+    }
+
+    #[test]
+    fn an_empty_path_of_the_inventory_says_nothing() {
+        assert_eq!(config("").unwrap(), "homelab.yaml");
+        assert_eq!(config("lab.yaml").unwrap(), "lab.yaml");
     }
 
     #[test]

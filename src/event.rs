@@ -1,5 +1,7 @@
 //! What a run tells while it goes: the one stream that bars, lines and JSON are rendered from.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::{model::NodeName, plan::StepId, stage::StageId};
@@ -33,7 +35,7 @@ pub enum Event {
         seen: String,
         seconds_left: u64,
     },
-    /// Bytes of a long transfer or copy.
+    /// How far a transfer, a copy or a task has come: bytes, or `%` of 100.
     Progress {
         step: StepId,
         done: u64,
@@ -56,6 +58,15 @@ pub enum Event {
         outcome: StepOutcome,
         seconds: f64,
     },
+    /// Proxmox does not answer, and is asked again.
+    Reconnecting {
+        endpoint: String,
+        error: String,
+        /// The try that comes next, from 2.
+        attempt: u32,
+        attempts: u32,
+        seconds: f64,
+    },
     Warning {
         step: Option<StepId>,
         text: String,
@@ -64,9 +75,13 @@ pub enum Event {
     Interrupted,
     RunFinished {
         run: String,
+        command: String,
         outcome: RunOutcome,
         seconds: f64,
     },
+    /// What moves on the screen makes room for a text or a question, and says when it has.
+    #[serde(skip)]
+    Pause(Arc<tokio::sync::Notify>),
     /// The last of all: renderers print what they still have and end.
     #[serde(skip)]
     Closed,

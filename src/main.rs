@@ -3,36 +3,53 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use homelab::{cli::Cli, commands, error::Kind, render::failure};
+use homelab::{
+    cli::{Cli, OutputFormat},
+    commands,
+    error::{Failure, Kind},
+    render::{failure, output, usage},
+};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => {
-            // clap's own code for a usage error is 2, which `plan --detailed-exitcode` gives a meaning.
-            let code = if error.use_stderr() { Kind::Usage.exit_code() } else { 0 };
-            // A terminal that is gone is no reason to say more.
-            let _ = error.print();
-            return ExitCode::from(code);
-        }
+        Err(error) => return unparsed(&error),
     };
+    let output = cli.global.output;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            anstream::eprintln!("error: the runtime cannot be started: {error}");
-            return ExitCode::from(10);
+            let message = format!("the runtime cannot be started: {error}");
+            return failed(&Failure::new(Kind::Runtime, message), output);
         }
     };
-    let global = cli.global.clone();
-    commands::prepare(&global);
+    commands::prepare(&cli.global);
     let outcome = runtime.block_on(commands::run(cli));
     // What still runs in the background (a lost connection's farewell) must not hold the process.
     runtime.shutdown_background();
     match outcome {
         Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            failure::print(&error, global.output);
-            ExitCode::from(error.kind.exit_code())
-        }
+        Err(error) => failed(&error, output),
     }
+}
+
+/// Help and version are data; anything else is a usage error.
+fn unparsed(error: &clap::Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match output::data(error.render().ansi()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error, OutputFormat::Text),
+        };
+    }
+    // clap's own code for a usage error is 2, which `plan --detailed-exitcode` gives a meaning.
+    if usage::wants_json(std::env::args().skip(1)) {
+        return failed(&usage::failure(error), OutputFormat::Json);
+    }
+    output::talk(error.render().ansi());
+    ExitCode::from(Kind::Usage.exit_code())
+}
+
+fn failed(error: &Failure, output: OutputFormat) -> ExitCode {
+    failure::print(error, output);
+    ExitCode::from(error.kind.exit_code())
 }

@@ -9,9 +9,10 @@ use super::{
     tailnet::AnyTailnet,
 };
 use crate::{
-    error::Result,
+    error::{Failure, Result},
+    event::{Event, Events},
     inventory::Desired,
-    ports::{Clock, World},
+    ports::{Clock, ProxmoxError, World},
 };
 
 /// Proxmox over HTTPS, hosts over SSH, the tailnet's API, Kubernetes through SSH, and time as it is.
@@ -25,11 +26,27 @@ pub struct RealWorld {
 
 impl RealWorld {
     /// Resolves the secrets that a run needs from its first moment; nothing is contacted yet.
-    pub async fn new(desired: &Desired) -> Result<Self> {
-        let token = desired.proxmox.token.resolve().await?;
+    pub async fn new(desired: &Desired, events: &Events) -> Result<Self> {
+        let place = format!("proxmox.token ({})", desired.proxmox.token.describe());
+        let token = desired.proxmox.token.resolve().await;
+        let token = token.map_err(|failure| Failure { place: Some(place.clone()), ..failure })?;
+        let proxmox = ProxmoxClient::new(&desired.proxmox, token).map_err(|error| match error {
+            ProxmoxError::Token => Failure::from(error).at(place),
+            other => other.into(),
+        })?;
+        let listeners = events.clone();
+        let proxmox = proxmox.telling(move |retry| {
+            listeners.send(Event::Reconnecting {
+                endpoint: retry.endpoint,
+                error: retry.error,
+                attempt: retry.attempt,
+                attempts: retry.attempts,
+                seconds: retry.pause.as_secs_f64(),
+            });
+        });
         let agent = std::env::var_os("SSH_AUTH_SOCK").map(Into::into);
         Ok(Self {
-            proxmox: ProxmoxClient::new(&desired.proxmox, token)?,
+            proxmox,
             connector: SshConnector::new(Credentials::new(&desired.access, agent)),
             tailnet: AnyTailnet::new(&desired.tailnet.control)?,
             cluster: KubeAccess::default(),

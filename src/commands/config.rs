@@ -6,11 +6,14 @@ use super::session::{options, wants_json};
 use crate::{
     cli::Global,
     error::{Failure, Kind, Result},
-    inventory::{self, effective},
+    inventory::{self, Pins, effective},
     render,
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  homelab config show
+  homelab config show --origin            which of flag, environment, file, lock, default won")]
 pub struct Args {
     /// Show which of flag, environment, file, lock and default won for each field
     #[arg(long)]
@@ -18,7 +21,7 @@ pub struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
-    let options = options(global);
+    let options = options(global, Pins::Optional);
     let loaded = inventory::load(&options)?;
     if args.origin {
         let settings = effective::effective(&loaded, &options.overrides);
@@ -34,8 +37,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
             };
             table.add_row([setting.field, value, setting.origin.to_string()]);
         }
-        anstream::println!("{table}");
-        return Ok(());
+        return render::output::line(table);
     }
     let file = effective::effective_file(&loaded, &options.overrides);
     if wants_json(global) {
@@ -44,6 +46,5 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     let text = serde_saphyr::to_string(&file).map_err(|error| {
         Failure::new(Kind::Runtime, format!("the configuration cannot be printed: {error}"))
     })?;
-    anstream::print!("{text}");
-    Ok(())
+    render::output::data(text)
 }

@@ -1,15 +1,17 @@
 //! `homelab destroy`: what is ours, and nothing else. Backups never.
 
+use std::collections::BTreeSet;
+
 use super::{
+    change::{Terms, carry_out},
+    nodes::known_nodes,
     plan::remember_devices,
-    session::{Purpose, Session, confirm, wants_json},
 };
 use crate::{
     cli::{DestroyArgs, Global},
-    engine::{Run, run::run_name, run_plan},
+    engine::Run,
     error::Result,
-    event::{Event, RunOutcome},
-    journal::Record,
+    inventory::{Desired, Pins},
     observe::{self, Depth},
     plan::{
         Change, Impact, Observed, Plan, Step,
@@ -17,59 +19,29 @@ use crate::{
         observed::{MachineSight, TemplateSight},
     },
     ports::{ContentKind, Proxmox, World},
-    render,
     stage::image,
 };
 
 pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
-    let session = Session::open(global, Purpose::Change { new_host: false }).await?;
-    session.stop_on_request(args.timeout);
-    let outcome = session.by_cause(destroy(&session, global, &args).await);
-    session.close().await;
-    outcome
-}
-
-async fn destroy(session: &Session, global: &Global, args: &DestroyArgs) -> Result<()> {
-    let run = &session.run;
-    let begun = std::time::Instant::now();
-    // The guests are asked, too: they know which devices they are.
-    let observed = observe::observe(run, Depth::All).await?;
-    remember_devices(run, &observed)?;
-    let plan = removal(run, &observed, args).await?;
-    for note in &plan.notes {
-        run.events.send(Event::Warning { step: None, text: note.clone() });
-    }
-    let name = run_name();
-    let finished = |outcome| Event::RunFinished {
-        run: name.clone(),
-        outcome,
-        seconds: begun.elapsed().as_secs_f64(),
+    let terms = Terms {
+        command: "destroy",
+        // What is there is known by its markers.
+        pins: Pins::Optional,
+        new_host: false,
+        yes: args.yes,
+        timeout: args.timeout,
+        question: |_, desired| {
+            format!("Delete all this of cluster `{}` for good?", desired.cluster)
+        },
     };
-    if plan.is_empty() {
-        run.events.send(finished(RunOutcome::NothingToDo));
-        return Ok(());
-    }
-    if !args.yes {
-        if !wants_json(global) {
-            anstream::eprint!("{}", render::plan(&plan));
-        }
-        confirm(&format!("Delete all this of cluster `{}` for good?", run.desired.cluster))?;
-    }
-    run.record(&Record::RunStarted {
-        run: name.clone(),
-        command: "destroy".into(),
-        at: jiff::Timestamp::now(),
-    })?;
-    let outcome = run_plan(run, &plan).await;
-    run.record(&Record::RunFinished {
-        run: name.clone(),
-        at: jiff::Timestamp::now(),
-        ok: outcome.is_ok(),
-    })?;
-    if let Ok(tally) = &outcome {
-        run.events.send(finished(RunOutcome::Done { changed: tally.done }));
-    }
-    outcome.map(|_| ())
+    carry_out(global, terms, async |run| {
+        known_nodes(&run.desired, &args.nodes)?;
+        // The guests are asked, too: they know which devices they are.
+        let observed = observe::observe(run, Depth::All).await?;
+        remember_devices(run, &observed)?;
+        removal(run, &observed, &args).await
+    })
+    .await
 }
 
 /// The steps that take away what is ours. What is not is named and left alone.
@@ -141,6 +113,7 @@ async fn image_and_template<W: World>(
     plan: &mut Plan,
 ) -> Result<()> {
     let machines: Vec<_> = plan.steps.iter().map(|step| step.id.clone()).collect();
+    let names = image::volumes(&run.desired, image_hashes(&run.desired, observed));
     for (proxmox_node, sight) in &observed.templates {
         let vmid = template_vmid(&run.desired, proxmox_node);
         match sight {
@@ -154,13 +127,23 @@ async fn image_and_template<W: World>(
             }
         }
         let storage = &run.desired.proxmox.image_storage;
-        let wanted = image::volume(&run.desired);
         let volumes =
             run.world.proxmox().volumes(proxmox_node, storage, ContentKind::Import).await?;
-        if volumes.iter().any(|volume| volume.id == wanted) {
-            let change = Change::RemoveImage { proxmox_node: proxmox_node.clone(), volume: wanted };
+        for volume in volumes.iter().filter(|volume| names.iter().any(|name| volume.id == *name)) {
+            let volume = volume.id.clone();
+            let change = Change::RemoveImage { proxmox_node: proxmox_node.clone(), volume };
             plan.add(Step::new(change, Impact::DataLoss, "destroy --all"), &[]);
         }
     }
     Ok(())
+}
+
+/// The hashes of the images that are ours: the pinned one, and those that our templates were made from.
+fn image_hashes<'a>(desired: &'a Desired, observed: &'a Observed) -> BTreeSet<&'a str> {
+    let pinned = Some(desired.image.artifact.sha256.as_str()).filter(|hash| !hash.is_empty());
+    let made_from = observed.templates.values().filter_map(|sight| match sight {
+        TemplateSight::Ready { image_sha256 } => Some(image_sha256.as_str()),
+        _ => None,
+    });
+    pinned.into_iter().chain(made_from).collect()
 }

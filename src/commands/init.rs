@@ -5,31 +5,41 @@ use std::net::Ipv4Addr;
 use clap::Subcommand;
 use ipnet::Ipv4Net;
 
-use super::{role, session::load, tailnet_policy};
+mod fingerprint;
+mod next;
+
+use super::{
+    role,
+    session::{load, wants_json},
+    tailnet_policy,
+};
 use crate::{
     cli::Global,
     error::{Failure, Kind, Result},
     inventory::{
-        self,
-        desired::{Overlay, TailnetPlan},
+        self, Pins,
         new::{NewInventory, NewTls},
     },
     model::NodeName,
+    render::{self, output},
 };
 
 /// The versions that a new inventory names; `homelab lock` pins them.
 const TAILSCALE: &str = "1.102.5";
-const K3S: &str = "v1.34.4+k3s1";
+/// From here on Flannel keeps its routes when tailscaled restarts (TS-08).
+const K3S: &str = "v1.34.9+k3s1";
 const IMAGE: &str =
     "https://cloud.debian.org/images/cloud/bookworm/latest/debian-12-genericcloud-amd64.qcow2";
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
 #[command(after_help = "Examples:
-  homelab init --endpoint https://192.168.1.10:8006 --fingerprint AB:CD:... \\
+  homelab init fingerprint --endpoint https://192.168.1.10:8006
+                                          what to give as --fingerprint, once compared
+  homelab init --endpoint https://192.168.1.10:8006 --fingerprint 5D:3A:... \\
       --network 192.168.1.0/24 --server k3s-server=192.168.1.102 \\
       --agent k3s-agent-1=192.168.1.101 --agent k3s-agent-2=192.168.1.103
-  homelab init proxmox-role --major 9     what to type on the Proxmox host, once
+  homelab init proxmox-role               what to type on the Proxmox host, once
   homelab init tailnet-policy             what the tailnet's policy must say")]
 pub struct Args {
     #[command(subcommand)]
@@ -40,16 +50,34 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Print {
+    /// Show the fingerprint of the certificate that Proxmox shows, to be compared on its host
+    #[command(after_help = "Examples:
+  homelab init fingerprint --endpoint https://192.168.1.10:8006
+
+On the Proxmox host the same is printed by
+  openssl x509 -fingerprint -sha256 -noout -in /etc/pve/local/pve-ssl.pem
+(pveproxy-ssl.pem where that file exists). Pin it only when both are the same.")]
+    Fingerprint {
+        /// The Proxmox API (default: the inventory's)
+        #[arg(long, value_name = "URL")]
+        endpoint: Option<String>,
+    },
     /// Print the least-privilege role, user, token and ACLs for Proxmox
+    #[command(after_help = "Examples:
+  homelab init proxmox-role                               for the inventory, or Proxmox's own names
+  homelab init proxmox-role --token 'me@pve!homelab'      for a token of another name
+  homelab init proxmox-role -o json                       roles and grants as data")]
     ProxmoxRole {
         /// The major version of Proxmox VE: 8 or 9
         #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(8..=9))]
         major: u32,
-        /// The token's id
-        #[arg(long, default_value = role::DEFAULT_TOKEN)]
+        /// The token's id, `user@realm!name`: never its secret
+        #[arg(long, value_name = "ID", default_value = role::DEFAULT_TOKEN)]
         token: String,
     },
     /// Print the tag owners, grants and scopes that the tailnet needs
+    #[command(after_help = "Examples:
+  homelab init tailnet-policy             to be merged into the tailnet's policy")]
     TailnetPolicy,
 }
 
@@ -61,7 +89,7 @@ pub struct Facts {
     /// The Proxmox API
     #[arg(long, default_value = "https://192.168.1.10:8006", value_name = "URL")]
     pub endpoint: String,
-    /// SHA-256 fingerprint of the Proxmox certificate
+    /// SHA-256 fingerprint of the Proxmox certificate; `homelab init fingerprint` shows it
     #[arg(long, conflicts_with = "ca_file")]
     pub fingerprint: Option<String>,
     /// The CA's PEM file (/etc/pve/pve-root-ca.pem of the host)
@@ -70,6 +98,9 @@ pub struct Facts {
     /// The Proxmox node that the guests go to
     #[arg(long, default_value = "pve")]
     pub proxmox_node: String,
+    /// The pool of the guests: the token's rights end there
+    #[arg(long, default_value = role::DEFAULT_POOL)]
+    pub pool: String,
     /// The storage of the guests' disks
     #[arg(long, default_value = "local-lvm")]
     pub storage: String,
@@ -85,7 +116,7 @@ pub struct Facts {
     /// Its gateway (default: the network's first host)
     #[arg(long, value_name = "ADDRESS")]
     pub gateway: Option<Ipv4Addr>,
-    /// A server; the first one makes the cluster
+    /// A server; the first one makes the cluster (default: k3s-server, the LAN's 101st host)
     #[arg(long = "server", value_name = "NAME=ADDRESS", value_parser = named)]
     pub servers: Vec<(NodeName, Ipv4Addr)>,
     /// An agent
@@ -114,34 +145,48 @@ fn named(text: &str) -> Result<(NodeName, Ipv4Addr), String> {
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     match args.print {
-        Some(Print::ProxmoxRole { major, token }) => {
-            let scope = match inventory_there(global) {
-                true => role::Scope::of(&load(global).await?),
-                false => role::Scope::placeholders(),
-            };
-            anstream::print!("{}", role::text(&scope, major, &token));
-            Ok(())
-        }
-        Some(Print::TailnetPolicy) => {
-            let (plan, overlay): (TailnetPlan, Overlay) = match inventory_there(global) {
-                true => {
-                    let desired = load(global).await?;
-                    (desired.tailnet, desired.k3s.overlay)
-                }
-                false => {
-                    return Err(Failure::new(
-                        Kind::Usage,
-                        "the policy follows from the inventory's tag and overlay, and there is no inventory",
-                    )
-                    .at(&global.config)
-                    .hint("`homelab init` writes one"));
-                }
-            };
-            anstream::print!("{}", tailnet_policy::text(&plan, overlay));
-            Ok(())
-        }
+        Some(Print::Fingerprint { endpoint }) => fingerprint::run(global, endpoint).await,
+        Some(Print::ProxmoxRole { major, token }) => proxmox_role(global, major, &token),
+        Some(Print::TailnetPolicy) => policy(global),
         None => write(global, args.facts),
     }
+}
+
+fn proxmox_role(global: &Global, major: u32, token: &str) -> Result<()> {
+    if !role::is_token_id(token) {
+        // What was given may be a secret, so it is not repeated.
+        let failure = Failure::new(Kind::Usage, "--token takes a token's id: user@realm!name");
+        return Err(match token.contains('=') {
+            true => failure
+                .hint("give what stands before the `=`; the secret belongs into `proxmox.token`"),
+            false => failure.hint(format!("such as '{}'", role::DEFAULT_TOKEN)),
+        });
+    }
+    let scope = match inventory_there(global) {
+        true => role::Scope::of(&load(global, Pins::Optional)?),
+        false => role::Scope::placeholders(),
+    };
+    if wants_json(global) {
+        return render::document(&role::document(&scope, token));
+    }
+    output::data(role::text(&scope, major, token))
+}
+
+fn policy(global: &Global) -> Result<()> {
+    if !inventory_there(global) {
+        return Err(Failure::new(
+            Kind::Usage,
+            "the policy follows from the inventory's tag and overlay, and there is no inventory",
+        )
+        .at(&global.config)
+        .hint("`homelab init` writes one"));
+    }
+    let desired = load(global, Pins::Optional)?;
+    let text = tailnet_policy::text(&desired.tailnet, desired.k3s.overlay);
+    if wants_json(global) {
+        return render::document(&serde_json::json!({ "policy": text }));
+    }
+    output::data(text)
 }
 
 fn inventory_there(global: &Global) -> bool {
@@ -150,8 +195,15 @@ fn inventory_there(global: &Global) -> bool {
 
 fn write(global: &Global, facts: Facts) -> Result<()> {
     let mut servers = facts.servers;
+    if servers.is_empty() && !facts.agents.is_empty() {
+        return Err(Failure::new(Kind::Usage, "an agent needs a server to join")
+            .hint("give one, too: --server k3s-server=ADDRESS"));
+    }
     if servers.is_empty() {
         let host = facts.network.hosts().nth(100).unwrap_or_else(|| facts.network.addr());
+        output::say(format_args!(
+            "no --server was given: the inventory names one, k3s-server at {host}"
+        ));
         servers.push((named_server(), host));
     }
     let new = NewInventory {
@@ -162,6 +214,7 @@ fn write(global: &Global, facts: Facts) -> Result<()> {
             (None, Some(file)) => NewTls::CaFile(file),
             (None, None) => NewTls::System,
         },
+        pool: facts.pool,
         proxmox_node: facts.proxmox_node,
         disk_storage: facts.storage,
         image_url: facts.image,
@@ -177,10 +230,21 @@ fn write(global: &Global, facts: Facts) -> Result<()> {
         tailscale_version: TAILSCALE.to_owned(),
         k3s_version: K3S.to_owned(),
     };
-    let text = inventory::new::new_inventory(&new, &global.config)?;
+    let text = inventory::new::new_inventory(&new)?;
     inventory::new::write_new(&global.config, &text)?;
-    anstream::eprintln!("Next: look through it, then `homelab lock`, then `homelab plan`.");
-    anstream::println!("{}", global.config);
+    let steps = next::steps(&new, &global.config);
+    if wants_json(global) {
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|step| serde_json::json!({ "command": step.command, "why": step.why }))
+            .collect();
+        let document = serde_json::json!({ "inventory": global.config, "next": steps });
+        return render::document(&document);
+    }
+    output::line(&global.config)?;
+    if !global.quiet {
+        output::say(next::text(&steps));
+    }
     Ok(())
 }
 

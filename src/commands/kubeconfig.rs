@@ -4,17 +4,22 @@ use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::session::{Purpose, Session};
+use super::session::{Purpose, Session, wants_json};
 use crate::{
     cli::Global,
     error::{Failure, Kind, Result},
+    inventory::Pins,
     journal::lock::state_folder,
     observe,
+    render::{self, output},
     secret::Secret,
     stage::cluster,
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  export KUBECONFIG=$(homelab kubeconfig)   a file of its own (0600)
+  homelab kubeconfig --merge                into $KUBECONFIG or ~/.kube/config")]
 pub struct Args {
     /// Merge it into this kubeconfig (default: $KUBECONFIG or ~/.kube/config), atomically
     #[arg(long, num_args = 0..=1, value_name = "FILE")]
@@ -25,20 +30,21 @@ pub struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
-    let session = Session::open(global, Purpose::Look).await?;
+    let session = Session::open(global, Purpose::Look, Pins::Optional).await?;
     let fetched = fetch(&session).await;
     let cluster = session.run.desired.cluster.clone();
-    session.close().await;
-    let kubeconfig = fetched?;
+    let kubeconfig = session.close(fetched).await?;
     if args.show {
-        anstream::print!("{}", kubeconfig.expose());
-        return Ok(());
+        return match wants_json(global) {
+            true => render::document(&serde_json::json!({ "kubeconfig": kubeconfig.expose() })),
+            false => output::data(kubeconfig.expose()),
+        };
     }
-    match args.merge {
+    let path = match args.merge {
         None => {
             let path = state_folder(&cluster)?.join("kubeconfig");
             write_private(&path, kubeconfig.expose())?;
-            anstream::println!("{path}");
+            path
         }
         Some(path) => {
             let path = path.map_or_else(default_kubeconfig, Ok)?;
@@ -48,10 +54,13 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
                 Err(error) => return Err(error.into()),
             };
             write_private(&path, &cluster::merge_kubeconfig(&existing, kubeconfig.expose())?)?;
-            anstream::println!("{path}");
+            path
         }
+    };
+    match wants_json(global) {
+        true => render::document(&serde_json::json!({ "path": path })),
+        false => output::line(path),
     }
-    Ok(())
 }
 
 /// The kubeconfig with the server's tailnet address and our names in it.

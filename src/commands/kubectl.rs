@@ -8,6 +8,7 @@ use crate::{
     },
     cli::Global,
     error::{Failure, Kind, Result},
+    inventory::Pins,
     model::NodeName,
     observe,
     script::quote,
@@ -15,6 +16,9 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  homelab kubectl get nodes -o wide
+  homelab kubectl -- --namespace kube-system get pods")]
 pub struct Args {
     /// What kubectl is to do
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
@@ -22,10 +26,9 @@ pub struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<u8> {
-    let session = Session::open(global, Purpose::Look).await?;
+    let session = Session::open(global, Purpose::Look, Pins::Optional).await?;
     let code = kubectl(&session, &args).await;
-    session.close().await;
-    code
+    session.close(code).await
 }
 
 async fn kubectl(session: &Session, args: &Args) -> Result<u8> {

@@ -8,13 +8,16 @@ use crate::{
     cli::Global,
     error::{Failure, Kind, Result},
     inventory::{
-        self, pin,
+        self, Pins, pin,
         versions::{self, Packaging, Settled},
     },
     render,
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  homelab lock                            pins what is not pinned yet
+  homelab lock --update                   takes a new hash for what was pinned before")]
 pub struct Args {
     /// Take a new hash for a version or URL that was pinned to another
     #[arg(long)]
@@ -25,7 +28,7 @@ pub struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
-    let options = options(global);
+    let options = options(global, Pins::Optional);
     let unpinned = inventory::load::load_unpinned(&options)?;
     let policy = pin::Policy { update: args.update, trust_download: args.trust_download };
     let publishers = Arc::new(Publishers);
@@ -58,17 +61,15 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     }
     for one in pinned {
         let mark = if one.changed { "pinned" } else { "as before" };
-        anstream::println!(
+        render::output::line(format_args!(
             "{} {} {} ({mark}; {})",
-            one.artifact,
-            one.version,
-            one.sha256,
-            one.source
-        );
+            one.artifact, one.version, one.sha256, one.source
+        ))?;
     }
     for one in settled {
         let mark = if one.changed { "pinned" } else { "as before" };
-        anstream::println!("{} {} ({mark}; {})", one.release.name, one.version, one.source);
+        let text = format_args!("{} {} ({mark}; {})", one.release.name, one.version, one.source);
+        render::output::line(text)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! One file a command. What a command does stands below; how it is typed stands in [`crate::cli`].
 
+mod change;
 pub mod config;
 pub mod destroy;
 pub mod gitops;
@@ -7,6 +8,7 @@ pub mod init;
 pub mod kubeconfig;
 pub mod kubectl;
 pub mod lock;
+mod nodes;
 pub mod plan;
 pub mod render;
 pub mod role;
@@ -24,6 +26,7 @@ use std::io::IsTerminal;
 use crate::{
     cli::{Cli, Color, Command, ConfigCommand, Global},
     error::Result,
+    render::output,
 };
 
 /// Colour and logging, before anything is printed.
@@ -38,11 +41,15 @@ pub fn prepare(global: &Global) {
         1 => "homelab=debug,warn",
         _ => "homelab=trace,debug",
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HOMELAB_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let wanted = std::env::var("HOMELAB_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
+    let filter = wanted
+        .and_then(|wanted| tracing_subscriber::EnvFilter::try_new(wanted).ok())
+        .unwrap_or_else(|| tracing_subscriber::EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // A stderr that cannot be written is nothing to panic over.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && global.color != Color::Never)
         .init();
 }
@@ -66,9 +73,16 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Schema(args) => schema::run(global, args).await.map(|()| 0),
         Command::Config(ConfigCommand::Show(args)) => config::run(global, args).await.map(|()| 0),
         Command::Gitops(command) => gitops::run(global, command).await,
-        Command::Version => {
-            anstream::println!("homelab {}", env!("CARGO_PKG_VERSION"));
-            Ok(0)
+        Command::Version => version(global).map(|()| 0),
+    }
+}
+
+fn version(global: &Global) -> Result<()> {
+    let version = env!("CARGO_PKG_VERSION");
+    match session::wants_json(global) {
+        true => {
+            crate::render::document(&serde_json::json!({ "name": "homelab", "version": version }))
         }
+        false => output::line(format_args!("homelab {version}")),
     }
 }

@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use super::session::{Purpose, Session, wants_json};
+use super::{
+    nodes::known_nodes,
+    session::{Purpose, Session, wants_json},
+};
 use crate::{
     cli::{Global, PlanArgs, Selection},
     engine::Run,
     error::{Failure, Kind, Result},
+    inventory::Pins,
     journal::{Record, record::DeviceIdentity},
     observe::{self, Depth},
     plan::{Observed, Plan, Refusal, diff, diff::Wishes, probe::HostProbe},
@@ -19,14 +23,13 @@ use crate::{
 const CHANGES_PENDING: u8 = 2;
 
 pub(crate) async fn run(global: &Global, args: PlanArgs) -> Result<u8> {
-    let session = Session::open(global, Purpose::Look).await?;
+    let session = Session::open(global, Purpose::Look, Pins::Required).await?;
     let made = make(&session.run, &args.selection).await;
-    session.close().await;
-    let (plan, _) = made?;
+    let (plan, _) = session.close(made).await?;
     if wants_json(global) {
         render::document(&plan)?;
     } else {
-        anstream::print!("{}", render::plan(&plan));
+        render::output::data(render::plan(&plan))?;
     }
     Ok(if args.detailed_exitcode && !plan.is_empty() { CHANGES_PENDING } else { 0 })
 }
@@ -42,11 +45,7 @@ pub(crate) async fn make<W: World>(
     let stages = selection
         .stages()
         .ok_or_else(|| Failure::new(Kind::Usage, "--from names a stage after --until"))?;
-    if let Some(unknown) =
-        selection.nodes.iter().find(|node| !run.desired.nodes.contains_key(*node))
-    {
-        return Err(Failure::new(Kind::Usage, format!("the inventory names no node `{unknown}`")));
-    }
+    known_nodes(&run.desired, &selection.nodes)?;
     let observed = observe::observe(run, Depth::All).await?;
     let wishes = Wishes { prune: selection.prune };
     let plan = match diff(&run.desired, &observed, wishes) {

@@ -12,6 +12,8 @@ use crate::{inventory::Desired, script::quote, secret::Secret};
 
 /// The token that the commands make when no other is named.
 pub const DEFAULT_TOKEN: &str = "homelab@pve!homelab";
+/// The pool that a new inventory names, and that the commands make where there is no inventory.
+pub const DEFAULT_POOL: &str = "homelab";
 
 /// One privilege that is needed on one path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +145,7 @@ impl Scope {
     /// Proxmox's own default names, for who has no inventory yet.
     pub fn placeholders() -> Self {
         Self {
-            pool: Some("homelab".into()),
+            pool: Some(DEFAULT_POOL.into()),
             disk_storages: BTreeSet::from(["local-lvm".into()]),
             image_storage: "local".into(),
             seed_storage: "local".into(),
@@ -221,14 +223,9 @@ pub fn required_privileges(desired: &Desired, _major: u32) -> Vec<Need> {
     Scope::of(desired).needs()
 }
 
-/// The command that grants a missing privilege, to run as root on a Proxmox node; it names the token
-/// that `homelab init proxmox-role` makes.
-pub fn grant_command(need: &Need, desired: &Desired) -> String {
-    grant_command_for(need, &Scope::of(desired), DEFAULT_TOKEN)
-}
-
-/// The same for a token of another name (`user@realm!name`).
-pub fn grant_command_for(need: &Need, scope: &Scope, token: &str) -> String {
+/// The command that grants a missing privilege to a token (`user@realm!name`), to run as root on a
+/// Proxmox node.
+pub fn grant_command(need: &Need, scope: &Scope, token: &str) -> String {
     let role = scope
         .grants()
         .into_iter()
@@ -249,7 +246,38 @@ pub fn grant_command_for(need: &Need, scope: &Scope, token: &str) -> String {
 /// The id of a token (`user@realm!name`), which is no secret.
 pub fn token_id(token: &Secret) -> Option<String> {
     let (id, _) = token.expose().trim().split_once('=')?;
-    id.contains('!').then(|| id.to_owned())
+    is_token_id(id).then(|| id.to_owned())
+}
+
+/// Whether a text is a token's id: `user@realm!name`.
+pub fn is_token_id(text: &str) -> bool {
+    let sound = |part: &str, more: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || more.contains(c);
+        !part.is_empty() && part.chars().all(allowed)
+    };
+    text.split_once('!').is_some_and(|(user, name)| {
+        let known = user.rsplit_once('@');
+        known.is_some_and(|(user, realm)| sound(user, "-_.@+") && sound(realm, "-_."))
+            && sound(name, "-_.")
+    })
+}
+
+/// Roles and grants as data.
+pub fn document(scope: &Scope, token: &str) -> serde_json::Value {
+    let user = token.split_once('!').map_or(token, |(user, _)| user);
+    let roles: Vec<_> = scope
+        .roles()
+        .into_iter()
+        .map(|role| serde_json::json!({ "name": role.name, "privileges": role.privileges }))
+        .collect();
+    let grants: Vec<_> = scope
+        .grants()
+        .into_iter()
+        .map(|grant| serde_json::json!({ "path": grant.path, "role": grant.role, "subjects": [user, token] }))
+        .collect();
+    serde_json::json!({
+        "user": user, "token": token, "pool": scope.pool, "roles": roles, "grants": grants,
+    })
 }
 
 fn grant(path: &str, role: &str, token: &str) -> String {

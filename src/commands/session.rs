@@ -18,7 +18,7 @@ use crate::{
     engine::Run,
     error::{Failure, Kind, Result},
     event::{Event, Events},
-    inventory::{self, Desired, LoadOptions, Overrides},
+    inventory::{self, Desired, LoadOptions, Overrides, Pins},
     journal::{
         Journal, Record, RunState, StateLock,
         lock::state_folder,
@@ -30,7 +30,7 @@ use crate::{
 /// An open session.
 pub(super) struct Session {
     pub run: Arc<Run<RealWorld>>,
-    renderer: JoinHandle<()>,
+    renderer: JoinHandle<Result<()>>,
     deadline_over: Arc<AtomicBool>,
     _lock: Option<StateLock>,
 }
@@ -43,21 +43,23 @@ pub(super) enum Purpose {
 }
 
 /// What to read, and what wins over it.
-pub(super) fn options(global: &Global) -> LoadOptions {
+pub(super) fn options(global: &Global, pins: Pins) -> LoadOptions {
     LoadOptions {
         path: global.config.clone(),
-        lock: global.lock.clone(),
+        // An empty HOMELAB_LOCK says nothing.
+        lock: global.lock.clone().filter(|path| path != ""),
         overrides: Overrides::from_environment(),
+        pins,
     }
 }
 
 /// Reads the inventory; its warnings go to stderr.
-pub(super) async fn load(global: &Global) -> Result<Desired> {
-    let options = options(global);
+pub(super) fn load(global: &Global, pins: Pins) -> Result<Desired> {
+    let options = options(global, pins);
     let loaded = inventory::load(&options)?;
     if !global.quiet {
         for warning in &loaded.warnings {
-            anstream::eprintln!("{warning}");
+            render::output::say(warning);
         }
     }
     Ok(loaded.desired)
@@ -65,8 +67,12 @@ pub(super) async fn load(global: &Global) -> Result<Desired> {
 
 impl Session {
     /// Opens the world of an inventory.
-    pub(super) async fn open(global: &Global, purpose: Purpose) -> Result<Self> {
-        let desired = load(global).await?;
+    pub(super) async fn open(global: &Global, purpose: Purpose, pins: Pins) -> Result<Self> {
+        Self::of(global, purpose, load(global, pins)?).await
+    }
+
+    /// Opens the world of an inventory that was read already.
+    pub(super) async fn of(global: &Global, purpose: Purpose, desired: Desired) -> Result<Self> {
         let folder = state_folder(&desired.cluster)?;
         let (lock, journal, memory) = match purpose {
             Purpose::Look => (None, None, remembered(&folder, &desired)?),
@@ -77,20 +83,37 @@ impl Session {
                 (Some(lock), Some(journal), memory)
             }
         };
-        let world = RealWorld::new(&desired).await?;
+        // A command that only looks prints one document on stdout: its talk goes to stderr.
+        let streams = purpose != Purpose::Look;
+        let mode = render::Mode::of(global, streams);
         let (events, receiver) = Events::channel();
-        let renderer = tokio::spawn(render::show(render::Mode::of(global), receiver));
+        let world = RealWorld::new(&desired, &events).await?;
+        let renderer = tokio::spawn(render::show(mode, receiver));
         let run = Run::new(world, desired, events, journal, memory);
         Ok(Self { run, renderer, deadline_over: Arc::default(), _lock: lock })
     }
 
-    /// Ends connections and lets the renderer print what it still has.
-    pub(super) async fn close(self) {
+    /// Ends connections and lets the renderer print what it still has. Events that stdout did not take
+    /// fail what went well otherwise.
+    pub(super) async fn close<T>(self, outcome: Result<T>) -> Result<T> {
         self.run.close().await;
         let Self { run, renderer, _lock, .. } = self;
         run.events.send(Event::Closed);
         // A renderer that hangs (a full pipe) must not hold the process.
-        let _ = tokio::time::timeout(Duration::from_secs(5), renderer).await;
+        let shown = tokio::time::timeout(Duration::from_secs(5), renderer).await;
+        let value = outcome?;
+        if let Ok(Ok(shown)) = shown {
+            shown?;
+        }
+        Ok(value)
+    }
+
+    /// Clears the screen of what moves, for a text or a question; returns when it is clear.
+    pub(super) async fn pause_rendering(&self) {
+        let cleared = Arc::new(tokio::sync::Notify::new());
+        self.run.events.send(Event::Pause(cleared.clone()));
+        // A renderer that hangs must not hold the question back for ever.
+        let _ = tokio::time::timeout(Duration::from_secs(1), cleared.notified()).await;
     }
 
     /// Lets the first Ctrl-C, a termination signal or the deadline stop the run where it can be taken up
@@ -188,13 +211,12 @@ fn open_journal(folder: &Utf8PathBuf, desired: &Desired, new_host: bool) -> Resu
 
 /// Asks on the terminal; without one, `--yes` is needed.
 pub(super) fn confirm(question: &str) -> Result<()> {
-    use std::io::{BufRead, Write};
+    use std::io::BufRead;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::new(Kind::Usage, "nobody can be asked here: there is no terminal")
             .hint("give --yes"));
     }
-    anstream::eprint!("{question} [y/N] ");
-    std::io::stderr().flush()?;
+    render::output::talk(format_args!("{question} [y/N] "));
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {

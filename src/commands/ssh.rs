@@ -1,16 +1,25 @@
 //! `homelab ssh`: the system's ssh with the host key that the marker names.
 
-use super::session::{Purpose, Session};
+use super::{
+    nodes::known_node,
+    session::{Purpose, Session, load},
+};
 use crate::{
     adapter::ssh::{first_reachable, system::SystemSsh},
     cli::Global,
     error::{Failure, Kind, Result},
+    inventory::Pins,
     model::NodeName,
     observe,
     plan::observed::MachineSight,
+    ports::HostTarget,
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  homelab ssh k3s-server                        a shell
+  homelab ssh k3s-server -- uptime              one command; its exit code is homelab's
+  homelab ssh k3s-agent-1 -- sudo journalctl -u k3s-agent -n 50")]
 pub struct Args {
     /// The node
     pub node: NodeName,
@@ -20,25 +29,27 @@ pub struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<u8> {
-    let session = Session::open(global, Purpose::Look).await?;
-    if !session.run.desired.nodes.contains_key(&args.node) {
-        return Err(Failure::new(
-            Kind::Usage,
-            format!("the inventory names no node `{}`", args.node),
-        ));
-    }
-    if !matches!(observe::machine(&session.run, &args.node).await?, MachineSight::Ours(_)) {
-        return Err(Failure::new(Kind::Unreachable, "there is no VM of ours")
-            .at(&args.node)
-            .hint("`homelab status` shows what there is"));
-    }
-    let target = session
-        .run
-        .target(&args.node)
-        .ok_or_else(|| Failure::new(Kind::Ssh, "its marker names no host key").at(&args.node))?;
-    let access = session.run.desired.access.clone();
-    session.close().await;
+    let desired = load(global, Pins::Optional)?;
+    // A misspelt name is told before a password manager is asked for anything.
+    known_node(&desired, &args.node)?;
+    let access = desired.access.clone();
+    let session = Session::of(global, Purpose::Look, desired).await?;
+    let target = target(&session, &args.node).await;
+    let target = session.close(target).await?;
     let address = first_reachable(&target).await?;
     let call = SystemSsh::prepare(&target, address, access.private_key.as_deref(), &args.command)?;
     Ok(call.run().await?)
+}
+
+/// How the node is reached and known, as its marker says.
+async fn target(session: &Session, node: &NodeName) -> Result<HostTarget> {
+    if !matches!(observe::machine(&session.run, node).await?, MachineSight::Ours(_)) {
+        return Err(Failure::new(Kind::Unreachable, "there is no VM of ours")
+            .at(node)
+            .hint("`homelab status` shows what there is"));
+    }
+    session
+        .run
+        .target(node)
+        .ok_or_else(|| Failure::new(Kind::Ssh, "its marker names no host key").at(node))
 }

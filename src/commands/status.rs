@@ -7,7 +7,7 @@ use super::session::{Purpose, Session, wants_json};
 use crate::{
     cli::Global,
     error::Result,
-    inventory::Desired,
+    inventory::{Desired, Pins},
     observe::{self, Depth},
     plan::{
         Observed,
@@ -18,6 +18,9 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  homelab status
+  homelab status -o json | jq '.[].machine'")]
 pub struct Args {}
 
 /// One node as it stands.
@@ -35,11 +38,10 @@ struct Row {
 }
 
 pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
-    let session = Session::open(global, Purpose::Look).await?;
+    let session = Session::open(global, Purpose::Look, Pins::Optional).await?;
     let observed = observe::observe(&session.run, Depth::All).await;
     let rows = observed.map(|observed| rows(&session.run.desired, &observed));
-    session.close().await;
-    let rows = rows?;
+    let rows = session.close(rows).await?;
     if wants_json(global) {
         return render::document(&rows);
     }
@@ -68,8 +70,7 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
             row.vtep.unwrap_or_else(|| "-".into()),
         ]);
     }
-    anstream::println!("{table}");
-    Ok(())
+    render::output::line(table)
 }
 
 fn rows(desired: &Desired, observed: &Observed) -> Vec<Row> {

@@ -1,13 +1,23 @@
 //! `homelab validate`: every fault of the inventory at once, with its place.
 
-use super::session::{load, wants_json};
-use crate::{cli::Global, error::Result, render};
+use super::session::{options, wants_json};
+use crate::{
+    cli::Global,
+    error::Result,
+    inventory::{self, Faults, Pins},
+    render::{self, output},
+};
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  homelab validate
+  homelab validate -o json                faults as objects: file, line, column, path, message, help")]
 pub struct Args {}
 
 pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
-    let desired = load(global).await?;
+    // What is not pinned yet is no fault of the inventory: `homelab lock` comes after this.
+    let loaded = inventory::load(&options(global, Pins::Warned))?;
+    let desired = &loaded.desired;
     let agents = desired.agents().count();
     let servers = desired.servers().count();
     if wants_json(global) {
@@ -16,14 +26,19 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
             "cluster": desired.cluster,
             "servers": servers,
             "agents": agents,
+            "warnings": Faults(loaded.warnings),
         }));
     }
-    anstream::println!(
+    if !global.quiet {
+        for warning in &loaded.warnings {
+            output::say(warning);
+        }
+    }
+    output::line(format_args!(
         "{} is sound: cluster {}, {servers} server{}, {agents} agent{}",
         global.config,
         desired.cluster,
         if servers == 1 { "" } else { "s" },
         if agents == 1 { "" } else { "s" },
-    );
-    Ok(())
+    ))
 }

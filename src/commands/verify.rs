@@ -7,6 +7,7 @@ use super::session::{Purpose, Session, wants_json};
 use crate::{
     cli::Global,
     error::{Failure, Kind, Result},
+    inventory::Pins,
     render,
     stage::{
         check::{Check, CheckState},
@@ -15,17 +16,19 @@ use crate::{
 };
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  homelab verify                          ends with 1 when a check failed
+  homelab verify -o json")]
 pub struct Args {}
 
 pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
-    let session = Session::open(global, Purpose::Look).await?;
+    let session = Session::open(global, Purpose::Look, Pins::Required).await?;
     let checks = verify::all(&session.run).await;
-    session.close().await;
-    let checks = checks?;
+    let checks = session.close(checks).await?;
     if wants_json(global) {
         render::document(&checks)?;
     } else {
-        anstream::print!("{}", table(&checks));
+        render::output::data(table(&checks))?;
     }
     verdict(&checks)
 }

@@ -49,6 +49,12 @@ impl<W: World> StepContext<W> {
         self.run.events.send(Event::Output { step: self.step.clone(), line: line.into() });
     }
 
+    /// How far something has come that takes its time.
+    pub fn progress(&self, done: u64, total: Option<u64>, unit: &'static str) {
+        let step = self.step.clone();
+        self.run.events.send(Event::Progress { step, done, total, unit });
+    }
+
     /// Ends the step here when the run is being stopped: it can be taken up again from here.
     pub fn still_wanted(&self) -> Result<()> {
         if self.run.stop.is_cancelled() { Err(interrupted()) } else { Ok(()) }
@@ -101,5 +107,5 @@ impl<W: World> StepContext<W> {
 }
 
 fn interrupted() -> Failure {
-    Failure::new(Kind::Interrupted, "stopped on request").hint("`homelab up` goes on from here")
+    Failure::new(Kind::Interrupted, "stopped on request").hint("the same command goes on from here")
 }

@@ -94,7 +94,7 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
         Some(failure) => Err(failure),
         None if tally.skipped > 0 => Err(Failure::new(Kind::Interrupted, "stopped on request")
             .effect(Effect::Partial)
-            .hint("`homelab up` goes on from here")),
+            .hint("the same command goes on from here")),
         None => Ok(tally),
     }
 }

@@ -2,7 +2,9 @@
 
 use std::{future::Future, time::Duration};
 
-use super::{Look, StepContext};
+use tokio::sync::Mutex;
+
+use super::{Look, StepContext, task_log::TaskLog};
 use crate::{
     error::{Effect, Failure, Kind, Result},
     event::Event,
@@ -61,10 +63,14 @@ impl<W: World> StepContext<W> {
         self.record(&Record::TaskBegun { step: self.step.clone(), upid: upid.clone() })?;
         let proxmox = self.run.world.proxmox();
         let wanted = format!("task {} {} on {} to end", upid.kind(), upid.id(), upid.node());
+        let log = Mutex::new(TaskLog::default());
         let end = self
             .wait_for(&wanted, limit, || async {
                 Ok(match proxmox.task(upid).await? {
-                    TaskState::Running => Look::NotYet("running".into()),
+                    TaskState::Running => {
+                        self.read_log(upid, &log).await;
+                        Look::NotYet("running".into())
+                    }
                     end => Look::There(end),
                 })
             })
@@ -73,7 +79,7 @@ impl<W: World> StepContext<W> {
         match end {
             TaskState::Running | TaskState::Ok => Ok(None),
             TaskState::Warnings(count) => {
-                let log = proxmox.task_log(upid).await.unwrap_or_default();
+                let log = proxmox.task_log(upid, 0).await.unwrap_or_default();
                 let lines: Vec<_> = log.into_iter().filter(|line| line.contains("WARN")).collect();
                 self.warn(format!(
                     "{} ended with {count} warnings: {}",
@@ -95,6 +101,22 @@ impl<W: World> StepContext<W> {
             )
             .at(upid.node())
             .effect(Effect::Unknown)),
+        }
+    }
+}
+
+impl<W: World> StepContext<W> {
+    /// Tells a person who waits what a task's log says that is new. A log that cannot be read is no
+    /// reason to fail: the task's state is what counts.
+    async fn read_log(&self, upid: &Upid, log: &Mutex<TaskLog>) {
+        let mut log = log.lock().await;
+        let Ok(lines) = self.run.world.proxmox().task_log(upid, log.known()).await else { return };
+        let news = log.read(lines);
+        if let Some(line) = news.line {
+            self.output(line);
+        }
+        if let Some(percent) = news.percent {
+            self.progress(percent, Some(100), "%");
         }
     }
 }

@@ -40,24 +40,25 @@ pub fn effective_file(loaded: &Loaded, overrides: &Overrides) -> InventoryFile {
         file.proxmox.tls = TlsFile::Fingerprints(fingerprints.collect());
     }
     let image = &desired.image.artifact;
-    file.image.version = Some(image.version.clone());
-    file.image.url = Some(image.url.clone());
-    file.image.sha256 = Some(image.sha256.clone());
+    file.image.version = known(&image.version);
+    file.image.url = known(&image.url);
+    file.image.sha256 = known(&image.sha256);
     let tailscale = &desired.tailnet.tailscale;
-    file.tailnet.tailscale.version = Some(tailscale.version.clone());
-    file.tailnet.tailscale.url = Some(tailscale.url.clone());
-    file.tailnet.tailscale.sha256 = Some(tailscale.sha256.clone());
-    file.k3s.version = Some(desired.k3s.binary.version.clone());
-    file.k3s.url = Some(desired.k3s.binary.url.clone());
-    file.k3s.sha256 = Some(desired.k3s.binary.sha256.clone());
-    file.k3s.images = desired.k3s.images.as_ref().map(|images| ImagesFile {
-        url: Some(images.url.clone()),
-        sha256: Some(images.sha256.clone()),
-    });
+    file.tailnet.tailscale.version = known(&tailscale.version);
+    file.tailnet.tailscale.url = known(&tailscale.url);
+    file.tailnet.tailscale.sha256 = known(&tailscale.sha256);
+    file.k3s.version = known(&desired.k3s.binary.version);
+    file.k3s.url = known(&desired.k3s.binary.url);
+    file.k3s.sha256 = known(&desired.k3s.binary.sha256);
+    file.k3s.images = desired
+        .k3s
+        .images
+        .as_ref()
+        .map(|images| ImagesFile { url: known(&images.url), sha256: known(&images.sha256) });
     if let (Some(flux), Some(meant)) = (&mut file.flux, &desired.flux) {
-        flux.version = Some(meant.components.version.clone());
-        flux.components = Some(meant.components.url.clone());
-        flux.sha256 = Some(meant.components.sha256.clone());
+        flux.version = known(&meant.components.version);
+        flux.components = known(&meant.components.url);
+        flux.sha256 = known(&meant.components.sha256);
     }
     if let Some(gitops) = &desired.gitops {
         versions::fill_in(&mut file, &gitops.versions);
@@ -74,6 +75,11 @@ pub fn effective_file(loaded: &Loaded, overrides: &Overrides) -> InventoryFile {
         *node = defaults.complete(node);
     }
     file
+}
+
+/// What is not pinned yet is left out.
+fn known(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Every field with its origin, in the order of the schema.

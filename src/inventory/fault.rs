@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::Serialize;
 
-use super::path::FieldPath;
+use super::{discretion::shown_line, path::FieldPath};
 use crate::error::{Failure, Kind};
 
 /// A file's name and text.
@@ -46,6 +46,7 @@ pub struct Fault {
     /// What is wrong, without a full stop.
     pub message: String,
     /// What to write instead, or what to do.
+    #[serde(rename = "help")]
     pub suggestion: Option<String>,
     pub file: String,
     /// From 1.
@@ -57,6 +58,7 @@ pub struct Fault {
     /// The line itself; absent where it could show a secret.
     pub source_line: Option<String>,
     /// The field, `nodes.k3s-server.vmid`; empty for the whole file.
+    #[serde(rename = "path")]
     pub field: String,
 }
 
@@ -70,7 +72,7 @@ impl Fault {
             line: place.line,
             column: place.column,
             length: place.length,
-            source_line: source.text.lines().nth(place.line - 1).map(str::to_owned),
+            source_line: source.text.lines().nth(place.line - 1).and_then(shown_line),
             field: String::new(),
         }
     }
@@ -92,6 +94,17 @@ impl Fault {
 
     pub(crate) fn warning(mut self) -> Self {
         self.severity = Severity::Warning;
+        self
+    }
+
+    /// Leaves out what stands under the key that this fault points at: a secret may.
+    pub(crate) fn without_value(mut self) -> Self {
+        self.source_line = self.source_line.take().and_then(|line| {
+            let key: String = line.chars().take(self.column - 1 + self.length).collect();
+            // Only where nothing else stands before it on the line.
+            let first = key.chars().take(self.column - 1).all(|c| c == ' ' || c == '-');
+            first.then(|| format!("{key}: [redacted]"))
+        });
         self
     }
 

@@ -23,12 +23,25 @@ pub struct LoadOptions {
     /// The lock file; `homelab.lock` beside the inventory unless said.
     pub lock: Option<Utf8PathBuf>,
     pub overrides: Overrides,
+    pub pins: Pins,
+}
+
+/// Whether every artifact has to be pinned to a sha256.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pins {
+    /// What installs, or compares with what is installed.
+    #[default]
+    Required,
+    /// What is not pinned is a warning.
+    Warned,
+    /// What only talks to what is there.
+    Optional,
 }
 
 impl LoadOptions {
     /// An inventory and its lock file, with what this process's environment overrides.
     pub fn new(path: Utf8PathBuf, lock: Option<Utf8PathBuf>) -> Self {
-        Self { path, lock, overrides: Overrides::from_environment() }
+        Self { path, lock, overrides: Overrides::from_environment(), pins: Pins::Required }
     }
 
     /// Where the lock file is.
@@ -79,6 +92,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
             overrides: &options.overrides,
             lock: &lock,
             lock_is_faulty,
+            pins: options.pins,
             lock_name: lock_path.file_name().unwrap_or("homelab.lock"),
         };
         resolve::desired(file, &context, &mut report)

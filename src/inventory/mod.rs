@@ -11,6 +11,7 @@
 mod check;
 pub mod class;
 pub mod desired;
+mod discretion;
 mod document;
 pub mod effective;
 pub mod fault;
@@ -38,7 +39,8 @@ pub use self::{
     desired::Desired,
     fault::{Fault, Faults, Severity},
     file::InventoryFile,
-    load::{LoadOptions, Loaded, Unpinned, load, load_unpinned},
+    load::{LoadOptions, Loaded, Pins, Unpinned, load, load_unpinned},
     lock::{LockFile, LockedArtifact},
     overrides::{Origin, Override, Overrides},
 };
+pub(crate) use self::{scalar::is_https_origin, shape::closest};

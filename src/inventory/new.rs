@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use camino::Utf8Path;
 use ipnet::Ipv4Net;
 
-use super::load;
+use super::{Fault, Faults, load};
 use crate::{
     error::{Failure, Kind, Result},
     model::{ClusterId, NodeName},
@@ -18,6 +18,8 @@ pub struct NewInventory {
     /// `https://host:8006`.
     pub endpoint: String,
     pub tls: NewTls,
+    /// The pool that the guests are put in.
+    pub pool: String,
     /// The Proxmox node that the guests go to.
     pub proxmox_node: String,
     pub disk_storage: String,
@@ -52,11 +54,63 @@ pub enum NewTls {
 ///
 /// # Errors
 ///
-/// [`Kind::Inventory`] with all faults of what was asked for, placed in the text that would be written.
-pub fn new_inventory(new: &NewInventory, path: &Utf8Path) -> Result<String> {
+/// [`Kind::Usage`] with all faults of what was asked for, each with the flag that asked for it: there is
+/// no file yet to point into.
+pub fn new_inventory(new: &NewInventory) -> Result<String> {
     let text = render(new, &ClusterId::random());
-    load::validate_text(path, &text)?;
-    Ok(text)
+    match load::validate_text(Utf8Path::new("homelab.yaml"), &text) {
+        Ok(_) => Ok(text),
+        Err(failure) => Err(match Faults::of(&failure) {
+            Some(faults) => asked_for(faults),
+            None => failure,
+        }),
+    }
+}
+
+/// The flags, by the fields that they become.
+const FLAGS: &[(&str, &str)] = &[
+    ("cluster.name", "--cluster"),
+    ("proxmox.endpoint", "--endpoint"),
+    ("proxmox.tls.ca_file", "--ca-file"),
+    ("proxmox.tls", "--fingerprint"),
+    ("proxmox.pool", "--pool"),
+    ("proxmox.storage", "--storage"),
+    ("image.url", "--image"),
+    ("image.template", "--template"),
+    ("access.user", "--user"),
+    ("network.gateway", "--gateway"),
+    ("network", "--network"),
+    ("defaults.proxmox_node", "--proxmox-node"),
+    ("nodes", "--server, --agent"),
+    ("tailnet.control.headscale", "--headscale"),
+    ("tailnet.control.tailscale", "--oauth-client"),
+];
+
+fn asked_for(faults: &Faults) -> Failure {
+    let of = |fault: &Fault| {
+        let flag = FLAGS.iter().find(|(field, _)| {
+            fault
+                .field
+                .strip_prefix(field)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        });
+        // Other fields' lines are told with them, and there are no lines yet.
+        let message = match fault.message.split_once(" (line ") {
+            Some((before, after)) => {
+                let rest = after.trim_start_matches(|c: char| c.is_ascii_digit());
+                format!("{before}{}", rest.strip_prefix(')').unwrap_or(rest))
+            }
+            None => fault.message.clone(),
+        };
+        match (flag, fault.field.strip_prefix("nodes.").and_then(|field| field.split('.').next())) {
+            (Some((_, flag)), Some(node)) => format!("{flag} {node}: {message}"),
+            (Some((_, flag)), None) => format!("{flag}: {message}"),
+            (None, _) => message,
+        }
+    };
+    let messages: Vec<String> = faults.0.iter().map(of).collect();
+    let failure = Failure::new(Kind::Usage, messages.join("\n"));
+    faults.0.iter().filter_map(|fault| fault.suggestion.clone()).fold(failure, Failure::hint)
 }
 
 /// Writes a new file; one that exists is never touched.
@@ -134,6 +188,9 @@ proxmox:
   tls: {tls}
   # user@realm!name=uuid; `homelab init proxmox-role` prints how to make one that may do no more than it must.
   token: {{env: PROXMOX_VE_API_TOKEN}}
+  # The guests are put in this pool, and the token's rights on guests end there: others stay out of its
+  # reach. `homelab init proxmox-role` prints how to make it.
+  pool: {pool}
   bridge: vmbr0
   storage:
     disks: {disks}
@@ -181,6 +238,7 @@ k3s:
 ",
         cluster = yaml(cluster),
         endpoint = yaml(endpoint),
+        pool = yaml(&new.pool),
         disks = yaml(&new.disk_storage),
         image_url = yaml(image_url),
         template = new.template,
@@ -209,13 +267,13 @@ fn yaml(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::Faults;
 
     fn new() -> NewInventory {
         NewInventory {
             cluster: "homelab".into(),
             endpoint: "https://pve.lan:8006".into(),
             tls: NewTls::Fingerprint("AB:".repeat(31) + "AB"),
+            pool: "homelab".into(),
             proxmox_node: "pve".into(),
             disk_storage: "local-lvm".into(),
             image_url: "https://cloud.debian.org/images/cloud/bookworm/latest/debian.qcow2".into(),
@@ -235,15 +293,15 @@ mod tests {
 
     #[test]
     fn a_new_inventory_is_sound_and_has_an_identity_of_its_own() {
-        let first = new_inventory(&new(), "homelab.yaml".into()).unwrap();
-        let second = new_inventory(&new(), "homelab.yaml".into()).unwrap();
+        let first = new_inventory(&new()).unwrap();
+        let second = new_inventory(&new()).unwrap();
         let id = |text: &str| load::validate_text("x".into(), text).unwrap().0.cluster.id;
         assert_ne!(id(&first), id(&second));
         let headscale =
             NewInventory { headscale: Some("https://headscale.example.org".into()), ..new() };
-        new_inventory(&headscale, "homelab.yaml".into()).unwrap();
+        new_inventory(&headscale).unwrap();
         let oauth = NewInventory { oauth_client: Some("k123CNTRL".into()), ..new() };
-        new_inventory(&oauth, "homelab.yaml".into()).unwrap();
+        new_inventory(&oauth).unwrap();
     }
 
     #[test]
@@ -253,13 +311,21 @@ mod tests {
             cluster: "My: Lab".into(),
             ..new()
         };
-        let failure = new_inventory(&unsound, "homelab.yaml".into()).unwrap_err();
-        let faults = Faults::of(&failure).unwrap().to_string();
-        assert!(faults.contains("`name` is `My: Lab`"), "{faults}");
-        let unsound = NewInventory { cluster: "lab".into(), ..unsound };
-        let failure = new_inventory(&unsound, "homelab.yaml".into()).unwrap_err();
-        let faults = Faults::of(&failure).unwrap().to_string();
-        assert!(faults.contains("10.0.0.1 is not in the LAN"), "{faults}");
+        let failure = new_inventory(&unsound).unwrap_err();
+        assert_eq!(failure.kind, Kind::Usage);
+        let told = failure.to_string();
+        assert!(told.contains("--cluster: `name` is `My: Lab`"), "{told}");
+        let twice = NewInventory {
+            agents: vec![
+                ("k3s-agent-1".parse().unwrap(), [10, 0, 0, 1].into()),
+                ("k3s-agent-2".parse().unwrap(), [192, 168, 1, 101].into()),
+            ],
+            ..new()
+        };
+        let told = new_inventory(&twice).unwrap_err().to_string();
+        assert!(told.contains("k3s-agent-1: 10.0.0.1 is not in the LAN"), "{told}");
+        assert!(told.contains("192.168.1.101 is `k3s-server`'s"), "{told}");
+        assert!(!told.contains("line") && !told.contains("homelab.yaml"), "{told}");
     }
 
     #[test]

@@ -11,9 +11,11 @@ use super::{
         Access, CloudImage, Desired, Exposure, K3s, Node, Overlay, ProxmoxSite, Role, SecretSource,
         TailnetControl, TailnetPlan, TailscaleCredentials, TlsTrust,
     },
+    discretion::shown_value,
     file::{
         ControlFile, ExposureFile, InventoryFile, OverlayFile, RoleFile, SecretReference, TlsFile,
     },
+    load::Pins,
     lock::LockFile,
     mtu,
     overrides::Overrides,
@@ -36,6 +38,7 @@ pub(crate) struct Context<'a> {
     pub(crate) lock_name: &'a str,
     /// Whether the lock file was faulty: then what it lacks has been told.
     pub(crate) lock_is_faulty: bool,
+    pub(crate) pins: Pins,
 }
 
 impl Context<'_> {
@@ -106,7 +109,9 @@ fn proxmox(
                     &FieldPath::dotted("proxmox.endpoint"),
                     format!(
                         "the {} says `{}`; expected {}",
-                        found.origin, found.value, format.expected
+                        found.origin,
+                        shown_value(&found.value),
+                        format.expected
                     ),
                     None,
                 );

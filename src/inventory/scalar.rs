@@ -1,16 +1,22 @@
 //! Texts that mean something: sizes, durations, versions, tags. Each has a `format` in the schema; the
 //! shape check and the conversions ask the same functions.
 
-use std::{
-    fmt,
-    net::{IpAddr, Ipv4Addr},
-    str::FromStr,
-    time::Duration,
-};
+mod amount;
+mod check;
+mod range;
+
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+pub use amount::{Size, Span};
+pub(crate) use range::AddressRange;
+pub(crate) use check::{fingerprint, is_https_origin, is_sha256, is_ssh_public_key};
+use check::{
+    is_artifact_url, is_cron, is_dns_name, is_email, is_environment_name, is_fingerprint, is_git_url,
+    is_http_url, is_k3s_version, is_label_key, is_label_value, is_plain_version, is_proxmox_id,
+    is_proxmox_tag, is_release, is_tailnet_tag, is_text, is_user_name, parses,
+};
 
 /// A format of a text: its name in the schema, what it looks like, and its check.
 pub(crate) struct Format {
@@ -135,7 +141,7 @@ pub(crate) const FORMATS: &[Format] = &[
     },
     Format {
         name: "k3s-version",
-        expected: "a version such as `v1.34.4+k3s1`",
+        expected: "a version such as `v1.34.9+k3s1`",
         pattern: Some(r"^v[0-9]+\.[0-9]+\.[0-9]+\+k3s[0-9]+$"),
         sound: is_k3s_version,
     },
@@ -218,330 +224,9 @@ pub(crate) fn format(name: &str) -> Option<&'static Format> {
     FORMATS.iter().find(|format| format.name == name)
 }
 
-fn parses<T: FromStr>(text: &str) -> bool {
-    text.parse::<T>().is_ok()
-}
-
-fn is_text(text: &str) -> bool {
-    !text.trim().is_empty() && !text.contains('\0')
-}
-
-fn is_dns_name(text: &str) -> bool {
-    text.len() <= 253 && text.split('.').all(parses::<crate::model::NodeName>)
-}
-
-pub(crate) fn is_sha256(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-fn is_fingerprint(text: &str) -> bool {
-    fingerprint(text).is_some()
-}
-
-/// The 32 bytes of a fingerprint, written with or without colons.
-pub(crate) fn fingerprint(text: &str) -> Option<[u8; 32]> {
-    let digits = if text.len() == 64 {
-        text.to_owned()
-    } else {
-        let bytes: Vec<&str> = text.split(':').collect();
-        if bytes.len() != 32 || bytes.iter().any(|byte| byte.len() != 2) {
-            return None;
-        }
-        bytes.concat()
-    };
-    hex::decode(digits).ok()?.try_into().ok()
-}
-
-fn authority(text: &str, schemes: &[&str]) -> Option<(String, String)> {
-    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)?.strip_prefix("://"))?;
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    // `http::Uri` knows what an authority is: brackets, ports.
-    let parsed: http::uri::Authority = authority.parse().ok()?;
-    let sound = !parsed.host().is_empty() && !text.chars().any(char::is_whitespace);
-    sound.then(|| (authority.to_owned(), path.to_owned()))
-}
-
-fn is_https_origin(text: &str) -> bool {
-    authority(text, &["https"])
-        .is_some_and(|(authority, path)| !authority.contains('@') && matches!(&*path, "" | "/"))
-}
-
-fn is_http_url(text: &str) -> bool {
-    authority(text, &["https", "http"]).is_some_and(|(authority, _)| !authority.contains('@'))
-}
-
-fn is_artifact_url(text: &str) -> bool {
-    is_http_url(text) || text.strip_prefix("file:///").is_some_and(|path| !path.is_empty())
-}
-
-fn is_git_url(text: &str) -> bool {
-    authority(text, &["ssh", "https", "http"]).is_some_and(|(authority, path)| {
-        path.len() > 1 && !authority.split('@').next().is_some_and(|user| user.contains(':'))
-            || text.starts_with("ssh://") && path.len() > 1
-    })
-}
-
-fn is_tailnet_tag(text: &str) -> bool {
-    text.strip_prefix("tag:").is_some_and(|name| {
-        name.starts_with(|first: char| first.is_ascii_alphabetic())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-    })
-}
-
-fn is_proxmox_tag(text: &str) -> bool {
-    let first = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-    text.bytes().next().is_some_and(first)
-        && text.bytes().all(|byte| first(byte) || matches!(byte, b'-' | b'+' | b'.'))
-}
-
-fn is_proxmox_id(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphanumeric())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
-fn is_plain_version(text: &str) -> bool {
-    let parts: Vec<&str> = text.split('.').collect();
-    parts.len() == 3 && parts.iter().all(|part| digits(part))
-}
-
-fn is_k3s_version(text: &str) -> bool {
-    text.strip_prefix('v')
-        .and_then(|rest| rest.split_once("+k3s"))
-        .is_some_and(|(version, release)| is_plain_version(version) && digits(release))
-}
-
-fn digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// A line of `authorized_keys` without options, whose data begins with its own type's name (RFC 4253, 6.6).
-pub(crate) fn is_ssh_public_key(text: &str) -> bool {
-    use base64::Engine;
-    let mut fields = text.split(' ');
-    let (Some(kind), Some(data)) = (fields.next(), fields.next()) else { return false };
-    let Ok(blob) = base64::engine::general_purpose::STANDARD.decode(data) else { return false };
-    let length = u32::try_from(kind.len()).unwrap_or(u32::MAX).to_be_bytes();
-    !text.contains(['\n', '\r'])
-        && blob.strip_prefix(&length).is_some_and(|rest| rest.starts_with(kind.as_bytes()))
-}
-
-fn is_user_name(text: &str) -> bool {
-    let first = |byte: u8| byte.is_ascii_lowercase() || byte == b'_';
-    (1..=32).contains(&text.len())
-        && text.bytes().next().is_some_and(first)
-        && text.bytes().all(|byte| first(byte) || byte.is_ascii_digit() || byte == b'-')
-}
-
-fn is_environment_name(text: &str) -> bool {
-    let first = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    text.bytes().next().is_some_and(first)
-        && text.bytes().all(|byte| first(byte) || byte.is_ascii_digit())
-}
-
-fn is_label_value(text: &str) -> bool {
-    text.is_empty() || is_label_name(text)
-}
-
-fn is_label_key(text: &str) -> bool {
-    match text.split_once('/') {
-        Some((prefix, name)) => is_dns_name(prefix) && is_label_name(name),
-        None => is_label_name(text),
-    }
-}
-
-fn is_label_name(text: &str) -> bool {
-    let edge = |character: Option<char>| character.is_some_and(|c| c.is_ascii_alphanumeric());
-    (1..=63).contains(&text.len())
-        && edge(text.chars().next())
-        && edge(text.chars().next_back())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
-fn is_cron(text: &str) -> bool {
-    let field = |field: &str| {
-        field.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"*/,-?".contains(&byte))
-    };
-    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    fields.len() == 5 && fields.into_iter().all(field)
-}
-
-/// A chart's version or an image's tag: one that names one release, so no `latest`.
-fn is_release(text: &str) -> bool {
-    let rest = text.strip_prefix('v').unwrap_or(text);
-    rest.starts_with(|first: char| first.is_ascii_digit())
-        && rest.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".+-".contains(&byte))
-}
-
-fn is_email(text: &str) -> bool {
-    text.split_once('@').is_some_and(|(user, domain)| {
-        !user.is_empty()
-            && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte))
-            && is_dns_name(domain)
-    })
-}
-
-/// Addresses from one to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct AddressRange {
-    pub(crate) first: Ipv4Addr,
-    pub(crate) last: Ipv4Addr,
-}
-
-impl AddressRange {
-    pub(crate) fn contains(self, address: Ipv4Addr) -> bool {
-        (self.first..=self.last).contains(&address)
-    }
-}
-
-impl FromStr for AddressRange {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        if let Some((first, last)) = text.split_once('-') {
-            let first: Ipv4Addr = first.trim().parse().map_err(|_| ())?;
-            let last: Ipv4Addr = last.trim().parse().map_err(|_| ())?;
-            return (first <= last).then_some(Self { first, last }).ok_or(());
-        }
-        let network: Ipv4Net = text.parse().map_err(|_| ())?;
-        Ok(Self { first: network.network(), last: network.broadcast() })
-    }
-}
-
-/// An amount of bytes, written with a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Size(u64);
-
-impl Size {
-    pub const fn bytes(self) -> u64 {
-        self.0
-    }
-
-    /// Whole mebibytes.
-    pub const fn mebibytes(self) -> u64 {
-        self.0 >> 20
-    }
-
-    pub(crate) const fn of_gibibytes(count: u64) -> Self {
-        Self(count << 30)
-    }
-}
-
-impl FromStr for Size {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let end = text.find(|character: char| !character.is_ascii_digit()).ok_or(())?;
-        let (number, unit) = text.split_at(end);
-        let shift = match unit.strip_suffix("iB").or(unit.strip_suffix('B')).unwrap_or(unit) {
-            "M" => 20,
-            "G" => 30,
-            "T" => 40,
-            _ => return Err(()),
-        };
-        let number: u64 = number.parse().map_err(|_| ())?;
-        match number.checked_mul(1 << shift) {
-            // Proxmox counts in 63 bits.
-            Some(bytes) if (1..1 << 62).contains(&bytes) => Ok(Self(bytes)),
-            _ => Err(()),
-        }
-    }
-}
-
-impl fmt::Display for Size {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mebibytes = self.mebibytes();
-        if mebibytes.is_multiple_of(1024) {
-            write!(formatter, "{}G", mebibytes / 1024)
-        } else {
-            write!(formatter, "{mebibytes}M")
-        }
-    }
-}
-
-/// A stretch of time, written with a unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(pub Duration);
-
-impl FromStr for Span {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let end = text.find(|character: char| !character.is_ascii_digit()).ok_or(())?;
-        let factor = match &text[end..] {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            _ => return Err(()),
-        };
-        let seconds = text[..end].parse::<u32>().map_err(|_| ())?;
-        if seconds == 0 {
-            return Err(());
-        }
-        Ok(Self(Duration::from_secs(u64::from(seconds) * factor)))
-    }
-}
-
-impl fmt::Display for Span {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.as_secs() {
-            seconds if seconds.is_multiple_of(3600) => write!(formatter, "{}h", seconds / 3600),
-            seconds if seconds.is_multiple_of(60) => write!(formatter, "{}m", seconds / 60),
-            seconds => write!(formatter, "{seconds}s"),
-        }
-    }
-}
-
-macro_rules! written_as_text {
-    ($type:ty, $name:literal, $format:literal) => {
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                String::deserialize(deserializer)?
-                    .parse()
-                    .map_err(|()| D::Error::custom(concat!("no ", $format)))
-            }
-        }
-
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-
-        impl JsonSchema for $type {
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                $name.into()
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "format": $format})
-            }
-        }
-    };
-}
-
-written_as_text!(Size, "Size", "size");
-written_as_text!(Span, "Duration", "duration");
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_need_a_unit_and_print_as_they_are_written() {
-        for (text, bytes) in [("32G", 32 << 30), ("3072M", 3072 << 20), ("1T", 1 << 40)] {
-            assert_eq!(text.parse::<Size>().map(Size::bytes), Ok(bytes));
-        }
-        assert_eq!("32GiB".parse::<Size>().unwrap().to_string(), "32G");
-        assert_eq!("1536M".parse::<Size>().unwrap().to_string(), "1536M");
-        for text in ["32", "0G", "-1G", "1.5G", "32 G", "32g", "", "99999999999T"] {
-            assert!(text.parse::<Size>().is_err(), "{text}");
-        }
-    }
 
     const AGE_RECIPIENT: &str = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p";
 
@@ -575,14 +260,5 @@ mod tests {
             assert!(sound(name, good), "{name}: {good}");
             assert!(!sound(name, bad), "{name}: {bad}");
         }
-    }
-
-    #[test]
-    fn a_public_key_holds_its_own_type() {
-        let key =
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFdYmSjNNyhGR0n5jNnjJ6YbXKBzQ5oVz4mS0VvYQvV0 me";
-        assert!(is_ssh_public_key(key));
-        assert!(!is_ssh_public_key(&key.replace("ssh-ed25519", "ssh-rsa")));
-        assert!(!is_ssh_public_key("-----BEGIN OPENSSH PRIVATE KEY-----"));
     }
 }

@@ -3,15 +3,21 @@
 //! What is faulty is left out of the value that comes back, up to the nearest field that may be absent, so
 //! that the later checks can look at the rest.
 
+mod told;
+mod words;
+
 use serde_json::{Map, Value as Json};
 
 use super::{
+    discretion::{holds_a_password, names_a_secret, shown_value},
     document::{Document, Entry, Tree, Value},
-    fault::{Fault, Place},
-    path::{FieldPath, Segment},
+    fault::Fault,
+    path::FieldPath,
     scalar::Format,
     schema::{Choice, Shape, follow, optional, shape},
 };
+use words::{clipped, named, range, repaired};
+pub(crate) use words::{closest, listed};
 
 /// What came of the comparison.
 pub(crate) struct Shaped {
@@ -41,9 +47,8 @@ struct Walker<'a> {
 impl<'a> Walker<'a> {
     fn walk(&mut self, tree: &Tree, schema: &'a Json, path: &FieldPath) -> Option<Json> {
         let (followed, _) = follow(self.root, schema);
-        let (_, name) = follow(self.root, optional(schema));
         let before = self.secret;
-        self.secret |= name == Some("SecretReference");
+        self.secret |= self.is_secret(schema);
         let (shape, nullable) = shape(self.root, followed);
         let value = match &tree.value {
             Value::Null if nullable => Some(Json::Null),
@@ -61,6 +66,11 @@ impl<'a> Walker<'a> {
         };
         self.secret = before;
         value
+    }
+
+    /// Whether a field of this schema is a reference to a secret.
+    fn is_secret(&self, schema: &Json) -> bool {
+        follow(self.root, optional(schema)).1 == Some("SecretReference")
     }
 
     fn walk_shape(&mut self, tree: &Tree, shape: Shape<'a>, path: &FieldPath) -> Option<Json> {
@@ -114,7 +124,11 @@ impl<'a> Walker<'a> {
         path: &FieldPath,
     ) -> Option<Json> {
         let length = text.chars().count() as u64;
-        let shown = if self.secret { "set".to_owned() } else { format!("`{}`", clipped(text)) };
+        let shown = if self.secret {
+            "set".to_owned()
+        } else {
+            format!("`{}`", clipped(&shown_value(text)))
+        };
         let expected = match format {
             Some(format) if !(format.sound)(text) => format.expected.to_owned(),
             _ if length < fewest || length > most => {
@@ -123,7 +137,11 @@ impl<'a> Walker<'a> {
             _ => return Some(text.into()),
         };
         let message = format!("{} is {shown}; expected {expected}", named(path));
-        let suggestion = repaired(text, format).map(|text| format!("write `{text}`"));
+        let suggestion = match holds_a_password(text) {
+            true => Some("take name and password out: secrets have fields of their own".to_owned()),
+            false if self.secret => None,
+            false => repaired(text, format).map(|text| format!("write `{text}`")),
+        };
         self.refuse(path, self.at(path, message).suggest_if(suggestion))
     }
 
@@ -173,6 +191,7 @@ impl<'a> Walker<'a> {
     ) -> Option<Json> {
         let mut object = Map::new();
         let mut whole = true;
+        let beside_secrets = properties.values().any(|schema| self.is_secret(schema));
         for entry in entries {
             let below = path.key(&entry.key);
             let Some(schema) = properties.get(&entry.key) else {
@@ -186,6 +205,9 @@ impl<'a> Walker<'a> {
                     false => format!("unknown field `{}` in {}", clipped(&entry.key), named(path)),
                 };
                 let fault = self.on_key(entry, &below, message).suggest(suggestion);
+                // What belongs under a secret's name may stand under this one.
+                let hides = beside_secrets || names_a_secret(&entry.key);
+                let fault = if hides { fault.without_value() } else { fault };
                 self.refuse(&below, fault);
                 continue;
             };
@@ -245,7 +267,7 @@ impl<'a> Walker<'a> {
                 let message = format!(
                     "{} is `{}`; expected {}",
                     named(path),
-                    clipped(word),
+                    clipped(&shown_value(word)),
                     self.expected(choice)
                 );
                 let suggestion = closest(word, choice.words.iter().copied())
@@ -327,158 +349,9 @@ impl<'a> Walker<'a> {
         true
     }
 
-    fn wrong_kind(&self, tree: &Tree, shape: &Shape<'_>, path: &FieldPath) -> Fault {
-        let expected = match shape {
-            Shape::Text { format: Some(format), .. } => format.expected.to_owned(),
-            Shape::Text { .. } => "a text".to_owned(),
-            Shape::Integer { least, most } => range(*least, *most),
-            Shape::Boolean => "`true` or `false`".to_owned(),
-            Shape::List { .. } => "a list".to_owned(),
-            _ => "a mapping".to_owned(),
-        };
-        let written = self.written(tree.place);
-        let suggestion = match (shape, &tree.value) {
-            (Shape::Text { format: Some(format), .. }, Value::Number(number))
-                if format.name == "size" =>
-            {
-                Some(format!("write `{number}M` for mebibytes or `{number}G` for gibibytes"))
-            }
-            (Shape::Text { format: Some(format), .. }, Value::Number(number))
-                if format.name == "duration" =>
-            {
-                Some(format!("write `{number}s` for seconds or `{number}m` for minutes"))
-            }
-            (Shape::Text { .. }, Value::Number(_) | Value::Bool(_)) => {
-                Some(format!("put it in quotes: `\"{written}\"`"))
-            }
-            (Shape::Boolean, Value::Text(word)) => match word.to_lowercase().as_str() {
-                "yes" | "on" | "y" => Some("write `true`".to_owned()),
-                "no" | "off" | "n" => Some("write `false`".to_owned()),
-                _ => None,
-            },
-            (Shape::Integer { .. }, Value::Text(text)) if text.parse::<u32>().is_ok() => {
-                Some("take the quotes away".to_owned())
-            }
-            (Shape::List { .. }, Value::Text(_) | Value::Number(_)) if !self.secret => {
-                Some(format!("write `[{written}]`"))
-            }
-            _ => None,
-        };
-        let message = format!("{} is {}; expected {expected}", named(path), tree.kind());
-        self.at(path, message).suggest_if(suggestion)
-    }
-
-    fn expected(&self, choice: &Choice<'_>) -> String {
-        let words = choice.words.iter().map(|word| format!("`{word}`"));
-        let integer = choice.integer.map(|schema| match shape(self.root, schema).0 {
-            Shape::Integer { least, most } => range(least, most),
-            _ => "a number".to_owned(),
-        });
-        let keyed: Vec<&str> = choice.keyed.iter().map(|(key, _)| *key).collect();
-        let keyed = (!keyed.is_empty()).then(|| format!("a mapping with one of {}", listed(keyed)));
-        let all: Vec<String> = words.chain(integer).chain(keyed).collect();
-        match all.split_last() {
-            Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-            _ => all.join(""),
-        }
-    }
-
     fn refuse(&mut self, path: &FieldPath, fault: Fault) -> Option<Json> {
         self.faults.push(fault);
         self.dropped.push(path.clone());
         None
     }
-
-    fn at(&self, path: &FieldPath, message: String) -> Fault {
-        self.hidden(self.document.fault(path, message))
-    }
-
-    fn on_key(&self, entry: &Entry, path: &FieldPath, message: String) -> Fault {
-        self.hidden(Fault::new(&self.document.source, entry.key_place, message).on(path))
-    }
-
-    fn hidden(&self, fault: Fault) -> Fault {
-        if self.secret { fault.without_source() } else { fault }
-    }
-
-    /// The text at a place, as it was written.
-    fn written(&self, place: Place) -> String {
-        let line = self.document.source.text.lines().nth(place.line - 1).unwrap_or_default();
-        line.chars().skip(place.column - 1).take(place.length).collect()
-    }
-}
-
-fn named(path: &FieldPath) -> String {
-    match path.segments().last() {
-        None => "the file".to_owned(),
-        Some(Segment::Key(key)) => format!("`{}`", clipped(key)),
-        Some(Segment::Index(_)) => format!("`{path}`"),
-    }
-}
-
-fn clipped(text: &str) -> String {
-    let mut printable: String =
-        text.chars().take(80).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().count() > 80 {
-        printable.push('…');
-    }
-    printable
-}
-
-fn range(least: i64, most: i64) -> String {
-    match (least, most) {
-        _ if least == most => format!("{least}"),
-        (i64::MIN, _) => "a whole number".to_owned(),
-        (_, most) if most == i64::from(u32::MAX) => format!("a whole number from {least}"),
-        _ => format!("a whole number from {least} to {most}"),
-    }
-}
-
-/// `a`, `b`, `c`.
-pub(crate) fn listed<'t>(names: impl IntoIterator<Item = &'t str>) -> String {
-    names.into_iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// The known name that a written one was probably meant to be.
-pub(crate) fn closest<'t>(
-    written: &str,
-    known: impl IntoIterator<Item = &'t str>,
-) -> Option<&'t str> {
-    let plain = |name: &str| name.to_lowercase().replace(['-', '_', ' '], "");
-    let wanted = plain(&written.chars().take(64).collect::<String>());
-    known
-        .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&wanted, &plain(name)), name))
-        .filter(|(distance, name)| *distance <= (name.len().min(wanted.len()) / 3).max(1))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
-/// The text with its commonest slips mended, if that makes it sound.
-fn repaired(text: &str, format: Option<&Format>) -> Option<String> {
-    let format = format?;
-    let candidates = [
-        text.trim().to_owned(),
-        text.to_lowercase(),
-        text.to_uppercase(),
-        text.to_lowercase().replace(['_', ' ', '.'], "-"),
-        format!("tag:{text}"),
-        format!("v{text}"),
-        format!("{text}+k3s1"),
-        format!("v{text}+k3s1"),
-        text.trim_start_matches('v').to_owned(),
-        format!("https://{text}"),
-        format!("https://{text}:8006"),
-        text.split_inclusive('/').take(3).collect::<String>().trim_end_matches('/').to_owned(),
-        format!("{text}G"),
-    ];
-    // Only a version tells what its release is; a guess at it would be an invention.
-    let versions = ["k3s-version"];
-    candidates
-        .into_iter()
-        .filter(|candidate| candidate != text)
-        .filter(|candidate| {
-            !versions.contains(&format.name) || text.contains("+k3s") || !candidate.contains("+k3s")
-        })
-        .find(|candidate| (format.sound)(candidate))
 }

@@ -17,12 +17,8 @@ pub struct StateLock {
 
 /// The state folder of a cluster: `$XDG_STATE_HOME/homelab/<cluster>`, mode 0700.
 pub fn state_folder(cluster: &str) -> Result<Utf8PathBuf> {
-    let base = std::env::var("XDG_STATE_HOME").ok().filter(|path| !path.is_empty()).map_or_else(
-        || std::env::var("HOME").map(|home| Utf8PathBuf::from(home).join(".local/state")),
-        |path| Ok(Utf8PathBuf::from(path)),
-    );
-    let base = base.map_err(|_| {
-        Failure::new(Kind::Runtime, "neither XDG_STATE_HOME nor HOME is set: no place for state")
+    let base = state_base(|name| std::env::var(name).ok()).ok_or_else(|| {
+        Failure::new(Kind::Runtime, "neither XDG_STATE_HOME nor HOME names a folder for state")
     })?;
     let folder = base.join("homelab").join(cluster);
     fs_err::create_dir_all(&folder)?;
@@ -31,6 +27,13 @@ pub fn state_folder(cluster: &str) -> Result<Utf8PathBuf> {
         fs_err::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))?;
     }
     Ok(folder)
+}
+
+/// Where programs keep state. A relative path in the environment is ignored, as the XDG base directory
+/// specification wants it: what it means would depend on where the program was started.
+fn state_base(variable: impl Fn(&str) -> Option<String>) -> Option<Utf8PathBuf> {
+    let absolute = |name| variable(name).map(Utf8PathBuf::from).filter(|path| path.is_absolute());
+    absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
 }
 
 impl StateLock {
@@ -65,6 +68,22 @@ impl StateLock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_relative_state_home_is_ignored() {
+        let base = |state: &str| {
+            let state = state.to_owned();
+            state_base(move |name| match name {
+                "XDG_STATE_HOME" => Some(state.clone()),
+                "HOME" => Some("/home/me".to_owned()),
+                _ => None,
+            })
+        };
+        assert_eq!(base("/var/state").unwrap(), "/var/state");
+        assert_eq!(base("state").unwrap(), "/home/me/.local/state");
+        assert_eq!(base("").unwrap(), "/home/me/.local/state");
+        assert_eq!(state_base(|_| None), None);
+    }
 
     #[test]
     fn a_second_run_is_refused_and_told_who_holds_the_lock() {

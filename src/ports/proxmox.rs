@@ -19,6 +19,8 @@ use crate::{
 ///   error's [`ProxmoxError::effect`] is [`Effect::Unknown`]: observe, then decide.
 /// * An absent guest is `None`, never an error.
 pub trait Proxmox: Send + Sync {
+    /// The id of the API token in use, `user@realm!name`: no secret.
+    fn token_id(&self) -> String;
     fn version(&self) -> impl Future<Output = Result<Version, ProxmoxError>> + Send;
     /// The privileges that the token has, by ACL path, of the paths asked for.
     fn permissions(
@@ -151,9 +153,11 @@ pub trait Proxmox: Send + Sync {
     ) -> impl Future<Output = Result<Option<Upid>, ProxmoxError>> + Send;
 
     fn task(&self, upid: &Upid) -> impl Future<Output = Result<TaskState, ProxmoxError>> + Send;
+    /// The lines of a task's log after the first `known`.
     fn task_log(
         &self,
         upid: &Upid,
+        known: usize,
     ) -> impl Future<Output = Result<Vec<String>, ProxmoxError>> + Send;
     /// The tasks that run on a node now.
     fn active_tasks(
@@ -338,6 +342,9 @@ pub enum ProxmoxError {
     /// The answer is not what the API promises.
     #[error("{call}: cannot make sense of the answer: {reason}")]
     Malformed { call: String, reason: String, effect: Effect },
+    /// What is given as the API token is none; it is not repeated.
+    #[error("what is there is no API token: it does not have the form user@realm!name=uuid")]
+    Token,
     #[error("{0}")]
     Local(String),
 }
@@ -363,12 +370,16 @@ impl From<ProxmoxError> for Failure {
         let kind = match &error {
             ProxmoxError::Unreachable { .. } => Kind::Unreachable,
             ProxmoxError::Local(_) => Kind::Runtime,
+            ProxmoxError::Token => Kind::Inventory,
             _ => Kind::Proxmox,
         };
         let hint = match &error {
             ProxmoxError::Unreachable { .. } => {
                 Some("check `proxmox.endpoint`, and that this machine can reach it")
             }
+            ProxmoxError::Token => Some(
+                "Proxmox prints the token once, when it is made: `homelab init proxmox-role` tells how",
+            ),
             ProxmoxError::Unauthorized(_) => Some(
                 "check the token's id, secret and expiry; `homelab init proxmox-role` prints how to make one",
             ),

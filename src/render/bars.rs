@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
 
-use super::{Renderer, words};
+use super::{Renderer, output, row::Row, words};
 use crate::{
+    error::Result,
     event::{Event, StepOutcome},
     plan::StepId,
     stage::StageId,
@@ -18,15 +19,11 @@ const CLUSTER: &str = "cluster";
 pub(super) struct Bars {
     screen: MultiProgress,
     ladder: ProgressBar,
-    rows: BTreeMap<String, Row>,
+    rows: BTreeMap<String, (ProgressBar, Row)>,
     steps: BTreeMap<StepId, Known>,
     stages: BTreeMap<StageId, Count>,
-}
-
-struct Row {
-    bar: ProgressBar,
-    /// The steps of this row that run, the latest last.
-    running: Vec<StepId>,
+    /// What the ladder's line says while there is no ladder.
+    idle: String,
 }
 
 struct Known {
@@ -54,18 +51,33 @@ impl Bars {
             rows: BTreeMap::new(),
             steps: BTreeMap::new(),
             stages: BTreeMap::new(),
+            idle: String::new(),
         }
     }
 
     fn say(&self, text: &str) {
-        self.screen.suspend(|| anstream::eprintln!("{text}"));
+        self.screen.suspend(|| output::say(text));
     }
 
-    fn row_of(&self, step: &StepId) -> Option<&Row> {
-        self.rows.get(&self.steps.get(step)?.row)
+    /// Changes the row of a step, and draws it.
+    fn change(&mut self, step: &StepId, change: impl FnOnce(&mut Row)) {
+        let Some(known) = self.steps.get(step) else { return };
+        let Some((bar, row)) = self.rows.get_mut(&known.row) else { return };
+        change(row);
+        let text = row.text();
+        let dim = if text.dim.is_empty() { text.dim } else { format!("  {}", text.dim.dimmed()) };
+        bar.set_message(painted(format!("{}{dim}", text.plain)));
+        if row.is_idle() {
+            bar.disable_steady_tick();
+        } else {
+            bar.enable_steady_tick(Duration::from_millis(120));
+        }
     }
 
     fn draw_ladder(&self) {
+        if self.stages.is_empty() {
+            return self.ladder.set_message(self.idle.clone());
+        }
         let rungs: Vec<String> = StageId::LADDER
             .iter()
             .filter_map(|stage| {
@@ -79,7 +91,7 @@ impl Bars {
                 })
             })
             .collect();
-        self.ladder.set_message(rungs.join("  "));
+        self.ladder.set_message(painted(rungs.join("  ")));
     }
 }
 
@@ -87,8 +99,9 @@ impl Renderer for Bars {
     fn show(&mut self, event: &Event) {
         match event {
             Event::RunStarted { command, cluster, .. } => {
-                self.ladder.set_message(format!("{command} of cluster {cluster}: looking around"));
-                self.ladder.tick();
+                self.idle = format!("{command} of cluster {cluster}: looking around");
+                self.ladder.set_message(self.idle.clone());
+                self.ladder.enable_steady_tick(Duration::from_millis(120));
             }
             Event::Planned { steps } => {
                 for step in steps {
@@ -98,8 +111,8 @@ impl Renderer for Bars {
                         let bar = self.screen.add(ProgressBar::new_spinner());
                         bar.set_style(style("{spinner} {prefix:16.bold} {wide_msg}"));
                         bar.set_prefix(row.clone());
-                        bar.set_message("waiting for its turn".dimmed().to_string());
-                        self.rows.insert(row.clone(), Row { bar, running: Vec::new() });
+                        bar.set_message(painted("waiting for its turn".dimmed().to_string()));
+                        self.rows.insert(row.clone(), (bar, Row::default()));
                     }
                     let known = Known { row, stage: step.stage, title: step.title.clone() };
                     self.steps.insert(step.step.clone(), known);
@@ -107,38 +120,26 @@ impl Renderer for Bars {
                 self.draw_ladder();
             }
             Event::StepStarted { step, stage, title, .. } => {
-                let Some(known) = self.steps.get(step) else { return };
-                if let Some(row) = self.rows.get_mut(&known.row) {
-                    row.running.push(step.clone());
-                    row.bar.enable_steady_tick(Duration::from_millis(120));
-                    row.bar.set_message(title.clone());
-                }
+                self.change(step, |row| row.begin(step, title));
                 self.stages.entry(*stage).or_default().running += 1;
                 self.draw_ladder();
             }
             Event::Waiting { step, wanted, seen, seconds_left } => {
-                if let Some(row) = self.row_of(step) {
-                    row.bar.set_message(format!(
-                        "{wanted} {}",
-                        format!("(seen: {seen}; {seconds_left} s left)").dimmed()
-                    ));
-                }
+                self.change(step, |row| row.waits(step, wanted, seen, *seconds_left));
             }
             Event::Progress { step, done, total, unit } => {
-                if let (Some(row), Some(known)) = (self.row_of(step), self.steps.get(step)) {
-                    let of = total.map(|total| format!(" of {total}")).unwrap_or_default();
-                    row.bar.set_message(format!("{}: {done}{of} {unit}", known.title));
-                }
+                let text = words::progress(*done, *total, unit);
+                self.change(step, |row| row.progresses(step, text));
             }
-            Event::Output { step, line } => {
-                if let Some(row) = self.row_of(step) {
-                    row.bar.set_message(line.clone());
-                }
-            }
+            Event::Output { step, line } => self.change(step, |row| row.says(step, line)),
             Event::Retrying { step, error, seconds, .. } => {
-                if let Some(row) = self.row_of(step) {
-                    row.bar.set_message(format!("busy, again in {seconds} s {}", error.dimmed()));
-                }
+                let wanted = format!("a lock, tried again in {seconds} s");
+                self.change(step, |row| row.waits(step, &wanted, error, *seconds));
+            }
+            Event::Reconnecting { error, attempt, attempts, seconds, .. } => {
+                let text = words::reconnecting(error, *attempt, *attempts, *seconds);
+                self.ladder.set_message(painted(text.yellow().to_string()));
+                self.ladder.tick();
             }
             Event::StepFinished { step, outcome, seconds } => {
                 self.finished(step, outcome, *seconds)
@@ -147,24 +148,41 @@ impl Renderer for Bars {
             Event::Interrupted => {
                 self.say("stopping: steps end where they can be taken up again; Ctrl-C again exits at once");
             }
-            Event::RunFinished { outcome, seconds, .. } => {
-                self.close();
-                anstream::eprintln!("{} ({})", words::run_outcome(outcome), words::time(*seconds));
+            Event::RunFinished { command, outcome, seconds, .. } => {
+                self.clear();
+                // What was never begun is told by the error that follows.
+                if !self.steps.is_empty() || words::is_well(outcome) {
+                    let outcome = words::run_outcome(command, outcome);
+                    output::say(format_args!("{outcome} ({})", words::time(*seconds)));
+                }
             }
-            Event::Closed => {}
+            Event::Pause(_) | Event::Closed => {}
         }
     }
 
-    fn close(&mut self) {
-        for row in self.rows.values() {
-            row.bar.finish_and_clear();
-        }
-        self.ladder.finish_and_clear();
+    fn pause(&mut self) {
+        self.ladder.disable_steady_tick();
+        self.ladder.set_message("");
+        // Nothing is left to say when the screen cannot be cleared.
+        let _ = self.screen.clear();
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.clear();
+        Ok(())
     }
 }
 
 impl Bars {
+    fn clear(&mut self) {
+        for (bar, _) in self.rows.values() {
+            bar.finish_and_clear();
+        }
+        self.ladder.finish_and_clear();
+    }
+
     fn finished(&mut self, step: &StepId, outcome: &StepOutcome, seconds: f64) {
+        self.change(step, |row| row.end(step));
         let Some(known) = self.steps.get(step) else { return };
         let count = self.stages.entry(known.stage).or_default();
         count.running = count.running.saturating_sub(1);
@@ -179,17 +197,6 @@ impl Bars {
                 "✓".green().to_string()
             }
         };
-        if let Some(row) = self.rows.get_mut(&known.row) {
-            row.running.retain(|running| running != step);
-            let next = row.running.last().and_then(|running| self.steps.get(running));
-            match next {
-                Some(next) => row.bar.set_message(next.title.clone()),
-                None => {
-                    row.bar.disable_steady_tick();
-                    row.bar.set_message(String::new());
-                }
-            }
-        }
         let skipped = matches!(outcome, StepOutcome::Skipped { .. });
         if !skipped {
             let mut line = format!(
@@ -204,6 +211,14 @@ impl Bars {
             self.say(&line);
         }
         self.draw_ladder();
+    }
+}
+
+/// The text in colour, or without it where the terminal or the person wants none.
+fn painted(text: String) -> String {
+    match anstream::AutoStream::choice(&std::io::stderr()) {
+        anstream::ColorChoice::Never => anstream::adapter::strip_str(&text).to_string(),
+        _ => text,
     }
 }
 

@@ -3,6 +3,7 @@
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
+use super::output;
 use crate::{
     cli::OutputFormat,
     error::{Effect, Failure, Kind},
@@ -18,12 +19,15 @@ struct Document<'a> {
     effect: Effect,
     because: Vec<String>,
     hints: &'a [String],
+    /// Of an inventory or lock file: each fault with its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    faults: Option<&'a Faults>,
 }
 
 /// Prints a failure on stderr, as text or as one JSON document.
 pub fn print(failure: &Failure, format: OutputFormat) {
     match format {
-        OutputFormat::Text => anstream::eprint!("{}", text(failure)),
+        OutputFormat::Text => output::talk(text(failure)),
         OutputFormat::Json => {
             let document = Document {
                 error: &failure.message,
@@ -31,12 +35,16 @@ pub fn print(failure: &Failure, format: OutputFormat) {
                 exit_code: failure.kind.exit_code(),
                 place: failure.place.as_deref(),
                 effect: failure.effect,
-                because: failure.chain().into_iter().skip(1).collect(),
+                because: match Faults::of(failure) {
+                    Some(_) => Vec::new(),
+                    None => failure.chain().into_iter().skip(1).collect(),
+                },
                 hints: &failure.hints,
+                faults: Faults::of(failure),
             };
             match serde_json::to_string(&document) {
-                Ok(line) => anstream::eprintln!("{line}"),
-                Err(_) => anstream::eprint!("{}", text(failure)),
+                Ok(line) => output::say(line),
+                Err(_) => output::talk(text(failure)),
             }
         }
     }

@@ -2,10 +2,17 @@
 
 use serde::Serialize;
 
-use super::Renderer;
-use crate::event::{EVENT_VERSION, Event};
+use super::{Renderer, output};
+use crate::{
+    error::Result,
+    event::{EVENT_VERSION, Event},
+};
 
-pub(super) struct Json;
+/// After the first event that stdout did not take, none is printed: half a line would be garbage.
+#[derive(Default)]
+pub(super) struct Json {
+    printed: Option<Result<()>>,
+}
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -17,10 +24,17 @@ struct Line<'a> {
 
 impl Renderer for Json {
     fn show(&mut self, event: &Event) {
+        if matches!(self.printed, Some(Err(_))) {
+            return;
+        }
         let line = Line { version: EVENT_VERSION, time: jiff::Timestamp::now(), event };
         match serde_json::to_string(&line) {
-            Ok(text) => anstream::println!("{text}"),
+            Ok(text) => self.printed = Some(output::line(text)),
             Err(error) => tracing::error!(%error, "an event cannot be printed"),
         }
+    }
+
+    fn close(&mut self) -> Result<()> {
+        self.printed.take().unwrap_or(Ok(()))
     }
 }

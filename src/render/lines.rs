@@ -2,19 +2,22 @@
 
 use std::collections::HashMap;
 
-use super::{Renderer, words};
+use super::{Renderer, output, words};
 use crate::{event::Event, plan::StepId};
 
 #[derive(Default)]
 pub(super) struct Lines {
     /// What each step was last seen to wait for.
     waits: HashMap<StepId, String>,
+    /// The last quarter of each step's progress that was told.
+    quarters: HashMap<StepId, u64>,
+    planned: bool,
 }
 
 impl Renderer for Lines {
     fn show(&mut self, event: &Event) {
         if let Some(line) = self.line(event) {
-            anstream::eprintln!("{line}");
+            output::say(line);
         }
     }
 }
@@ -23,7 +26,10 @@ impl Lines {
     fn line(&mut self, event: &Event) -> Option<String> {
         Some(match event {
             Event::RunStarted { command, cluster, .. } => format!("{command} of cluster {cluster}"),
-            Event::Planned { steps } => format!("{} steps", steps.len()),
+            Event::Planned { steps } => {
+                self.planned = true;
+                format!("{} steps", steps.len())
+            }
             Event::StepStarted { step, title, .. } => format!("{}: {title}", words::prefix(step)),
             Event::Waiting { step, wanted, seen, seconds_left } => {
                 let text = format!("waiting for {wanted}; seen: {seen}");
@@ -31,9 +37,17 @@ impl Lines {
                 if self.waits.insert(step.clone(), text.clone()).as_ref() == Some(&text) {
                     return None;
                 }
-                format!("{}: {text} ({seconds_left} s left)", words::prefix(step))
+                format!("{}: {text} ({})", words::prefix(step), words::left(*seconds_left))
             }
-            Event::Progress { .. } => return None,
+            // A quarter at a time, so that a log is not all progress.
+            Event::Progress { step, done, total, unit } => {
+                let quarter = total.filter(|total| *total > 0).map(|total| done * 4 / total)?;
+                let known = self.quarters.insert(step.clone(), quarter).unwrap_or(0);
+                if quarter <= known || quarter > 3 {
+                    return None;
+                }
+                format!("{}: {}", words::prefix(step), words::progress(*done, *total, unit))
+            }
             Event::Output { step, line } => format!("{}: {line}", words::prefix(step)),
             Event::Retrying { step, attempt, error, seconds } => {
                 format!(
@@ -43,6 +57,7 @@ impl Lines {
             }
             Event::StepFinished { step, outcome, seconds } => {
                 self.waits.remove(step);
+                self.quarters.remove(step);
                 format!(
                     "{}: {} ({})",
                     words::prefix(step),
@@ -58,10 +73,17 @@ impl Lines {
                 "stopping: steps end where they can be taken up again; Ctrl-C again exits at once"
                     .into()
             }
-            Event::RunFinished { outcome, seconds, .. } => {
-                format!("{} ({})", words::run_outcome(outcome), words::time(*seconds))
+            Event::Reconnecting { error, attempt, attempts, seconds, .. } => {
+                words::reconnecting(error, *attempt, *attempts, *seconds)
             }
-            Event::Closed => return None,
+            Event::RunFinished { command, outcome, seconds, .. } => {
+                // What was never begun is told by the error that follows.
+                if !self.planned && !words::is_well(outcome) {
+                    return None;
+                }
+                format!("{} ({})", words::run_outcome(command, outcome), words::time(*seconds))
+            }
+            Event::Pause(_) | Event::Closed => return None,
         })
     }
 }
@@ -69,6 +91,21 @@ impl Lines {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_is_told_a_quarter_at_a_time() {
+        let mut lines = Lines::default();
+        let mut told = |done| {
+            let step = StepId("machines/make/a".into());
+            lines.line(&Event::Progress { step, done, total: Some(100), unit: "%" })
+        };
+        let said: Vec<String> =
+            [3, 24, 26, 40, 51, 80, 99, 100].into_iter().filter_map(&mut told).collect();
+        assert_eq!(
+            said,
+            ["a machines/make: 26 %", "a machines/make: 51 %", "a machines/make: 80 %"]
+        );
+    }
 
     #[test]
     fn a_wait_is_said_once_for_as_long_as_nothing_else_is_seen() {

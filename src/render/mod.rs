@@ -6,7 +6,10 @@ mod bars;
 pub mod failure;
 mod json;
 mod lines;
+pub mod output;
 mod plan;
+mod row;
+pub mod usage;
 mod words;
 
 use std::io::IsTerminal;
@@ -34,10 +37,12 @@ pub enum Mode {
 }
 
 impl Mode {
-    pub fn of(global: &Global) -> Self {
+    /// `streams`: whether stdout is for events, rather than for one document at the end.
+    pub fn of(global: &Global, streams: bool) -> Self {
         match global.output {
-            OutputFormat::Json => Self::Json,
-            OutputFormat::Text if global.quiet => Self::Quiet,
+            OutputFormat::Json if streams => Self::Json,
+            _ if global.quiet => Self::Quiet,
+            OutputFormat::Json => Self::Lines,
             // A log between the bars would tear them.
             OutputFormat::Text if std::io::stderr().is_terminal() && global.verbose == 0 => {
                 Self::Bars
@@ -48,30 +53,46 @@ impl Mode {
 }
 
 /// Shows events until the last one.
-pub async fn show(mode: Mode, mut events: UnboundedReceiver<Event>) {
+///
+/// # Errors
+/// When stdout did not take them all; they are read to the end all the same.
+pub async fn show(mode: Mode, mut events: UnboundedReceiver<Event>) -> Result<()> {
     let mut renderer: Box<dyn Renderer> = match mode {
         Mode::Bars => Box::new(bars::Bars::new()),
         Mode::Lines => Box::new(lines::Lines::default()),
-        Mode::Json => Box::new(json::Json),
-        Mode::Quiet => return,
+        Mode::Json => Box::new(json::Json::default()),
+        Mode::Quiet => Box::new(Silent),
     };
     while let Some(event) = events.recv().await {
-        if matches!(event, Event::Closed) {
-            break;
+        match &event {
+            Event::Closed => break,
+            Event::Pause(cleared) => {
+                renderer.pause();
+                cleared.notify_one();
+            }
+            event => renderer.show(event),
         }
-        renderer.show(&event);
     }
-    renderer.close();
+    renderer.close()
 }
 
 trait Renderer: Send {
     fn show(&mut self, event: &Event);
-    fn close(&mut self) {}
+    /// Makes room on the screen; the next event may draw again.
+    fn pause(&mut self) {}
+    fn close(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct Silent;
+
+impl Renderer for Silent {
+    fn show(&mut self, _event: &Event) {}
 }
 
 /// Prints a JSON document on stdout.
 pub fn document(value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(std::io::Error::from)?;
-    anstream::println!("{text}");
-    Ok(())
+    output::line(text)
 }

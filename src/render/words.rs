@@ -15,6 +15,28 @@ pub(super) fn time(seconds: f64) -> String {
     format!("{} min {:02} s", whole / 60, whole % 60)
 }
 
+/// `42 s left`, `9 min 20 s left`.
+pub(super) fn left(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s left"),
+        _ => format!("{} min {:02} s left", seconds / 60, seconds % 60),
+    }
+}
+
+/// `37 %`, `12 of 64 MiB`.
+pub(super) fn progress(done: u64, total: Option<u64>, unit: &str) -> String {
+    match total {
+        _ if unit == "%" => format!("{done} %"),
+        Some(total) => format!("{done} of {total} {unit}"),
+        None => format!("{done} {unit}"),
+    }
+}
+
+/// What is said while Proxmox does not answer.
+pub(super) fn reconnecting(error: &str, attempt: u32, attempts: u32, seconds: f64) -> String {
+    format!("{error}; asking again in {seconds:.1} s (try {attempt} of {attempts})")
+}
+
 pub(super) fn outcome(outcome: &StepOutcome) -> String {
     match outcome {
         StepOutcome::Done => "done".into(),
@@ -25,12 +47,20 @@ pub(super) fn outcome(outcome: &StepOutcome) -> String {
     }
 }
 
-pub(super) fn run_outcome(outcome: &RunOutcome) -> String {
+/// Whether a run did what was wanted.
+pub(super) fn is_well(outcome: &RunOutcome) -> bool {
+    matches!(outcome, RunOutcome::Done { .. } | RunOutcome::NothingToDo)
+}
+
+pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
     match outcome {
         RunOutcome::Done { changed } => format!("{changed} steps done"),
+        RunOutcome::NothingToDo if command == "destroy" => {
+            "nothing to do: nothing of this cluster is there".into()
+        }
         RunOutcome::NothingToDo => "nothing to do: everything is as the inventory says".into(),
         RunOutcome::Failed { .. } => "failed".into(),
-        RunOutcome::Interrupted => "stopped; `homelab up` goes on from here".into(),
+        RunOutcome::Interrupted => format!("stopped; `homelab {command}` goes on from here"),
     }
 }
 
@@ -47,6 +77,13 @@ pub(super) fn prefix(step: &StepId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn progress_is_a_percentage_or_an_amount() {
+        assert_eq!(progress(37, Some(100), "%"), "37 %");
+        assert_eq!(progress(12, Some(64), "MiB"), "12 of 64 MiB");
+        assert_eq!(progress(12, None, "MiB"), "12 MiB");
+    }
 
     #[test]
     fn times_are_short() {

@@ -26,7 +26,22 @@ pub fn file_name(desired: &Desired) -> String {
         Some("vmdk") => "vmdk",
         _ => "qcow2",
     };
-    format!("homelab-{}.{extension}", &artifact.sha256[..16])
+    named(&artifact.sha256, extension)
+}
+
+fn named(sha256: &str, extension: &str) -> String {
+    format!("homelab-{}.{extension}", &sha256[..16])
+}
+
+/// The volume ids under which images of these hashes may stand.
+pub fn volumes<'a>(desired: &Desired, hashes: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let storage = &desired.proxmox.image_storage;
+    let under = |sha256: &'a str| {
+        ["raw", "vmdk", "qcow2"].map(|kind| format!("{storage}:import/{}", named(sha256, kind)))
+    };
+    // A marker is a text that anybody may edit: what is no hash names no image.
+    let sound = |sha256: &&str| sha256.len() == 64 && sha256.is_ascii();
+    hashes.into_iter().filter(sound).flat_map(under).collect()
 }
 
 /// The image's volume id.

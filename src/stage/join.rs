@@ -3,6 +3,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -65,8 +66,23 @@ async fn deliver<W: World>(
         return Ok(());
     }
     context.output(format!("{} cannot fetch it; fetching here and pushing", host.node()));
-    let local = adapter::artifact::file(wanted).await?;
+    let local = fetched_here(context, wanted).await?;
     artifact::push(host, wanted, &local).await
+}
+
+/// Our own copy of an artifact; how far its transfer has come is told a mebibyte at a time.
+async fn fetched_here<W: World>(
+    context: &StepContext<W>,
+    wanted: &Artifact,
+) -> Result<camino::Utf8PathBuf> {
+    let told = AtomicU64::new(0);
+    let progress = |done: u64, total: Option<u64>| {
+        let mebibytes = done >> 20;
+        if told.swap(mebibytes, Ordering::Relaxed) != mebibytes {
+            context.progress(mebibytes, total.map(|total| total >> 20), "MiB");
+        }
+    };
+    adapter::artifact::file(wanted, &progress).await
 }
 
 /// Fetches an artifact once, for all nodes, and sends it to one that lacks it.
@@ -82,7 +98,7 @@ async fn send<W: World>(
         return Ok(());
     }
     context.output(format!("fetching {}", wanted.url));
-    let local = adapter::artifact::file(wanted).await?;
+    let local = fetched_here(context, wanted).await?;
     context.output(format!("sending {remote}"));
     let file = RemoteFile { local, remote: remote.to_owned(), mode, sha256: wanted.sha256.clone() };
     Ok(host.write(&file).await?)

@@ -237,6 +237,8 @@ async fn privileges<W: World>(run: &Run<W>, major: u32) -> Result<Vec<Refusal>> 
     paths.sort();
     paths.dedup();
     let granted = run.world.proxmox().permissions(&paths).await?;
+    let scope = role::Scope::of(&run.desired);
+    let token = run.world.proxmox().token_id();
     Ok(required
         .into_iter()
         .filter(|need| {
@@ -246,7 +248,7 @@ async fn privileges<W: World>(run: &Run<W>, major: u32) -> Result<Vec<Refusal>> 
             Refusal::new(
                 need.path.clone(),
                 format!("missing privilege {} ({})", need.privilege, need.why),
-                role::grant_command(&need, &run.desired),
+                role::grant_command(&need, &scope, &token),
             )
         })
         .collect())

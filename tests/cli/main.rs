@@ -9,9 +9,15 @@
 mod commands;
 mod ended;
 mod faults;
+mod first_use;
 mod inventory;
+mod json;
 mod machines;
 mod preflight;
+mod progress;
+mod rights;
+mod secrets;
 mod served;
 mod state;
+mod streams;
 mod world;

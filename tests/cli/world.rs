@@ -7,7 +7,7 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
-use homelab::commands::role::{DEFAULT_TOKEN, Scope};
+use homelab::commands::role::Scope;
 use homelab_lab::pve::{
     AccessSetup, Config, GuestSetup, NodeConfig, RoleSetup, Running, Server, Setup, StorageConfig,
     TokenSetup, control::client,
@@ -43,6 +43,8 @@ pub(crate) struct Wish {
     pub(crate) local_content: &'static [&'static str],
     /// What is set as the bridge's MTU.
     pub(crate) bridge_mtu: Option<u16>,
+    /// The token's name.
+    pub(crate) token: &'static str,
 }
 
 impl Default for Wish {
@@ -53,6 +55,7 @@ impl Default for Wish {
             without: None,
             local_content: &["iso", "vztmpl", "backup", "import"],
             bridge_mtu: None,
+            token: "homelab",
         }
     }
 }
@@ -80,8 +83,9 @@ impl World {
             ..Config::recording(listen, data)
         };
         let proxmox = Server::start(config).await.unwrap();
-        let secrets = proxmox.furnish(&setup(wish.without)).await.unwrap();
-        let token = format!("{DEFAULT_TOKEN}={}", secrets[DEFAULT_TOKEN]);
+        let secrets = proxmox.furnish(&setup(wish.without, wish.token)).await.unwrap();
+        let id = format!("{USER}!{}", wish.token);
+        let token = format!("{id}={}", secrets[&id]);
         let closed_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let world = Self { proxmox, folder, token, image: wish.image, closed_port };
         world.write_inventory();
@@ -167,6 +171,23 @@ k3s:
 "
         );
         fs_err::write(self.path("homelab.yaml"), text).unwrap();
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        self.proxmox.endpoint()
+    }
+
+    pub(crate) fn fingerprint(&self) -> String {
+        self.proxmox.fingerprint()
+    }
+
+    /// The public half of a key pair, as far as an inventory looks at it.
+    pub(crate) fn write_key_pair(&self, name: &str) {
+        let path = self.path(&format!("{name}.pub"));
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJwMHtx3h0bmYIcGQ0aWkVxQ2rRvAQs0c9N3xq6TnQv me\n";
+        fs_err::write(path, key).unwrap();
     }
 
     /// Changes the inventory.
@@ -353,7 +374,8 @@ pub(crate) fn terminate(child: &Child) {
 }
 
 /// What an administrator types from `homelab init proxmox-role`, and a bystander.
-fn setup(without: Option<&str>) -> Setup {
+fn setup(without: Option<&str>, token: &str) -> Setup {
+    let id = format!("{USER}!{token}");
     let scope = Scope { nodes: ["pve1".to_owned()].into(), ..Scope::placeholders() };
     let roles = scope.roles().into_iter().map(|role| RoleSetup {
         name: role.name.to_owned(),
@@ -365,18 +387,22 @@ fn setup(without: Option<&str>) -> Setup {
             .collect(),
     });
     let access = scope.grants().into_iter().flat_map(|grant| {
-        [USER, DEFAULT_TOKEN].map(|subject| AccessSetup {
+        [USER.to_owned(), id.clone()].map(|subject| AccessSetup {
             path: grant.path.clone(),
-            subject: subject.to_owned(),
+            subject,
             role: grant.role.to_owned(),
             propagate: true,
         })
     });
-    let name = DEFAULT_TOKEN.split_once('!').expect("a token's id has a name").1.to_owned();
     Setup {
         roles: roles.collect(),
         users: vec![USER.to_owned()],
-        tokens: vec![TokenSetup { user: USER.to_owned(), name, separated: true, expire: 0 }],
+        tokens: vec![TokenSetup {
+            user: USER.to_owned(),
+            name: token.to_owned(),
+            separated: true,
+            expire: 0,
+        }],
         access: access.collect(),
         pools: vec!["homelab".to_owned()],
         guests: vec![GuestSetup {

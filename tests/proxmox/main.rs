@@ -297,7 +297,7 @@ impl World {
     async fn done(&self, upid: Result<Upid, ProxmoxError>) {
         let upid = upid.unwrap();
         let state = self.end(&upid).await;
-        let log = self.proxmox.task_log(&upid).await.unwrap();
+        let log = self.proxmox.task_log(&upid, 0).await.unwrap();
         assert!(
             matches!(state, TaskState::Ok | TaskState::Warnings(_)),
             "{upid} {state:?} {log:?}"

@@ -24,8 +24,8 @@ use crate::{
 pub type Progress<'a> = &'a (dyn Fn(u64, Option<u64>) + Send + Sync);
 
 /// An artifact as a local file, fetched where it must be, by the user's cache.
-pub async fn file(artifact: &Artifact) -> Result<Utf8PathBuf> {
-    Cache::of_user()?.file(artifact, &|_, _| ()).await
+pub async fn file(artifact: &Artifact, progress: Progress<'_>) -> Result<Utf8PathBuf> {
+    Cache::of_user()?.file(artifact, progress).await
 }
 
 /// The two programs of a Tailscale release, by the user's cache.

@@ -15,6 +15,7 @@
 
 mod answer;
 pub mod failure;
+mod retry;
 mod transport;
 mod trust;
 mod upload;
@@ -37,8 +38,10 @@ use crate::{
     secret::Secret,
 };
 use answer::Answer;
+pub use retry::{Retry, RetryPolicy};
+pub use transport::RequestCount;
 use transport::{Parameters, Transport, Verb};
-pub use transport::{RequestCount, RetryPolicy};
+pub use trust::shown_fingerprint;
 
 /// What may stand in one segment of a path as it is; a UPID has `:`, `@` and `!` in it (PVE-03).
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
@@ -49,6 +52,7 @@ const VOLUME: &AsciiSet = &SEGMENT.remove(b'/').remove(b':');
 #[derive(Clone, Debug)]
 pub struct ProxmoxClient {
     transport: Transport,
+    token_id: String,
 }
 
 impl ProxmoxClient {
@@ -67,7 +71,15 @@ impl ProxmoxClient {
         token: Secret,
         retries: RetryPolicy,
     ) -> Result<Self, ProxmoxError> {
-        Ok(Self { transport: Transport::new(site, &token, retries)? })
+        let transport = Transport::new(site, &token, retries)?;
+        let id = token.expose().trim().split_once('=').map_or("", |(id, _)| id);
+        Ok(Self { transport, token_id: id.to_owned() })
+    }
+
+    /// Tells each pause before a read that is sent again, so that nobody waits in silence.
+    pub fn telling(mut self, notice: impl Fn(Retry) + Send + Sync + 'static) -> Self {
+        self.transport.tell_retries(notice);
+        self
     }
 
     /// How many requests were sent since the client was made.
@@ -148,6 +160,10 @@ fn flag(on: bool) -> String {
 }
 
 impl Proxmox for ProxmoxClient {
+    fn token_id(&self) -> String {
+        self.token_id.clone()
+    }
+
     async fn version(&self) -> Result<Version, ProxmoxError> {
         self.read("/version".into(), Vec::new()).await?.version()
     }
@@ -366,9 +382,9 @@ impl Proxmox for ProxmoxClient {
         self.read(task(upid, "/status"), Vec::new()).await?.task_state()
     }
 
-    async fn task_log(&self, upid: &Upid) -> Result<Vec<String>, ProxmoxError> {
+    async fn task_log(&self, upid: &Upid, known: usize) -> Result<Vec<String>, ProxmoxError> {
         // The default is the first 50 lines; 0 is all.
-        let query = parameters([("limit", "0".into())]);
+        let query = parameters([("start", known.to_string()), ("limit", "0".into())]);
         self.read(task(upid, "/log"), query).await?.each(|line| line.text("t"))
     }
 

@@ -17,7 +17,12 @@ use hyper::ext::ReasonPhrase;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Body, Client, Response};
 
-use super::{answer::Answer, failure, trust};
+use super::{
+    answer::Answer,
+    failure,
+    retry::{Notices, Retry, RetryPolicy},
+    trust,
+};
 use crate::{error::Effect, inventory::desired::ProxmoxSite, ports::ProxmoxError, secret::Secret};
 
 /// Names and values, in order.
@@ -29,28 +34,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Below the 5 s after which pveproxy closes an idle connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How often reads are tried, and how long is waited between tries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RetryPolicy {
-    /// In all; at least 1.
-    pub attempts: u32,
-    /// Before the second try; doubled each time, less a random part of up to a half.
-    pub first_delay: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self { attempts: 5, first_delay: Duration::from_millis(500) }
-    }
-}
-
-impl RetryPolicy {
-    fn delay(self, tried: u32) -> Duration {
-        let whole = self.first_delay * 2_u32.pow((tried - 1).min(5));
-        whole.mul_f64(1.0 - rand::random::<f64>() / 2.0)
-    }
-}
 
 /// Requests sent so far, retries included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +71,7 @@ pub(super) struct Transport {
     reader: Client,
     writer: Client,
     retries: RetryPolicy,
+    notices: Notices,
     sent: Arc<Sent>,
 }
 
@@ -131,7 +115,18 @@ impl Transport {
                 .build()
                 .map_err(|error| ProxmoxError::Local(failure::chain(&error)))
         };
-        Ok(Self { reader: client(4)?, writer: client(0)?, endpoint, retries, sent: Arc::default() })
+        Ok(Self {
+            reader: client(4)?,
+            writer: client(0)?,
+            endpoint,
+            retries,
+            notices: Notices::default(),
+            sent: Arc::default(),
+        })
+    }
+
+    pub(super) fn tell_retries(&mut self, notice: impl Fn(Retry) + Send + Sync + 'static) {
+        self.notices = Notices::to(notice);
     }
 
     pub(super) fn count(&self) -> RequestCount {
@@ -167,8 +162,15 @@ impl Transport {
             }
             let delay = self.retries.delay(tried);
             tracing::debug!(path, tried, ?delay, %error, "asking Proxmox again");
-            tokio::time::sleep(delay).await;
             tried += 1;
+            self.notices.tell(Retry {
+                endpoint: self.endpoint.clone(),
+                error: error.to_string(),
+                attempt: tried,
+                attempts: self.retries.attempts,
+                pause: delay,
+            });
+            tokio::time::sleep(delay).await;
         }
     }
 
@@ -273,11 +275,7 @@ fn authorization(token: &Secret) -> Result<HeaderValue, ProxmoxError> {
         !secret.is_empty() && id.split_once('!').is_some_and(|(user, _)| user.contains('@'))
     });
     let header = HeaderValue::from_str(&format!("PVEAPIToken={token}")).ok().filter(|_| sound);
-    let mut header = header.ok_or_else(|| {
-        ProxmoxError::Local(
-            "the Proxmox API token does not have the form user@realm!name=uuid".into(),
-        )
-    })?;
+    let mut header = header.ok_or(ProxmoxError::Token)?;
     header.set_sensitive(true);
     Ok(header)
 }
@@ -303,15 +301,6 @@ mod tests {
         let header = authorization(&Secret::new("homelab@pve!up=1234\n")).unwrap();
         assert_eq!(header.to_str().unwrap(), "PVEAPIToken=homelab@pve!up=1234");
         assert!(header.is_sensitive());
-    }
-
-    #[test]
-    fn delays_double_and_keep_at_least_a_half() {
-        let policy = RetryPolicy { attempts: 5, first_delay: Duration::from_secs(1) };
-        for (tried, whole) in [(1, 1.0), (2, 2.0), (3, 4.0)] {
-            let delay = policy.delay(tried).as_secs_f64();
-            assert!((whole / 2.0..=whole).contains(&delay), "{delay}");
-        }
     }
 
     proptest! {

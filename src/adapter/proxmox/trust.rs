@@ -1,6 +1,6 @@
 //! Whom we believe to be Proxmox (PVE-28).
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
@@ -14,7 +14,8 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{inventory::desired::TlsTrust, ports::ProxmoxError};
+use super::failure;
+use crate::{error::Effect, inventory::desired::TlsTrust, ports::ProxmoxError};
 
 /// TLS as the inventory wants it, with ring, whatever provider the process has installed.
 pub(super) fn client_config(trust: &TlsTrust) -> Result<ClientConfig, ProxmoxError> {
@@ -183,18 +184,58 @@ fn fingerprint(bytes: &[u8; 32]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
 }
 
+/// The fingerprint of the certificate that an endpoint shows to somebody who believes none.
+pub async fn shown_fingerprint(endpoint: &str) -> Result<String, ProxmoxError> {
+    let nobody = client_config(&TlsTrust::Fingerprints(Vec::new()))?;
+    let client = reqwest::Client::builder()
+        .tls_backend_preconfigured(nobody)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .timeout(Duration::from_secs(20))
+        .build()
+        .map_err(|error| local(failure::chain(&error)))?;
+    let error = match client.get(endpoint).send().await {
+        // Nothing was believed, so nothing can have been answered.
+        Ok(_) => return Err(local("the certificate was not asked for (a bug)")),
+        Err(error) => error,
+    };
+    match refused(&error) {
+        Some(refused) => Ok(fingerprint(&refused.shown)),
+        None => Err(ProxmoxError::Unreachable {
+            endpoint: endpoint.to_owned(),
+            reason: failure::chain(&error),
+            effect: Effect::None,
+        }),
+    }
+}
+
+/// A certificate that was shown and not believed, when that is at the bottom of an error.
+fn refused<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Refused> {
+    tls_error(error).and_then(|error| match error {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(refused))) => {
+            refused.downcast_ref::<Refused>()
+        }
+        _ => None,
+    })
+}
+
 /// What a certificate was refused for, when that is at the bottom of an error.
 pub(super) fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
+    match tls_error(error)? {
+        rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(refused))) => {
+            Some(refused.to_string())
+        }
+        rustls::Error::InvalidCertificate(reason) => Some(reason.to_string()),
+        _ => None,
+    }
+}
+
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return match tls {
-                rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(refused))) => {
-                    Some(refused.to_string())
-                }
-                rustls::Error::InvalidCertificate(reason) => Some(reason.to_string()),
-                _ => None,
-            };
+            return Some(tls);
         }
         // An I/O error's source is its content's source: the content itself has to be asked for.
         let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);

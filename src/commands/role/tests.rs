@@ -62,7 +62,7 @@ fn the_command_names_role_path_user_and_token() {
         why: String::new(),
     };
     assert_eq!(
-        grant_command_for(&need, &scope(), "op@pve!up"),
+        grant_command(&need, &scope(), "op@pve!up"),
         "pveum role modify HomelabSeeds --append 1 --privs Datastore.Allocate && pveum acl modify \
          /storage/seeds --users op@pve --tokens 'op@pve!up' --roles HomelabSeeds"
     );
@@ -81,6 +81,12 @@ fn a_tokens_id_is_read_without_its_secret() {
     let id = token_id(&Secret::new("op@pve!up=c77a308d-1d4a-48cd-ad3a-e603371d0a40"));
     assert_eq!(id.as_deref(), Some("op@pve!up"));
     assert_eq!(token_id(&Secret::new("hunter2")), None);
+    for id in
+        ["bad", "op!up", "op@pve", "op@pve!", "@pve!up", "op@pve!up=x", "op@pve!u p", "a;b@pve!c"]
+    {
+        assert!(!is_token_id(id), "{id}");
+    }
+    assert!(is_token_id("me@home.lan@ldap!up"));
 }
 
 #[test]

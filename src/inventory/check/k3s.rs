@@ -1,6 +1,10 @@
 //! The free keys of k3s's configuration that are not free.
 
-use crate::inventory::{file::InventoryFile, path::FieldPath, report::Report};
+use crate::inventory::{
+    file::{InventoryFile, OverlayFile},
+    path::FieldPath,
+    report::Report,
+};
 
 /// Keys of `config.yaml` that the program writes, and where they are said instead.
 const OWN: &[(&str, &str)] = &[
@@ -40,7 +44,33 @@ const OWN: &[(&str, &str)] = &[
     ("container-runtime-endpoint", "the images stand in k3s's own containerd"),
 ];
 
+/// The first patch of each minor release with which Flannel makes its device again after tailscaled
+/// was restarted (TS-08).
+const KEEPS_ITS_ROUTES: [(u32, u32); 4] = [(33, 13), (34, 9), (35, 6), (36, 2)];
+
+/// Warns of a k3s that loses the overlay with each restart of tailscaled.
+fn old_release(file: &InventoryFile, report: &mut Report<'_>) {
+    let Some(version) = file.k3s.version.as_deref() else { return };
+    if file.k3s.overlay != OverlayFile::Tailscale {
+        return;
+    }
+    let numbers = version.strip_prefix("v1.").and_then(|rest| rest.split('+').next());
+    let Some((minor, patch)) = numbers.and_then(|numbers| numbers.split_once('.')) else { return };
+    let (Ok(minor), Ok(patch)) = (minor.parse::<u32>(), patch.parse::<u32>()) else { return };
+    // Releases before the first of the list were never mended; those after the last always were.
+    let first = KEEPS_ITS_ROUTES.iter().find(|(known, _)| *known >= minor);
+    let Some((known, least)) = first else { return };
+    if (minor, patch) < (*known, *least) {
+        report.warn(
+            &FieldPath::dotted("k3s.version"),
+            format!("with {version} the pods' network breaks whenever tailscaled restarts (TS-08)"),
+            format!("write `v1.{known}.{least}+k3s1` or later, then run `homelab lock`"),
+        );
+    }
+}
+
 pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
+    old_release(file, report);
     let sections =
         [("server_config", &file.k3s.server_config), ("agent_config", &file.k3s.agent_config)];
     for (section, config) in sections {

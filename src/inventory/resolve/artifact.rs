@@ -4,6 +4,7 @@ use super::Context;
 use crate::inventory::{
     desired::Artifact,
     file::{FluxFile, InventoryFile},
+    load::Pins,
     lock::LockedArtifact,
     path::FieldPath,
     publisher,
@@ -159,42 +160,52 @@ fn pinned(
     context: &Context<'_>,
     report: &mut Report<'_>,
 ) -> Option<Artifact> {
-    let (Some(version), Some(url)) = (version, url) else {
-        if context.lock_is_faulty {
-            return None;
+    let known = version.zip(url);
+    let sha256 = match (known.is_some(), asked.sha256, locked) {
+        (false, ..) => {
+            let field = if url_alone(asked) { "url" } else { "version" };
+            Err((
+                asked.path.clone(),
+                format!("no {field} is known for {}", asked.what),
+                format!("write `{field}` here, then run `homelab lock`"),
+            ))
         }
-        let field = if url_alone(asked) { "url" } else { "version" };
-        report.fault(
-            &asked.path,
-            format!("no {field} is known for {}", asked.what),
-            format!("write `{field}` here, then run `homelab lock`"),
-        );
-        return None;
-    };
-    let sha256 = match (asked.sha256, locked) {
-        (Some(sha256), _) => Some(sha256.to_owned()),
-        (None, Some(locked)) => match stale(locked) {
-            None => Some(locked.sha256.clone()),
+        (true, Some(sha256), _) => Ok(sha256.to_owned()),
+        (true, None, Some(locked)) => match stale(locked) {
+            None => Ok(locked.sha256.clone()),
             Some(message) => {
                 let path = asked.path.key(if url_alone(asked) { "url" } else { "version" });
-                report.fault(&path, message, "run `homelab lock`".to_owned());
-                None
+                Err((path, message, "run `homelab lock`".to_owned()))
             }
         },
-        (None, None) if context.lock_is_faulty => None,
-        (None, None) => {
-            report.fault(
-                &asked.path,
-                format!(
-                    "no SHA-256 is known for {} {version}: {} has none",
-                    asked.what, context.lock_name
-                ),
-                "run `homelab lock`, or write `sha256` here".to_owned(),
-            );
-            None
-        }
+        (true, None, None) => Err((
+            asked.path.clone(),
+            format!(
+                "no SHA-256 is known for {} {}: {} has none",
+                asked.what,
+                version.unwrap_or_default(),
+                context.lock_name
+            ),
+            "run `homelab lock`, or write `sha256` here".to_owned(),
+        )),
     };
-    Some(Artifact { version: version.to_owned(), url, sha256: sha256? })
+    let (version, url) =
+        known.map_or_else(Default::default, |(version, url)| (version.to_owned(), url));
+    let sha256 = match (sha256, context.pins) {
+        (Ok(sha256), _) => sha256,
+        // A faulty lock file has been told already.
+        (Err(_), Pins::Required) if context.lock_is_faulty => return None,
+        (Err((path, message, suggestion)), Pins::Required) => {
+            report.fault(&path, message, suggestion);
+            return None;
+        }
+        (Err((path, message, suggestion)), Pins::Warned) => {
+            report.warn(&path, message, suggestion);
+            String::new()
+        }
+        (Err(_), Pins::Optional) => String::new(),
+    };
+    Some(Artifact { version, url, sha256 })
 }
 
 /// The image is known by its URL, the others by their version.

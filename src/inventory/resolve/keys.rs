@@ -21,7 +21,9 @@ pub(super) fn public_keys(
         match read(&context.path(file)) {
             Ok(found) => keys.extend(found),
             Err(message) => {
-                report.fault(&path, message, None);
+                let suggestion =
+                    "make a key pair with `ssh-keygen -t ed25519`, or name another file here";
+                report.fault(&path, message, suggestion.to_owned());
                 whole = false;
             }
         }

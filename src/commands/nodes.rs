@@ -1,0 +1,30 @@
+//! Nodes named on the command line.
+
+use crate::{
+    error::{Failure, Kind, Result},
+    inventory::{Desired, desired::Node},
+    model::NodeName,
+};
+
+/// The node of that name.
+///
+/// # Errors
+/// [`Kind::Usage`] with the names that there are, the one that was probably meant first.
+pub(super) fn known_node<'a>(desired: &'a Desired, name: &NodeName) -> Result<&'a Node> {
+    desired.nodes.get(name).ok_or_else(|| {
+        let names = || desired.nodes.keys().map(NodeName::as_str);
+        let failure = Failure::new(Kind::Usage, format!("the inventory names no node `{name}`"));
+        match crate::inventory::closest(name.as_str(), names()) {
+            Some(meant) => failure.hint(format!("did you mean `{meant}`?")),
+            None => {
+                let all: Vec<&str> = names().collect();
+                failure.hint(format!("there is {}", all.join(", ")))
+            }
+        }
+    })
+}
+
+/// Whether the inventory knows all of them.
+pub(super) fn known_nodes(desired: &Desired, names: &[NodeName]) -> Result<()> {
+    names.iter().try_for_each(|name| known_node(desired, name).map(drop))
+}

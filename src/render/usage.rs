@@ -1,0 +1,66 @@
+//! A command line that cannot be understood, as a failure like any other.
+
+use crate::error::{Failure, Kind};
+
+/// clap's text in our terms: its first sentence, then tips and usage as hints.
+pub fn failure(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut parts = text.trim().split("\n\n").map(|part| {
+        part.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    });
+    let message = parts.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+    let hints = parts.filter(|part| !part.is_empty());
+    hints.fold(Failure::new(Kind::Usage, message), |failure, hint| {
+        failure.hint(hint.strip_prefix("tip: ").unwrap_or(&hint))
+    })
+}
+
+/// Whether a command line that cannot be understood asks for JSON.
+pub fn wants_json(arguments: impl IntoIterator<Item = String>) -> bool {
+    let mut before = String::new();
+    for argument in arguments {
+        // What follows is another program's.
+        if argument == "--" {
+            return false;
+        }
+        let asked = matches!(argument.as_str(), "-ojson" | "-o=json" | "--output=json")
+            || argument == "json" && matches!(before.as_str(), "-o" | "--output");
+        if asked {
+            return true;
+        }
+        before = argument;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_misspelt_option_is_a_usage_failure_with_what_was_meant() {
+        let error = Cli::try_parse_from(["homelab", "plan", "--form", "image"]).unwrap_err();
+        let failure = failure(&error);
+        assert_eq!(failure.kind, Kind::Usage);
+        assert_eq!(failure.message, "unexpected argument '--form' found");
+        assert!(failure.hints[0].contains("'--from'"), "{:?}", failure.hints);
+        assert!(failure.hints.iter().all(|hint| !hint.contains('\n')));
+    }
+
+    #[test]
+    fn json_is_asked_for_in_each_of_the_usual_ways_and_not_behind_two_dashes() {
+        let asks = |line: &str| wants_json(line.split(' ').map(str::to_owned));
+        for line in
+            ["plan -o json", "-o=json plan", "--output json", "up --output=json", "x -ojson"]
+        {
+            assert!(asks(line), "{line}");
+        }
+        for line in ["plan", "ssh a -- -o json", "plan -o text"] {
+            assert!(!asks(line), "{line}");
+        }
+    }
+}

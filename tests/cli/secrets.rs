@@ -1,0 +1,70 @@
+//! Secrets in wrong places, and secrets that are none.
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_secret_under_a_misspelt_field_is_not_repeated() {
+    let world = World::new().await;
+    let text = fs_err::read_to_string(world.path("homelab.yaml")).unwrap();
+    for (from, to) in [
+        ("  token:\n    env: TEST_TOKEN\n", "  tokne: root@pam!up=hunter2\n"),
+        ("  pool: homelab\n", "  poool: hunter2\n"),
+        ("  pool: homelab\n", "  password: hunter2\n"),
+        ("api_key: {env: TEST_TOKEN}", "api_kye: hunter2"),
+        ("      user: homelab\n", "      usre: hunter2\n"),
+        ("  token:\n    env: TEST_TOKEN\n", "  token: hunter2: x\n"),
+        ("  pool: homelab\n", "  pool: root@pam!up=hunter2\n"),
+    ] {
+        fs_err::write(world.path("homelab.yaml"), &text).unwrap();
+        world.edit(from, to);
+        for format in ["text", "json"] {
+            let told = world.homelab(&["validate", "-o", format]).await.refused(15);
+            assert!(!told.contains("hunter2"), "{to}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_in_a_url_is_not_repeated() {
+    let world = World::new().await;
+    world.edit("endpoint: https://", "endpoint: https://me:hunter2@");
+    let told = world.homelab(&["validate"]).await.refused(15);
+    assert!(!told.contains("hunter2") && told.contains("[redacted]@"), "{told}");
+    assert!(!told.contains("https://https"), "{told}");
+    assert!(told.contains("take name and password out"), "{told}");
+    let mut overridden = world.command(&["validate"]);
+    overridden.env("PROXMOX_VE_ENDPOINT", "https://me:hunter2@pve");
+    let told = world.run(overridden).await.refused(15);
+    assert!(!told.contains("hunter2"), "{told}");
+    let init = ["init", "-c", "new.yaml", "--endpoint", "https://me:hunter2@pve:8006"];
+    let told = world.homelab(&init).await.refused(64);
+    assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[tokio::test]
+async fn a_token_that_is_none_is_told_with_its_field_and_source() {
+    let world = World::new().await;
+    let mut plan = world.command(&["plan"]);
+    plan.env("TEST_TOKEN", "hunter2");
+    let told = world.run(plan).await.refused(15);
+    let place = "error: proxmox.token (environment variable TEST_TOKEN): ";
+    assert!(told.starts_with(&format!("{place}what is there is no API token")), "{told}");
+    assert!(told.contains("user@realm!name=uuid") && !told.contains("hunter2"), "{told}");
+    let mut plan = world.command(&["plan"]);
+    plan.env_remove("TEST_TOKEN");
+    let told = world.run(plan).await.refused(15);
+    assert!(told.starts_with(&format!("{place}a secret can't be had: it is not set")), "{told}");
+    assert!(told.contains("export TEST_TOKEN=..."), "{told}");
+}
+
+#[tokio::test]
+async fn the_command_that_grants_a_privilege_names_the_token_in_use() {
+    let wish = crate::world::Wish {
+        without: Some("VM.Clone"),
+        token: "up2",
+        ..crate::world::Wish::default()
+    };
+    let world = World::with(wish).await;
+    let told = world.homelab(&["up", "--yes"]).await.refused(17);
+    assert!(told.contains("--tokens 'homelab@pve!up2'"), "{told}");
+}
