@@ -10,7 +10,10 @@ mod tailnet;
 
 use std::{future::Future, time::Duration};
 
-pub use cluster::{Cluster, ClusterAccess, ClusterError, KubeNode, Taint};
+pub use cluster::{
+    CORDONED, Cluster, ClusterAccess, ClusterError, Drained, KubeNode, OUR_LABELS, OUR_TAINTS,
+    Taint,
+};
 pub use host::{Connector, Host, HostError, HostTarget, Output, RemoteFile};
 pub use proxmox::{
     AgentState, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,

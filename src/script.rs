@@ -1,7 +1,7 @@
 //! Shell scripts for the nodes: plain POSIX `sh` from `templates/`, rendered in strict mode.
 //!
 //! A script travels on standard input, wrapped into one function, so that a connection that breaks in
-//! the middle of it runs nothing of it; its secrets are assigned in front of it, so that they are never
+//! the middle of it runs nothing of it; it ends with its session ([`SUPERVISOR`]); its secrets are assigned in front of it, so that they are never
 //! in argv, in the environment of a process, or in what `homelab render` shows.
 
 use std::time::Duration;
@@ -47,6 +47,9 @@ impl Script {
         Secret::new(input)
     }
 }
+
+/// What runs a script on a node and ends it with its session; reads it on standard input, so many bytes.
+pub const SUPERVISOR: &str = include_str!("../templates/supervise.sh");
 
 /// `text` as one word of POSIX shell.
 pub fn quote(text: &str) -> String {

@@ -27,6 +27,7 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "lib/files.sh",
     "lib/root-disk.sh",
     "lib/cloud-init.sh",
+    "lib/hashes.sh",
     "probe.sh",
     "guest/await-cloud-init.sh",
     "guest/finish-cloud-init.sh",

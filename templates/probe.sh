@@ -1,8 +1,9 @@
-# All that there is to know about a node, as one JSON document; changes nothing.
+# All that there is to know about a node, as one JSON document; changes nothing but its own notes in /run.
 <% include "lib/head.sh" %>
 <% include "lib/json.sh" %>
 <% include "lib/root-disk.sh" %>
 <% include "lib/cloud-init.sh" %>
+<% include "lib/hashes.sh" %>
 
 field() {
     printf ',\n"%s":' "$1"
@@ -16,7 +17,7 @@ os_release() {
 # {"path": "sha256"} of those that exist.
 json_hashes() {
     printf '{'
-    sha256sum -- "$@" 2>/dev/null | awk -v root="${HOMELAB_ROOT}" '{
+    hashes "$@" | awk -v root="${HOMELAB_ROOT}" '{
         path = $0
         sub(/^[^ ]* [ *]/, "", path)
         printf "%s\"%s\":\"%s\"", separator, substr(path, length(root) + 1), $1
@@ -68,8 +69,11 @@ storage_disk() {
 }
 # Whether the binaries are those that the release file lists (paths relative to the root).
 release_intact() {
-    cd "${HOMELAB_ROOT}/" &&
-        sed 1d "${HOMELAB_ROOT}/usr/local/lib/homelab/tailscale.release" | sha256sum --check --status
+    listed=$(sed 1d "${HOMELAB_ROOT}/usr/local/lib/homelab/tailscale.release" | awk -v root="${HOMELAB_ROOT}/" '{ print $1, root $2 }')
+    [ -n "$listed" ] || return 1
+    # What stands behind the hash is one word: the release file is ours.
+    found=$(printf '%s\n' "$listed" | cut -d ' ' -f 2 | while read -r program; do hashes "$program"; done | awk '{ print $1, $2 }')
+    [ "$listed" = "$found" ]
 }
 datastore() {
     if [ -d "${HOMELAB_ROOT}/var/lib/rancher/k3s/server/db/etcd" ]; then

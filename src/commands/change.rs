@@ -1,4 +1,5 @@
-//! The frame of a run that changes something, which `up` and `destroy` share: look, plan, ask, do, tell.
+//! The frame of a run that changes something, which `up` and `destroy` share: look, plan, ask, take the
+//! lease, look again, do, tell.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,12 +7,12 @@ use super::session::{Purpose, Session, confirm, wants_json};
 use crate::{
     adapter::RealWorld,
     cli::Global,
-    engine::{Run, run::run_name, run_plan},
+    engine::{Run, lease, run::run_name, run_plan},
     error::{Failure, Kind, Result},
     event::{Event, RunOutcome},
     inventory::{Desired, Pins},
     journal::Record,
-    plan::Plan,
+    plan::{Observed, Plan, Step},
     render,
 };
 
@@ -28,10 +29,18 @@ pub(super) struct Terms {
     pub question: fn(&Plan, &Desired) -> String,
 }
 
+/// Which look at the world it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    First,
+    /// Another operator may have been at work since the first.
+    UnderLease,
+}
+
 /// Opens the world, lets `make` look at it and plan, asks, and runs the plan.
 pub(super) async fn carry_out<Make>(global: &Global, terms: Terms, make: Make) -> Result<()>
 where
-    Make: AsyncFnOnce(&Arc<Run<RealWorld>>) -> Result<Plan>,
+    Make: AsyncFn(&Arc<Run<RealWorld>>, Look) -> Result<(Plan, Observed)>,
 {
     let purpose = Purpose::Change { new_host: terms.new_host };
     let session = Session::open(global, purpose, terms.pins).await?;
@@ -62,10 +71,10 @@ async fn plan_and_run<Make>(
     make: Make,
 ) -> Result<RunOutcome>
 where
-    Make: AsyncFnOnce(&Arc<Run<RealWorld>>) -> Result<Plan>,
+    Make: AsyncFn(&Arc<Run<RealWorld>>, Look) -> Result<(Plan, Observed)>,
 {
     let run = &session.run;
-    let plan = make(run).await?;
+    let (plan, observed) = make(run, Look::First).await?;
     for note in &plan.notes {
         run.events.send(Event::Warning { step: None, text: note.clone() });
     }
@@ -79,12 +88,41 @@ where
         }
         confirm(&(terms.question)(&plan, &run.desired))?;
     }
-    let at = jiff::Timestamp::now();
-    run.record(&Record::RunStarted { run: name.to_owned(), command: terms.command.into(), at })?;
-    let outcome = Box::pin(run_plan(run, &plan)).await;
-    let at = jiff::Timestamp::now();
-    run.record(&Record::RunFinished { run: name.to_owned(), at, ok: outcome.is_ok() })?;
-    outcome.map(|tally| RunOutcome::Done { changed: tally.done })
+    let work = async {
+        let plan = if lease::is_written(run) {
+            let (again, _) = make(run, Look::UnderLease).await?;
+            agreed(&plan, again, terms.yes)?
+        } else {
+            plan
+        };
+        if plan.is_empty() {
+            // Whoever had the lease before did it all.
+            return Ok(RunOutcome::NothingToDo);
+        }
+        let at = jiff::Timestamp::now();
+        let command = terms.command.into();
+        run.record(&Record::RunStarted { run: name.to_owned(), command, at })?;
+        let outcome = run_plan(run, &plan).await;
+        let at = jiff::Timestamp::now();
+        run.record(&Record::RunFinished { run: name.to_owned(), at, ok: outcome.is_ok() })?;
+        outcome.map(|tally| RunOutcome::Done { changed: tally.done })
+    };
+    lease::holding(run, &observed, name, Box::pin(work)).await
+}
+
+/// The plan of the second look, unless a person agreed to less.
+fn agreed(shown: &Plan, now: Plan, yes: bool) -> Result<Plan> {
+    let known = |step: &Step| {
+        shown.steps.iter().any(|known| known.id == step.id && known.impact >= step.impact)
+    };
+    match now.steps.iter().find(|step| !known(step)) {
+        Some(step) if !yes => Err(Failure::new(
+            Kind::Refused,
+            format!("what is to be done changed since it was shown: `{}` is new", step.id),
+        )
+        .hint("run it again: it shows what is to be done now")),
+        _ => Ok(now),
+    }
 }
 
 /// How a run ended, for the events.

@@ -34,12 +34,13 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
             format!("Delete all this of cluster `{}` for good?", desired.cluster)
         },
     };
-    carry_out(global, terms, async |run| {
+    carry_out(global, terms, async |run, _| {
         known_nodes(&run.desired, &args.nodes)?;
         // The guests are asked, too: they know which devices they are.
         let observed = observe::observe(run, Depth::All).await?;
         remember_devices(run, &observed)?;
-        removal(run, &observed, &args).await
+        let plan = removal(run, &observed, &args).await?;
+        Ok((plan, observed))
     })
     .await
 }
@@ -129,7 +130,7 @@ async fn image_and_template<W: World>(
         let storage = &run.desired.proxmox.image_storage;
         let volumes =
             run.world.proxmox().volumes(proxmox_node, storage, ContentKind::Import).await?;
-        for volume in volumes.iter().filter(|volume| names.iter().any(|name| volume.id == *name)) {
+        for volume in volumes.iter().filter(|volume| names.contains(&volume.id)) {
             let volume = volume.id.clone();
             let change = Change::RemoveImage { proxmox_node: proxmox_node.clone(), volume };
             plan.add(Step::new(change, Impact::DataLoss, "destroy --all"), &[]);

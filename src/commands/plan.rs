@@ -42,6 +42,18 @@ pub(crate) async fn make<W: World>(
     run: &Arc<Run<W>>,
     selection: &Selection,
 ) -> Result<(Plan, Observed)> {
+    let (plan, observed) = look(run, selection).await?;
+    if !plan.is_empty() {
+        preflight::check(run, &observed, &plan).await?;
+    }
+    Ok((plan, observed))
+}
+
+/// Looks and compares.
+pub(crate) async fn look<W: World>(
+    run: &Arc<Run<W>>,
+    selection: &Selection,
+) -> Result<(Plan, Observed)> {
     let stages = selection
         .stages()
         .ok_or_else(|| Failure::new(Kind::Usage, "--from names a stage after --until"))?;
@@ -52,9 +64,6 @@ pub(crate) async fn make<W: World>(
         Ok(plan) => plan.narrowed(stages, &selection.nodes),
         Err(refusals) => return Err(Refusal::failure(&refusals)),
     };
-    if !plan.is_empty() {
-        preflight::check(run, &observed, &plan).await?;
-    }
     Ok((plan, observed))
 }
 

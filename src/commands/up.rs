@@ -1,7 +1,7 @@
 //! `homelab up`: make the world as the inventory says; run it again after anything.
 
 use super::{
-    change::{Terms, carry_out},
+    change::{Look, Terms, carry_out},
     plan,
 };
 use crate::{
@@ -21,10 +21,13 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<()> {
             format!("{} steps on cluster `{}`. Go on?", plan.steps.len(), desired.cluster)
         },
     };
-    carry_out(global, terms, async |run| {
-        let (plan, observed) = plan::make(run, &args.selection).await?;
+    carry_out(global, terms, async |run, look| {
+        let (plan, observed) = match look {
+            Look::First => plan::make(run, &args.selection).await?,
+            Look::UnderLease => plan::look(run, &args.selection).await?,
+        };
         plan::remember_devices(run, &observed)?;
-        Ok(plan)
+        Ok((plan, observed))
     })
     .await
 }

@@ -2,11 +2,13 @@
 //!
 //! * [`run`]: what all steps of a run share.
 //! * [`context`]: what one step sees of it: journal, events, waiting.
+//! * [`lease`]: one run at a time on one cluster, whoever starts it.
 //! * [`scheduler`]: which step when.
 //! * `task_log`: what a task's log tells of how far it has come.
 //! * [`task`]: Proxmox tasks, from the call to the end, over lost replies and busy locks.
 
 pub mod context;
+pub mod lease;
 pub mod run;
 pub mod scheduler;
 pub mod task;

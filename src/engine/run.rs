@@ -2,22 +2,23 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
     time::Duration,
 };
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::lease::Tenure;
 use crate::{
     error::{Failure, Kind, Result},
     event::Events,
-    inventory::Desired,
+    inventory::{Desired, desired::Exposure},
     journal::{Journal, Record, RunState},
     model::NodeName,
     plan::{guest::SEED_DRIVE, probe::HostProbe},
-    ports::{Cluster, ClusterAccess, Connector, Host, HostOf, HostTarget, Proxmox, World},
+    ports::{ClusterAccess, Connector, Host, HostOf, HostTarget, Proxmox, World},
     stage::{cluster, guest},
 };
 
@@ -38,8 +39,11 @@ pub struct Run<W: World> {
     memory: Mutex<RunState>,
     hosts: Mutex<HashMap<NodeName, Slot<W>>>,
     host_keys: Mutex<BTreeMap<NodeName, Vec<String>>>,
+    found: Mutex<BTreeMap<NodeName, Ipv4Addr>>,
     allocations: Mutex<HashMap<String, Arc<Semaphore>>>,
     cluster: tokio::sync::Mutex<Option<ClusterOf<W>>>,
+    /// What this run holds of the lease; empty in a run that only looks.
+    pub(super) tenure: OnceLock<Tenure>,
 }
 
 impl<W: World> Run<W> {
@@ -60,8 +64,10 @@ impl<W: World> Run<W> {
             memory: Mutex::new(memory),
             hosts: Mutex::default(),
             host_keys: Mutex::default(),
+            found: Mutex::default(),
             allocations: Mutex::default(),
             cluster: tokio::sync::Mutex::new(None),
+            tenure: OnceLock::new(),
         })
     }
 
@@ -89,13 +95,24 @@ impl<W: World> Run<W> {
         lock(&self.host_keys).insert(node.clone(), keys);
     }
 
+    /// A node's tailnet address where the journal does not know it. It may be wrong: whoever answers there
+    /// must show the node's host key.
+    pub fn found_at(&self, node: &NodeName, address: Ipv4Addr) {
+        lock(&self.found).insert(node.clone(), address);
+    }
+
     /// How a node is reached and known; `None` while no marker of it was seen.
     pub fn target(&self, node: &NodeName) -> Option<HostTarget> {
         let host_keys = lock(&self.host_keys).get(node).filter(|keys| !keys.is_empty())?.clone();
         let wanted = self.desired.nodes.get(node)?;
         let mut addresses = vec![IpAddr::V4(wanted.address)];
-        if let Some(device) = lock(&self.memory).devices.get(node) {
-            addresses.push(IpAddr::V4(device.ipv4));
+        let recorded = lock(&self.memory).devices.get(node).map(|device| device.ipv4);
+        if let Some(address) = recorded.or_else(|| lock(&self.found).get(node).copied()) {
+            addresses.push(IpAddr::V4(address));
+        }
+        if self.desired.access.exposure == Exposure::Tailnet {
+            // The LAN side, once closed, does not even refuse.
+            addresses.reverse();
         }
         Some(HostTarget {
             node: node.clone(),
@@ -156,10 +173,13 @@ impl<W: World> Run<W> {
         let host = self.host(server).await?;
         let kubeconfig = cluster::read_kubeconfig(&host).await?;
         let cluster = self.world.cluster().open(&host, &kubeconfig).await?;
-        // A handle that cannot answer is not kept.
-        cluster.version().await?;
         *slot = Some(cluster.clone());
         Ok(cluster)
+    }
+
+    /// Lets go of the handle, so that the next use reads the kubeconfig anew.
+    pub async fn forget_cluster(&self) {
+        *self.cluster.lock().await = None;
     }
 
     /// How many allocations may run at once on a storage: Proxmox holds a lock for each (PVE-01).

@@ -84,7 +84,7 @@ pub(crate) const TABLE: &[(&str, Class)] = &[
     ("defaults.cpu_type", Reboot),
     ("defaults.on_boot", InPlace),
     ("defaults.tags", InPlace),
-    ("defaults.labels", InPlace),
+    ("defaults.labels", Restart),
     // The nodes. A disk grows where it is and never shrinks.
     ("nodes.*.role", Replace),
     ("nodes.*.vmid", Replace),
@@ -99,8 +99,8 @@ pub(crate) const TABLE: &[(&str, Class)] = &[
     ("nodes.*.cpu_type", Reboot),
     ("nodes.*.on_boot", InPlace),
     ("nodes.*.tags", InPlace),
-    ("nodes.*.labels", InPlace),
-    ("nodes.*.taints", InPlace),
+    ("nodes.*.labels", Restart),
+    ("nodes.*.taints", Restart),
     // Whose tailnet it is gives the nodes their addresses, and those are the cluster's.
     ("tailnet.control.tailscale.api", InPlace),
     ("tailnet.control.tailscale.tailnet", Immutable),

@@ -10,13 +10,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 
 pub use amount::{Size, Span};
-pub(crate) use range::AddressRange;
 pub(crate) use check::{fingerprint, is_https_origin, is_sha256, is_ssh_public_key};
 use check::{
-    is_artifact_url, is_cron, is_dns_name, is_email, is_environment_name, is_fingerprint, is_git_url,
-    is_http_url, is_k3s_version, is_label_key, is_label_value, is_plain_version, is_proxmox_id,
-    is_proxmox_tag, is_release, is_tailnet_tag, is_text, is_user_name, parses,
+    is_artifact_url, is_cron, is_dns_name, is_email, is_environment_name, is_fingerprint,
+    is_git_url, is_http_url, is_k3s_version, is_label_key, is_label_value, is_plain_version,
+    is_proxmox_id, is_proxmox_tag, is_release, is_tailnet_tag, is_text, is_user_name, parses,
 };
+pub(crate) use range::AddressRange;
 
 /// A format of a text: its name in the schema, what it looks like, and its check.
 pub(crate) struct Format {

@@ -7,6 +7,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::Holder;
 use crate::error::{Failure, Kind, Result};
 
 /// Held for as long as it lives; the kernel lets go of it when the process dies, however it dies.
@@ -60,7 +61,9 @@ impl StateLock {
         }
         file.set_len(0)?;
         file.rewind()?;
-        writeln!(file, "process {} since {}", std::process::id(), jiff::Timestamp::now())?;
+        let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+        let holder = Holder::this_process().name;
+        writeln!(file, "{holder}, process {}, since {since}", std::process::id())?;
         Ok(Self { _file: file })
     }
 }

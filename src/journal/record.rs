@@ -106,6 +106,15 @@ pub enum Record {
         node: NodeName,
     },
 
+    /// The lease on the Proxmox side is about to be taken by this run.
+    LeaseIntended {
+        run: String,
+    },
+    /// The lease was given back.
+    LeaseReleased {
+        run: String,
+    },
+
     /// All that went before, compacted.
     Snapshot {
         state: Box<super::state::RunState>,

@@ -27,6 +27,9 @@ pub struct RunState {
     /// Tailnet keys minted and not known to be gone.
     pub keys: BTreeMap<NodeName, Vec<String>>,
     pub devices: BTreeMap<NodeName, DeviceIdentity>,
+    /// Runs of this state folder that may still hold the lease: all of them dead, but for this one.
+    #[serde(default)]
+    pub leases: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +123,10 @@ impl RunState {
             Record::DeviceJoined { node, device } => {
                 self.devices.insert(node, device);
             }
+            Record::LeaseIntended { run } => {
+                self.leases.insert(run);
+            }
+            Record::LeaseReleased { .. } => self.leases.clear(),
             Record::DeviceDropped { node } => {
                 self.devices.remove(&node);
             }

@@ -2,6 +2,7 @@
 
 pub mod device;
 pub mod identity;
+pub mod lease;
 pub mod mac;
 pub mod marker;
 pub mod property;
@@ -10,6 +11,7 @@ pub mod upid;
 
 pub use device::Drive;
 pub use identity::{ClusterId, NodeName, Nonce, Vmid};
+pub use lease::Lease;
 pub use mac::Mac;
 pub use marker::Marker;
 pub use property::PropertyString;

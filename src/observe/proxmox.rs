@@ -31,14 +31,14 @@ async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<
     let memory = run.memory();
     let intended = memory.templates.get(proxmox_node).is_some_and(|known| known.vmid == vmid);
     let config = match read_config(run, proxmox_node, vmid).await? {
-        Config::Hidden if intended => {
+        // What is being made is in no pool yet, by which we would see it: ours or another operator's.
+        Config::Hidden => {
             let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
             return Ok(match task {
                 Some(_) => TemplateSight::HalfMade { task, lock: None, template: false },
                 None => TemplateSight::Foreign { name: HIDDEN.to_owned() },
             });
         }
-        Config::Hidden => return Ok(TemplateSight::Foreign { name: HIDDEN.to_owned() }),
         Config::Absent => None,
         Config::Seen(config) => Some(config),
     };
@@ -109,12 +109,19 @@ async fn look_at_machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<Mach
                 let task = clone_task(run, node, &memory).await?;
                 return Ok(MachineSight::HalfMade { task, lock });
             }
-            let power = match proxmox.guest_status(&wanted.proxmox_node, wanted.vmid).await? {
-                Some(status) => status.power,
-                None => PowerState::Stopped,
-            };
             run.trust(node, marker.host_keys.clone());
-            Ok(ours(run, node, wanted.proxmox_node.clone(), config, marker, power, lock))
+            let (status, pending) = futures::join!(
+                proxmox.guest_status(&wanted.proxmox_node, wanted.vmid),
+                proxmox.pending_keys(&wanted.proxmox_node, wanted.vmid),
+            );
+            let Some(status) = status? else { return Ok(MachineSight::Absent) };
+            let sight = ours(run, node, config, marker, status.power, lock);
+            Ok(match sight {
+                MachineSight::Ours(machine) => {
+                    MachineSight::Ours(Box::new(Machine { pending: pending?, ..*machine }))
+                }
+                other => other,
+            })
         }
         Some(marker) => Ok(MachineSight::Foreign {
             name: guest_name(&config),
@@ -143,7 +150,6 @@ async fn look_at_machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<Mach
 pub(super) fn ours<W: World>(
     run: &Run<W>,
     node: &NodeName,
-    proxmox_node: String,
     config: GuestConfig,
     marker: Marker,
     power: PowerState,
@@ -162,12 +168,13 @@ pub(super) fn ours<W: World>(
         };
     }
     MachineSight::Ours(Box::new(Machine {
-        proxmox_node,
+        proxmox_node: run.desired.nodes[node].proxmox_node.clone(),
         vmid: run.desired.nodes[node].vmid,
         config,
         marker,
         power,
         lock,
+        pending: Vec::new(),
     }))
 }
 

@@ -8,6 +8,7 @@ use super::proxmox;
 use crate::{
     engine::Run,
     error::{Failure, Result},
+    inventory::desired::Exposure,
     model::{Marker, NodeName},
     plan::{
         diff::template_vmid,
@@ -33,7 +34,8 @@ pub enum Depth {
 /// seeds of each Proxmox node; one connection and script for each running guest; one list of the
 /// tailnet's devices; one list of Kubernetes' nodes. All in parallel, each as soon as it can be.
 pub async fn observe<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
-    let guests = run.world.proxmox().guests().await?;
+    let (guests, ()) = futures::join!(run.world.proxmox().guests(), find_addresses(run, depth));
+    let guests = guests?;
     let proxmox_nodes = proxmox_nodes(run);
     let machines = join_machines(run, &guests, depth);
     let templates = try_join_all(proxmox_nodes.iter().map(|node| {
@@ -49,14 +51,17 @@ pub async fn observe<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observ
         proxmox_nodes.iter().map(|node| async { Ok((node.clone(), seeds(run, node).await?)) }),
     );
     let strays = find_strays(run, &guests);
-    let (((machines, hosts), templates), (seeds, strays)) =
-        try_join(try_join(machines, templates), try_join(seeds, strays)).await?;
-    let any_host = hosts.values().any(|sight| sight.seen().is_some());
-    let (devices, kube) = if depth == Depth::All && any_host {
-        futures::join!(devices(run), kube(run, &hosts))
-    } else {
-        (Sight::Unseen, Sight::Unseen)
+    // While no guest of ours can run there is nothing to ask the tailnet about.
+    let any_guest = run.desired.nodes.values().any(|node| {
+        let known =
+            |guest: &&GuestSummary| guest.vmid == node.vmid && guest.node == node.proxmox_node;
+        guests.iter().find(known).is_some_and(|guest| guest.power == PowerState::Running)
+    });
+    let devices = async {
+        Ok(if depth == Depth::All && any_guest { devices(run).await } else { Sight::Unseen })
     };
+    let (((machines, hosts, kube), templates), ((seeds, strays), devices)) =
+        try_join(try_join(machines, templates), try_join(try_join(seeds, strays), devices)).await?;
     Ok(Observed {
         guests,
         templates: templates.into_iter().collect(),
@@ -77,12 +82,14 @@ pub async fn observe<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observ
 
 type Machines = Vec<(NodeName, MachineSight)>;
 type Hosts = BTreeMap<NodeName, Sight<HostProbe>>;
+type Kube = Sight<Vec<crate::ports::KubeNode>>;
 
 async fn join_machines<W: World>(
     run: &Arc<Run<W>>,
     guests: &[GuestSummary],
     depth: Depth,
-) -> Result<(Machines, Hosts)> {
+) -> Result<(Machines, Hosts, Kube)> {
+    let first = &run.desired.first_server().name;
     let looks = run.desired.nodes.values().map(|node| async move {
         let known = find(guests, node.vmid.0, &node.proxmox_node);
         let begun = run.memory().guests.get(&node.name).is_some_and(|guest| !guest.made);
@@ -105,15 +112,39 @@ async fn join_machines<W: World>(
             }
             _ => Sight::Unseen,
         };
-        Ok::<_, Failure>((node.name.clone(), sight, host))
+        // Not waiting for the others, which may be slow to answer.
+        let kube = if node.name == *first { kube(run, &host).await } else { Sight::Unseen };
+        Ok::<_, Failure>((node.name.clone(), sight, host, kube))
     });
     let mut machines = Vec::new();
     let mut hosts = BTreeMap::new();
-    for (name, sight, host) in try_join_all(looks).await? {
+    let mut kube = Sight::Unseen;
+    for (name, sight, host, nodes) in try_join_all(looks).await? {
+        if name == *first {
+            kube = nodes;
+        }
         machines.push((name.clone(), sight));
         hosts.insert(name, host);
     }
-    Ok((machines, hosts))
+    Ok((machines, hosts, kube))
+}
+
+/// Where the LAN side may be closed and the journal is lost, the tailnet knows where the nodes are.
+async fn find_addresses<W: World>(run: &Arc<Run<W>>, depth: Depth) {
+    let known = run.memory().devices;
+    let lost = run.desired.nodes.keys().any(|node| !known.contains_key(node));
+    if run.desired.access.exposure != Exposure::Tailnet || depth != Depth::All || !lost {
+        return;
+    }
+    let Ok(devices) = run.world.tailnet().devices().await else { return };
+    for node in run.desired.nodes.keys().filter(|node| !known.contains_key(*node)) {
+        let mut named = devices.iter().filter(|device| {
+            device.name == node.as_str() && device.tags.contains(&run.desired.tailnet.tag)
+        });
+        if let Some(address) = named.next().and_then(|device| device.ipv4) {
+            run.found_at(node, address);
+        }
+    }
 }
 
 /// One connection, one script.
@@ -131,17 +162,19 @@ async fn devices<W: World>(run: &Arc<Run<W>>) -> Sight<Vec<crate::ports::Device>
     }
 }
 
-async fn kube<W: World>(run: &Arc<Run<W>>, hosts: &Hosts) -> Sight<Vec<crate::ports::KubeNode>> {
-    let server = &run.desired.first_server().name;
-    let runs =
-        hosts.get(server).and_then(Sight::seen).is_some_and(crate::stage::cluster::is_running);
-    if !runs {
+/// What the first server's Kubernetes says, where its host runs it.
+async fn kube<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Kube {
+    if !server.seen().is_some_and(crate::stage::cluster::is_running) {
         return Sight::Unseen;
     }
     let nodes = async { Ok::<_, Failure>(run.cluster().await?.nodes().await?) };
     match nodes.await {
         Ok(nodes) => Sight::Seen(nodes),
-        Err(failure) => Sight::Silent(failure.to_string()),
+        Err(failure) => {
+            // A handle that cannot answer is not kept.
+            run.forget_cluster().await;
+            Sight::Silent(failure.to_string())
+        }
     }
 }
 

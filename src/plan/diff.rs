@@ -68,6 +68,7 @@ pub fn diff(desired: &Desired, observed: &Observed, wishes: Wishes) -> Result<Pl
     for node in desired.nodes.values() {
         machine::machine(desired, observed, node, &mut plan, &mut refusals);
     }
+    machine::one_reboot_at_a_time(&mut plan);
     for node in desired.nodes.values() {
         node::tailnet_steps(desired, observed, node, &mut plan);
     }

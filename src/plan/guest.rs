@@ -68,6 +68,26 @@ pub fn interface(desired: &Desired, node: &Node) -> String {
     value
 }
 
+/// Those of the pending keys that are ours to bring into force; a person's own wait for that person.
+pub fn waiting_for_reboot(pending: &[String]) -> Vec<String> {
+    const OURS: [&str; 8] =
+        ["cores", "memory", "balloon", "cpu", "scsihw", "serial0", "vga", "net0"];
+    pending.iter().filter(|key| OURS.contains(&key.as_str())).cloned().collect()
+}
+
+/// How a change of a key reaches a guest with this configuration: Proxmox plugs in memory while a guest
+/// runs, where `hotplug` and `numa` say so; cores never (only `vcpus`, which we do not use).
+fn reach_of(key: &str, wanted: &str, config: &GuestConfig, otherwise: Reach) -> Reach {
+    let hotplug = config.get("hotplug").unwrap_or("network,disk,usb");
+    let plugs = |what: &str| hotplug == "1" || hotplug.split(',').any(|named| named == what);
+    let number = |text: &str| text.parse::<u64>().ok();
+    let grows = config.get(key).and_then(number) < number(wanted);
+    if key == "memory" && grows && plugs("memory") && config.get("numa") == Some("1") {
+        return Reach::InPlace;
+    }
+    otherwise
+}
+
 /// The keys of `config` that are not as wanted, but for disks, seed and description.
 pub fn changed_keys(desired: &Desired, node: &Node, config: &GuestConfig) -> Vec<KeyChange> {
     wanted_keys(desired, node)
@@ -77,6 +97,7 @@ pub fn changed_keys(desired: &Desired, node: &Node, config: &GuestConfig) -> Vec
             if seen.is_some_and(|seen| same(key, seen, &value)) {
                 return None;
             }
+            let reach = reach_of(key, &value, config, reach);
             Some(KeyChange { key, value, seen: seen.map(str::to_owned), reach })
         })
         .collect()
@@ -197,6 +218,27 @@ mod tests {
             assert_eq!(drive_bytes(line), Some(bytes), "{line}");
         }
         assert_eq!(drive_bytes("none,media=cdrom"), None);
+    }
+
+    #[test]
+    fn memory_is_plugged_in_only_where_the_guest_is_made_for_it() {
+        let config = |hotplug: Option<&str>, numa: &str| {
+            let mut values = std::collections::BTreeMap::from([
+                ("memory".to_owned(), "2048".to_owned()),
+                ("numa".to_owned(), numa.to_owned()),
+            ]);
+            values.extend(hotplug.map(|hotplug| ("hotplug".to_owned(), hotplug.to_owned())));
+            GuestConfig { digest: String::new(), values }
+        };
+        let of = |key, wanted, config: &GuestConfig| reach_of(key, wanted, config, Reach::Reboot);
+        let made_for_it = config(Some("disk,memory,cpu"), "1");
+        assert_eq!(of("memory", "4096", &made_for_it), Reach::InPlace);
+        assert_eq!(of("memory", "1024", &made_for_it), Reach::Reboot, "taking away is not sure");
+        assert_eq!(of("cores", "4", &made_for_it), Reach::Reboot);
+        for other in [config(None, "1"), config(Some("memory"), "0"), config(Some("0"), "1")] {
+            assert_eq!(of("memory", "4096", &other), Reach::Reboot, "{other:?}");
+        }
+        assert_eq!(waiting_for_reboot(&["ide2".into(), "memory".into()]), ["memory"]);
     }
 
     #[test]

@@ -92,6 +92,8 @@ pub struct Machine {
     pub marker: Marker,
     pub power: PowerState,
     pub lock: Option<String>,
+    /// The keys that wait for a stop or reboot, of a guest that runs.
+    pub pending: Vec<String>,
 }
 
 /// Ours by its marker, and not in the inventory.

@@ -23,6 +23,22 @@ pub trait ClusterAccess: Send + Sync {
     ) -> impl Future<Output = Result<Self::Cluster, ClusterError>> + Send;
 }
 
+/// What a drain left on a node, each with its reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// What should have left: a disruption budget did not allow it, or it is still ending.
+    pub refused: Vec<String>,
+    /// What nothing would make anew elsewhere: it was not evicted.
+    pub orphans: Vec<String>,
+}
+
+/// The annotation that tells a node that we cordoned from one that a person did.
+pub const CORDONED: &str = "homelab/cordoned";
+/// The annotation that holds the labels that we set, as a JSON object.
+pub const OUR_LABELS: &str = "homelab/labels";
+/// The annotation that holds the taints that we set, as a JSON list of `key:Effect`.
+pub const OUR_TAINTS: &str = "homelab/taints";
+
 /// An open cluster.
 pub trait Cluster: Clone + Send + Sync + 'static {
     fn version(&self) -> impl Future<Output = Result<String, ClusterError>> + Send;
@@ -35,19 +51,20 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         &self,
         node: &NodeName,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
-    /// Marks a node (un)schedulable.
+    /// Marks a node (un)schedulable, and that it was us ([`CORDONED`]).
     fn cordon(
         &self,
         node: &NodeName,
         unschedulable: bool,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
-    /// Evicts what runs on a node, DaemonSets and mirror pods left alone; what refuses is named.
+    /// Evicts what runs on a node, DaemonSets and mirror pods left alone.
     fn drain(
         &self,
         node: &NodeName,
         timeout: std::time::Duration,
-    ) -> impl Future<Output = Result<Vec<String>, ClusterError>> + Send;
-    /// Sets labels and taints as asked (server-side apply, field manager `homelab`).
+    ) -> impl Future<Output = Result<Drained, ClusterError>> + Send;
+    /// Sets labels and taints as asked, takes off what we set and no longer want, and writes down on the
+    /// Node which are ours ([`OUR_LABELS`], [`OUR_TAINTS`]).
     fn label_node(
         &self,
         node: &NodeName,
@@ -56,7 +73,7 @@ pub trait Cluster: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KubeNode {
     pub name: String,
     pub uid: String,
@@ -84,6 +101,23 @@ pub struct Taint {
     pub key: String,
     pub value: Option<String>,
     pub effect: String,
+}
+
+impl KubeNode {
+    /// Whether it is cordoned, and by us: a run of ours died between cordon and uncordon.
+    pub fn cordoned_by_us(&self) -> bool {
+        self.unschedulable && self.annotations.contains_key(CORDONED)
+    }
+
+    /// The labels that we set on it; `None` while that is not written down.
+    pub fn our_labels(&self) -> Option<BTreeMap<String, String>> {
+        self.annotations.get(OUR_LABELS).and_then(|text| serde_json::from_str(text).ok())
+    }
+
+    /// The taints that we set on it, as `key:Effect`; `None` while that is not written down.
+    pub fn our_taints(&self) -> Option<Vec<String>> {
+        self.annotations.get(OUR_TAINTS).and_then(|text| serde_json::from_str(text).ok())
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

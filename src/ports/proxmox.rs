@@ -32,6 +32,8 @@ pub trait Proxmox: Send + Sync {
     fn guests(&self) -> impl Future<Output = Result<Vec<GuestSummary>, ProxmoxError>> + Send;
     /// Whether a VMID is free: asked of `nextid`, which is not filtered by privileges (PVE-09).
     fn vmid_is_free(&self, vmid: Vmid) -> impl Future<Output = Result<bool, ProxmoxError>> + Send;
+    /// The clock of the Proxmox node that answers, in seconds since the epoch.
+    fn time(&self) -> impl Future<Output = Result<i64, ProxmoxError>> + Send;
     fn storages(
         &self,
         node: &str,

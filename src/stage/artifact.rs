@@ -73,3 +73,59 @@ pub async fn push(host: &impl Host, artifact: &Artifact, local: &Utf8Path) -> Re
     };
     host.write(&file).await.map_err(Failure::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Stdio;
+
+    use sha2::{Digest, Sha256};
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+    use crate::adapter::artifact::tests::dropping::Dropping;
+
+    /// Runs the script as a node with its files in `root` would; what it printed.
+    async fn fetched(root: &Utf8Path, url: String, sha256: String) -> String {
+        let artifact = Artifact { version: "1".into(), url, sha256 };
+        let script = fetch_script(&artifact).unwrap();
+        let mut child = tokio::process::Command::new("/bin/sh")
+            .arg("-s")
+            .env("HOMELAB_ROOT", root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = script.standard_input();
+        child.stdin.take().unwrap().write_all(input.expose().as_bytes()).await.unwrap();
+        String::from_utf8(child.wait_with_output().await.unwrap().stdout).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_node_goes_on_where_its_download_broke_and_begins_anew_where_the_file_is_another() {
+        if std::process::Command::new("curl").arg("--version").output().is_err() {
+            eprintln!("SKIPPED: curl is not installed");
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(folder.path()).unwrap();
+        let content: Vec<u8> = (0..300_000_u32).map(|number| (number * 7 % 251) as u8).collect();
+        let sha256 = hex::encode(Sha256::digest(&content));
+        let cached = root.join("var/cache/homelab").join(&sha256);
+        let server = Dropping::start(content.clone(), &[100_000], "\"one\"").await;
+        assert_eq!(fetched(root, server.url(), sha256.clone()).await, "fetched\n");
+        assert!(fs_err::read(&cached).unwrap() == content);
+        let ranges = server.ranges();
+        assert!(matches!(ranges[..], [None, Some(1..)]), "{ranges:?}");
+        assert_eq!(fetched(root, server.url(), sha256.clone()).await, "present\n");
+        for (version, part) in
+            [("\"another\"", 200_000), ("\"one\"", 200_000), ("\"one\"", 400_000)]
+        {
+            fs_err::remove_file(&cached).unwrap();
+            fs_err::write(format!("{cached}.part"), vec![0; part]).unwrap();
+            fs_err::write(format!("{cached}.version"), format!("{version}\n")).unwrap();
+            assert_eq!(fetched(root, server.url(), sha256.clone()).await, "fetched\n");
+            assert!(fs_err::read(&cached).unwrap() == content, "{version} {part}");
+        }
+        assert_eq!(cached.parent().unwrap().read_dir_utf8().unwrap().count(), 1);
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Outcome;
 use crate::{
-    engine::StepContext,
+    engine::{StepContext, lease},
     error::{Failure, Kind, Result},
     inventory::Desired,
     journal::Record,
@@ -65,14 +65,19 @@ pub async fn fetch<W: World>(context: &StepContext<W>, proxmox_node: &str) -> Re
         file_name: file_name(desired),
         sha256: artifact.sha256.clone(),
     };
-    context
+    let fetched = context
         .task(DOWNLOAD_LIMIT, || async {
             proxmox.download(proxmox_node, storage, ContentKind::Import, &image).await.map(Some)
         })
-        .await
-        .map_err(|failure| {
-            failure.hint(format!("the image is {}, pinned to sha256 {}", image.url, image.sha256))
-        })?;
+        .await;
+    if let Err(failure) = fetched {
+        // Another run may have fetched it meanwhile: it stands under its name only when it is whole.
+        let volumes = proxmox.volumes(proxmox_node, storage, ContentKind::Import).await?;
+        if !volumes.iter().any(|volume| volume.id == wanted) {
+            return Err(failure
+                .hint(format!("the image is {}, pinned to sha256 {}", image.url, image.sha256)));
+        }
+    }
     Ok(Outcome::Done)
 }
 
@@ -86,7 +91,11 @@ pub async fn make_template<W: World>(
     for _ in 0..4 {
         context.still_wanted()?;
         match observe::template(&context.run, proxmox_node).await? {
-            TemplateSight::Ready { .. } => return Ok(Outcome::Done),
+            TemplateSight::Ready { .. } => {
+                // It may be another run's: then that run has the lease.
+                lease::confirm(&context.run, proxmox_node, vmid).await?;
+                return Ok(Outcome::Done);
+            }
             TemplateSight::Foreign { name } => {
                 return Err(Failure::new(
                     Kind::Refused,
@@ -149,7 +158,8 @@ async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vm
     let mut parameters: Vec<(String, String)> = [
         ("vmid", vmid.to_string()),
         ("name", format!("homelab-template-{}", &desired.image.artifact.sha256[..12])),
-        ("description", marker.to_string()),
+        // Who makes the first guest of a cluster has its lease: Proxmox lets one creation of a VMID win.
+        ("description", lease::written_into(&context.run, &marker.to_string()).await?),
         ("memory", "1024".into()),
         ("cores", "1".into()),
         ("ostype", "l26".into()),
@@ -178,6 +188,13 @@ async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vm
             context.output(format!("looking whether it happened: {failure}"));
             Ok(())
         }
+        // It was free when this run looked, and its own replies are never taken for somebody else's.
+        Err(failure) if failure.message.contains("already exists") => Err(Failure::new(
+            Kind::Locked,
+            format!("another run made VMID {vmid} a moment earlier: {}", failure.message),
+        )
+        .at(proxmox_node)
+        .hint("wait for it to end, then run `homelab up` again: it goes on from what is there")),
         other => other,
     }
 }

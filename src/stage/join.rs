@@ -298,6 +298,11 @@ pub async fn install_k3s<W: World>(context: &StepContext<W>, node: &NodeName) ->
         overlay::install_guard(&host, desired, wanted).await?;
     }
     ready(context, node).await?;
+    let cluster = run.cluster().await?;
+    let seen = cluster.nodes().await?.into_iter().find(|seen| seen.name == node.as_str());
+    if !cluster::label_reasons(wanted, seen.as_ref()).is_empty() {
+        label(context, node).await?;
+    }
     Ok(Outcome::Done)
 }
 
@@ -356,6 +361,11 @@ pub async fn label<W: World>(context: &StepContext<W>, node: &NodeName) -> Resul
     let wanted = &context.run.desired.nodes[node];
     let cluster = context.run.cluster().await?;
     cluster.label_node(node, &wanted.labels, &wanted.taints).await?;
+    // Nobody of us drains it now: that step, where there is one, comes before this.
+    let nodes = cluster.nodes().await?;
+    if nodes.iter().any(|seen| seen.name == node.as_str() && seen.cordoned_by_us()) {
+        cluster.cordon(node, false).await?;
+    }
     Ok(Outcome::Done)
 }
 

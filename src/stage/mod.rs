@@ -39,7 +39,9 @@ pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Resul
             image::make_template(context, proxmox_node, *vmid).await
         }
         Change::MakeMachine { node } => machine::make(context, node).await,
-        Change::ConfigureMachine { node, .. } => machine::configure(context, node).await,
+        Change::ConfigureMachine { node, reboot, .. } => {
+            machine::configure(context, node, *reboot).await
+        }
         Change::StartMachine { node } => machine::start(context, node).await,
         Change::FinishMachine { node } => machine::finish(context, node).await,
         Change::InstallTailscale { node } => join::install(context, node).await,

@@ -38,8 +38,8 @@ if ! is_installed; then
 fi
 
 if ! command -v nft >/dev/null 2>&1; then
-    DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
-        apt-get -y -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 install nftables >&2
+    unbroken env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a \
+        apt-get -y -q -o DPkg::Lock::Timeout=600 -o Acquire::Retries=5 install nftables
 fi
 {
     :

@@ -137,3 +137,30 @@ async fn a_node_that_left_the_inventory_is_told_and_deleted_only_when_that_is_as
     assert!(plan.contains("no longer in the inventory (--prune)"), "{plan}");
     assert!(world.changes().await.is_empty());
 }
+
+#[tokio::test]
+async fn what_cannot_be_changed_is_refused_with_its_own_words_and_nothing_is_touched() {
+    let world = World::with_machines().await;
+    let id = "id: 11111111-2222-4333-8444-555555555555";
+    let changes = [
+        ("vmid: 101", "vmid: 105", "agent: it exists as VMID 101 on pve1, the inventory says 105"),
+        ("disk: 6G", "disk: 5G", "scsi0 has 6 GiB, the inventory asks for 5 GiB: disks only grow"),
+        (id, "id: 99999999-2222-4333-8444-555555555555", "for another cluster id"),
+    ];
+    for (from, to, words) in changes {
+        world.edit(from, to);
+        world.forget_requests().await;
+        let told = world.homelab(&["up", "--yes"]).await.refused(20);
+        assert!(told.contains(words), "{to}: {told}");
+        assert!(world.changes().await.is_empty(), "{to}");
+        world.edit(to, from);
+    }
+    // Without a journal the marker says whose the machines are.
+    world.edit(id, "id: 99999999-2222-4333-8444-555555555555");
+    let told = world.run(world.elsewhere(&["up", "--yes"])).await.refused(20);
+    assert!(
+        told.contains("its marker says cluster 11111111-2222-4333-8444-555555555555"),
+        "{told}"
+    );
+    assert!(world.changes().await.is_empty());
+}

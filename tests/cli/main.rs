@@ -12,6 +12,7 @@ mod faults;
 mod first_use;
 mod inventory;
 mod json;
+mod lease;
 mod machines;
 mod preflight;
 mod progress;

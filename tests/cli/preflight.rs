@@ -202,6 +202,9 @@ async fn the_image_is_fetched_and_made_a_template_once_and_the_bystander_stays()
             "POST /nodes/pve1/storage/local/download-url",
             "POST /nodes/pve1/qemu",
             "POST /nodes/pve1/qemu/9000/template",
+            // Twice: the import took time, so the lease is renewed; at the end it is given back.
+            "PUT /nodes/pve1/qemu/9000/config",
+            "PUT /nodes/pve1/qemu/9000/config",
         ]
     );
     world.forget_requests().await;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::world::World;
+use crate::world::{World, terminate};
 
 #[tokio::test]
 async fn a_second_up_at_the_same_time_is_told_who_holds_the_cluster() {
@@ -20,6 +20,24 @@ async fn a_second_up_at_the_same_time_is_told_who_holds_the_cluster() {
     world.homelab(&["plan", "--until", "image"]).await.well();
     drop(lock);
     world.homelab(&["up", "--until", "image", "--yes"]).await.well();
+}
+
+#[tokio::test]
+async fn of_two_that_run_at_the_same_time_the_second_is_told_of_the_first() {
+    let world = World::with_machines().await;
+    let first = world.start(&["up", "--until", "machines", "--yes"]);
+    let process = format!("process {}, since 20", first.id().unwrap());
+    let lock = world.state().join("lock");
+    let held =
+        async |_: &World| fs_err::read_to_string(&lock).unwrap_or_default().contains(&process);
+    world.until("the first to hold the lock", held).await;
+    let told = world.homelab(&["up", "--yes"]).await.refused(21);
+    assert!(told.contains(&process), "{told}");
+    let host = fs_err::read_to_string("/proc/sys/kernel/hostname").unwrap().replace('-', "_");
+    assert!(told.contains(&format!("@{}", host.trim())), "{told}");
+    // It may still be looking, and not be listening for requests to stop yet.
+    terminate(&first);
+    world.end(first).await;
 }
 
 #[tokio::test]

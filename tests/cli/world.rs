@@ -7,7 +7,12 @@ use std::{
 };
 
 use camino::Utf8PathBuf;
-use homelab::commands::role::Scope;
+use homelab::{
+    adapter::proxmox::ProxmoxClient,
+    commands::role::Scope,
+    inventory::{self, LoadOptions, Overrides, Pins},
+    secret::Secret,
+};
 use homelab_lab::pve::{
     AccessSetup, Config, GuestSetup, NodeConfig, RoleSetup, Running, Server, Setup, StorageConfig,
     TokenSetup, control::client,
@@ -214,6 +219,22 @@ k3s:
             .stderr(Stdio::piped())
             .kill_on_drop(true);
         command
+    }
+
+    /// The program as another operator runs it: with a state folder of his own.
+    pub(crate) fn elsewhere(&self, arguments: &[&str]) -> Command {
+        let mut command = self.command(arguments);
+        command.env("XDG_STATE_HOME", self.path("elsewhere"));
+        command
+    }
+
+    /// Proxmox itself, with the program's own rights.
+    pub(crate) fn api(&self) -> ProxmoxClient {
+        let path = self.path("homelab.yaml");
+        let options =
+            LoadOptions { pins: Pins::Required, path, lock: None, overrides: Overrides::default() };
+        let site = inventory::load(&options).unwrap().desired.proxmox;
+        ProxmoxClient::new(&site, Secret::new(self.token.clone())).unwrap()
     }
 
     /// Runs the program to its end.

@@ -1,14 +1,15 @@
 //! Things that are fetched and known by their sha256: the k3s binary, tailscale, images.
 //!
-//! They are kept under their sha256 in `$XDG_CACHE_HOME/homelab`, checked while they stream in and
-//! again each time they are used. What does not match is never kept, and never used.
+//! They are kept under their sha256 in `$XDG_CACHE_HOME/homelab`, checked when they are whole and again
+//! each time they are used. What does not match is never kept, and never used.
 
 mod cache;
 mod download;
 mod hash;
+mod part;
 mod tailscale;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use camino::{Utf8Path, Utf8PathBuf};
 

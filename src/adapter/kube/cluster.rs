@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{drain, failure::Call, labels, node};
 use crate::{
     model::NodeName,
-    ports::{Cluster, ClusterError, KubeNode, Taint},
+    ports::{CORDONED, Cluster, ClusterError, Drained, KubeNode, Taint},
 };
 
 /// Under this name the API server remembers which fields are ours.
@@ -83,15 +83,17 @@ impl Cluster for KubeCluster {
         let verb = if unschedulable { "cordon" } else { "uncordon" };
         let name = format!("{verb} node {node}");
         // A merge, not an apply: people and `kubectl` set this field too, and the last one counts.
-        let patch =
-            Patch::Merge(json!({ "spec": { "unschedulable": unschedulable.then_some(true) } }));
+        let patch = Patch::Merge(json!({
+            "metadata": { "annotations": { CORDONED: unschedulable.then_some("true") } },
+            "spec": { "unschedulable": unschedulable.then_some(true) },
+        }));
         let parameters =
             PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let patching = nodes.patch(node.as_str(), &parameters, &patch);
         self.changes(&name).run(patching).await.map(drop)
     }
 
-    async fn drain(&self, node: &NodeName, timeout: Duration) -> Result<Vec<String>, ClusterError> {
+    async fn drain(&self, node: &NodeName, timeout: Duration) -> Result<Drained, ClusterError> {
         drain::drain(self, &self.client, node, timeout).await
     }
 

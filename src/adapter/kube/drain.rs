@@ -10,7 +10,10 @@ use kube::{
 use tokio::time::Instant;
 
 use super::{cluster::KubeCluster, failure::code};
-use crate::{model::NodeName, ports::ClusterError};
+use crate::{
+    model::NodeName,
+    ports::{ClusterError, Drained},
+};
 
 /// Between two looks; doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -28,13 +31,13 @@ pub(super) enum Fate {
     Orphan,
 }
 
-/// Evicts until nothing is left to be evicted, or time is up; what is left is named with its reason.
+/// Evicts until nothing is left to be evicted, or time is up.
 pub(super) async fn drain(
     cluster: &KubeCluster,
     client: &Client,
     node: &NodeName,
     timeout: Duration,
-) -> Result<Vec<String>, ClusterError> {
+) -> Result<Drained, ClusterError> {
     let deadline = Instant::now() + timeout;
     let pods: Api<Pod> = Api::all(client.clone());
     let here = ListParams::default().fields(&format!("spec.nodeName={node}"));
@@ -56,11 +59,11 @@ pub(super) async fn drain(
                 }
             }
         }
-        let rest = left.into_iter().map(|(name, reason)| format!("{name}: {reason}"));
-        let named: Vec<String> = rest.chain(orphans.iter().cloned()).collect();
+        let refused: Vec<String> =
+            left.into_iter().map(|(name, reason)| format!("{name}: {reason}")).collect();
         let now = Instant::now();
-        if named.len() == orphans.len() || now >= deadline {
-            return Ok(named);
+        if refused.is_empty() || now >= deadline {
+            return Ok(Drained { refused, orphans });
         }
         tokio::time::sleep(pause.min(deadline - now)).await;
         pause = LONGEST_PAUSE.min(pause * 2);

@@ -1,8 +1,10 @@
 //! Labels and taints of a node, without taking anything from anybody.
 //!
-//! Labels go by server-side apply: what we no longer name goes away, what others own is refused. The
-//! one exception is a label that only the kubelet's registration set: that came from our own
-//! configuration, and nobody would ever change it again.
+//! Labels go by server-side apply: what others own is refused. The one exception is a label that only
+//! the kubelet's registration set: that came from our own configuration, and nobody would ever change it
+//! again. Which labels are ours, and with which values, stands in an annotation; one that we no longer
+//! name is taken off by that, whoever of us (apply or registration) owns it, unless somebody has given it
+//! another value since.
 //!
 //! Taints are one list without owners (atomic), in which the node controllers write as well. So they
 //! are read, changed and written on condition that nobody wrote meanwhile; which of them are ours
@@ -24,10 +26,9 @@ use super::{
 use crate::{
     error::Effect,
     model::NodeName,
-    ports::{ClusterError, Taint},
+    ports::{ClusterError, OUR_LABELS, OUR_TAINTS, Taint},
 };
 
-const OUR_TAINTS: &str = "homelab/taints";
 /// The kubelet's names among the managers of fields; in k3s it goes by k3s's.
 const REGISTRARS: [&str; 2] = ["k3s", "kubelet"];
 const ATTEMPTS: u32 = 5;
@@ -46,6 +47,7 @@ pub(super) async fn set(
         let patch = Patch::Merge(json!({ "metadata": { "labels": stale } }));
         cluster.changes(&call).run(nodes.patch(node.as_str(), &parameters, &patch)).await?;
     }
+    take_off(cluster, nodes, node, &present, labels).await?;
     let ours: BTreeSet<String> = taints.iter().map(identity).collect();
     let patch = Patch::Apply(json!({
         "apiVersion": "v1",
@@ -55,10 +57,43 @@ pub(super) async fn set(
             "name": node,
             "uid": present.metadata.uid,
             "labels": labels,
-            "annotations": { OUR_TAINTS: json!(ours).to_string() },
+            "annotations": {
+                OUR_LABELS: json!(labels).to_string(),
+                OUR_TAINTS: json!(ours).to_string(),
+            },
         },
     }));
     let parameters = PatchParams::apply(FIELD_MANAGER);
+    cluster.changes(&call).run(nodes.patch(node.as_str(), &parameters, &patch)).await.map(drop)
+}
+
+/// Takes off the labels that we set and no longer want.
+async fn take_off(
+    cluster: &KubeCluster,
+    nodes: &Api<Node>,
+    node: &NodeName,
+    present: &Node,
+    wanted: &BTreeMap<String, String>,
+) -> Result<(), ClusterError> {
+    let ours: BTreeMap<String, String> = present
+        .annotations()
+        .get(OUR_LABELS)
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
+    let gone: BTreeMap<String, Option<String>> = ours
+        .into_iter()
+        .filter(|(label, value)| {
+            !wanted.contains_key(label) && present.labels().get(label) == Some(value)
+        })
+        .map(|(label, _)| (label, None))
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let call = format!("take labels off node {node}");
+    let parameters =
+        PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+    let patch = Patch::Merge(json!({ "metadata": { "labels": gone } }));
     cluster.changes(&call).run(nodes.patch(node.as_str(), &parameters, &patch)).await.map(drop)
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Answer {
     /// happened.
     pub(super) writes: bool,
     pub(super) data: Value,
+    /// The `Date` header, in seconds since the epoch.
+    pub(super) date: Option<i64>,
 }
 
 /// One JSON object of an answer.
@@ -35,7 +37,7 @@ impl Answer {
     /// Reads a body; `{"data":null}` is the usual success of a call that has nothing to say.
     pub(super) fn parse(call: String, writes: bool, body: &[u8]) -> Result<Self, ProxmoxError> {
         let json: Result<Value, _> = serde_json::from_slice(body);
-        let mut answer = Self { call, writes, data: Value::Null };
+        let mut answer = Self { call, writes, data: Value::Null, date: None };
         match json {
             Ok(mut json) if json.is_object() => {
                 answer.data = json["data"].take();
@@ -48,6 +50,10 @@ impl Answer {
 
     pub(super) fn is_null(&self) -> bool {
         self.data.is_null()
+    }
+
+    pub(super) fn date(&self) -> Result<i64, ProxmoxError> {
+        self.date.ok_or_else(|| self.malformed("it has no date".into()))
     }
 
     pub(super) fn upid(&self) -> Result<Upid, ProxmoxError> {

@@ -208,6 +208,11 @@ impl Proxmox for ProxmoxClient {
         }
     }
 
+    async fn time(&self) -> Result<i64, ProxmoxError> {
+        // Every answer is dated; `/nodes/{node}/time` wants systemd's time service besides.
+        self.read("/version".into(), Vec::new()).await?.date()
+    }
+
     async fn storages(&self, node: &str) -> Result<Vec<StorageSummary>, ProxmoxError> {
         let path = format!("/nodes/{}/storage", segment(node));
         self.read(path, Vec::new()).await?.each(answer::Entry::storage_summary)

@@ -103,7 +103,7 @@ mod tests {
         };
         notices.tell(retry(2));
         notices.tell(retry(2));
-        notices.clone().tell(retry(3));
+        notices.tell(retry(3));
         assert_eq!(*told.lock().unwrap(), [2]);
     }
 }

@@ -215,9 +215,9 @@ impl Transport {
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(method = %verb.method(), path, status, milliseconds, "Proxmox answered");
         let call = format!("{} {path}", verb.method());
-        let (status, reason, body) = result?;
+        let (status, reason, body, date) = result?;
         if status < 300 {
-            return Answer::parse(call, verb.writes(), &body);
+            return Ok(Answer { date, ..Answer::parse(call, verb.writes(), &body)? });
         }
         Err(failure::of_answer(&call, verb.writes(), status, reason.as_deref(), &body))
     }
@@ -227,18 +227,19 @@ impl Transport {
         verb: Verb,
         path: &str,
         request: reqwest::RequestBuilder,
-    ) -> Result<(u16, Option<String>, bytes::Bytes), ProxmoxError> {
+    ) -> Result<(u16, Option<String>, bytes::Bytes, Option<i64>), ProxmoxError> {
         let broken = |error: reqwest::Error| self.unreachable(verb, path, &error);
         let response = request.send().await.map_err(broken)?;
         let status = response.status().as_u16();
         let reason = reason_phrase(&response);
+        let date = date(&response);
         let body = match response.bytes().await {
             Ok(body) => body,
             // An error's reason phrase has said enough.
             Err(_) if status >= 300 && reason.is_some() => bytes::Bytes::new(),
             Err(error) => return Err(broken(error)),
         };
-        Ok((status, reason, body))
+        Ok((status, reason, body, date))
     }
 
     pub(super) fn writer(&self) -> (&Client, &str) {
@@ -284,6 +285,13 @@ fn authorization(token: &Secret) -> Result<HeaderValue, ProxmoxError> {
 fn reason_phrase(response: &Response) -> Option<String> {
     let phrase = response.extensions().get::<ReasonPhrase>()?;
     Some(String::from_utf8_lossy(phrase.as_bytes()).into_owned())
+}
+
+/// When the server wrote its answer, by its own clock.
+fn date(response: &Response) -> Option<i64> {
+    let text = response.headers().get(header::DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(date.as_second())
 }
 
 #[cfg(test)]

@@ -29,8 +29,10 @@ pub(super) struct Command<'a, R> {
     /// For messages: the script's or the file's name.
     pub(super) doing: &'a str,
     pub(super) line: String,
-    /// All of it is sent, then the end of file.
+    /// All of it is sent, then the end of file unless it is kept open.
     pub(super) input: R,
+    /// Leaves standard input open until the command has ended by itself.
+    pub(super) keep_open: bool,
     pub(super) limit: Duration,
 }
 
@@ -48,12 +50,12 @@ impl<R: AsyncRead + Unpin + Send> Command<'_, R> {
         session: &Session,
         node: &NodeName,
     ) -> Result<Output, HostError> {
-        let Self { doing, line, input, limit } = self;
+        let Self { doing, line, input, keep_open, limit } = self;
         let (mut read, write) = open(&session.handle, node, session).await?;
         let open = OpenChannel(Some(Arc::new(write)));
         let running = async {
             open.get().exec(true, line).await.map_err(|error| Ending::Broken(error.to_string()))?;
-            let feed = feed(open.get(), input);
+            let feed = feed(open.get(), input, keep_open);
             let collect = collect(&mut read);
             pin!(feed, collect);
             // A command may end without reading all of its input; then feeding would never end.
@@ -116,6 +118,7 @@ async fn open(
 async fn feed(
     write: &ChannelWriteHalf<Msg>,
     input: impl AsyncRead + Unpin,
+    keep_open: bool,
 ) -> Result<(), std::io::Error> {
     match write.data(input).await {
         // Reading our side failed: without an end of file the command does not take it for all.
@@ -123,7 +126,9 @@ async fn feed(
         // Sending failed: what is collected tells why.
         Err(_) => Ok(()),
         Ok(()) => {
-            let _ = write.eof().await;
+            if !keep_open {
+                let _ = write.eof().await;
+            }
             Ok(())
         }
     }

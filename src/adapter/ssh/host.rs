@@ -9,7 +9,7 @@ use super::{execute::Command, push, session::Session};
 use crate::{
     model::NodeName,
     ports::{Host, HostError, HostTarget, Output, RemoteFile},
-    script::Script,
+    script::{SUPERVISOR, Script, quote},
 };
 
 /// Commands at once: below `MaxSessions`, which is 10 unless said otherwise (CI-07). Forwarded TCP
@@ -67,8 +67,15 @@ impl Host for SshHost {
         let input = script.standard_input();
         self.execute(Command {
             doing: script.name,
-            line: format!("{} -s", self.0.shell),
+            line: format!(
+                "{} -c {} homelab {}",
+                self.0.shell,
+                quote(SUPERVISOR),
+                input.expose().len()
+            ),
             input: input.expose().as_bytes(),
+            // As long as it is open, somebody waits for the script.
+            keep_open: true,
             limit: script.timeout,
         })
         .await

@@ -29,6 +29,7 @@ pub(super) fn command<'a, R: AsyncRead>(
         doing: &file.remote,
         line: format!("{shell} -c {}", quote(&receiver(file))),
         input,
+        keep_open: false,
         limit: MARGIN + Duration::from_secs(size / SLOWEST),
     }
 }

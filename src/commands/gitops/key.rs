@@ -59,7 +59,7 @@ pub(super) async fn run(global: &Global) -> Result<()> {
             &serde_json::json!({ "file": path, "recipient": recipient, "made": made }),
         );
     }
-    anstream::println!("{}", key.recipient());
+    render::output::line(format_args!("{}", key.recipient()))?;
     Ok(())
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn reveal(global: &Global, args: RevealArgs) -> Result<()> {
     let text = serde_saphyr::to_string(&opened.document).map_err(|error| {
         Failure::new(Kind::Runtime, format!("the Secret can't be printed: {error}"))
     })?;
-    anstream::print!("{text}");
+    render::output::data(text)?;
     Ok(())
 }
 

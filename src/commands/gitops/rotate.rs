@@ -96,6 +96,6 @@ fn forget(folder: &Folder, path: &Utf8Path, key: AgeKey) -> Result<()> {
         })?;
     }
     current.write(path)?;
-    anstream::println!("{path} holds the key in use alone: {}", current.recipient());
+    render::output::line(format_args!("{path} holds the key in use alone: {}", current.recipient()))?;
     Ok(())
 }

@@ -186,11 +186,11 @@ pub(super) async fn diff(global: &Global, args: DiffArgs) -> Result<u8> {
     } else {
         tell_notes(global, &comparison.notes);
         for change in comparison.changes.iter().filter(|change| change.state != State::Same) {
-            anstream::println!("{} ({})", change.path, change.state.name());
-            anstream::print!("{}", change.diff);
+            render::output::line(format_args!("{} ({})", change.path, change.state.name()))?;
+            render::output::data(&change.diff)?;
         }
         if !open {
-            anstream::println!("nothing to change: {} is as rendered", comparison.folder.0);
+            render::output::line(format_args!("nothing to change: {} is as rendered", comparison.folder.0))?;
         }
     }
     Ok(if open && args.detailed_exitcode { 2 } else { 0 })
@@ -245,10 +245,11 @@ fn change(
             false => "removed",
         };
         told = true;
-        anstream::println!("{done}: {}", change.path);
+        render::output::line(format_args!("{done}: {}", change.path))?;
     }
     if !told {
-        anstream::println!("nothing to change: {} is as rendered", comparison.folder.0);
+        let text = format_args!("nothing to change: {} is as rendered", comparison.folder.0);
+        render::output::line(text)?;
     }
     Ok(())
 }

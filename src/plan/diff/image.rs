@@ -6,7 +6,7 @@ use crate::{
     model::Vmid,
     plan::{
         observed::{MachineSight, Observed, TemplateSight},
-        step::{Change, Impact, Plan, Step},
+        step::{Change, Impact, Plan, Step, StepId},
     },
 };
 
@@ -16,6 +16,7 @@ pub(super) fn image(
     plan: &mut Plan,
     refusals: &mut Vec<Refusal>,
 ) {
+    let mut first = None;
     for (proxmox_node, sight) in &observed.templates {
         let vmid = template_vmid(desired, proxmox_node);
         // A template is only needed for as long as a machine is still to be made from it.
@@ -61,10 +62,13 @@ pub(super) fn image(
             Step::new(Change::FetchImage { proxmox_node: node.clone() }, Impact::Create, reason),
             &[],
         );
-        plan.add(
+        // The first one made holds the lease; the others wait, so that two operators cannot each win one.
+        let needs: Vec<StepId> = [fetch].into_iter().chain(first.clone()).collect();
+        let made = plan.add(
             Step::new(Change::MakeTemplate { proxmox_node: node, vmid }, Impact::Create, reason),
-            &[fetch],
+            &needs,
         );
+        first.get_or_insert(made);
     }
 }
 

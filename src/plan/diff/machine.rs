@@ -72,7 +72,20 @@ pub(super) fn machine(
     };
     match observed.machines.get(name) {
         None => {}
-        Some(MachineSight::Absent) => make("there is no such VM", plan),
+        Some(MachineSight::Absent) => {
+            // Made a second time, it would take its own former self's address and device.
+            match observed.strays.iter().find(|stray| stray.node == *name) {
+                Some(stray) => refusals.push(Refusal::new(
+                    name.to_string(),
+                    format!(
+                        "it exists as VMID {} on {}, the inventory says {}: that cannot be changed in place",
+                        stray.vmid, stray.proxmox_node, node.vmid
+                    ),
+                    format!("put the old `vmid` back; to move it, `homelab destroy --node {name}` with the old one, then `homelab up`"),
+                )),
+                None => make("there is no such VM", plan),
+            }
+        }
         Some(MachineSight::HalfMade { task: Some(_), .. }) => {
             make("its clone is still being made", plan);
         }
@@ -127,6 +140,16 @@ fn existing_machine(
             "migrate it in Proxmox, or change `proxmox_node` (moving a guest is not done by homelab)",
         ));
     }
+    if let Some(probe) = observed.probe(name).filter(|probe| guest_stage::is_finished(probe)) {
+        let address = node.address.into();
+        if !probe.links.is_empty() && probe.interface_of(address).is_none() {
+            refusals.push(Refusal::new(
+                name.to_string(),
+                format!("it does not have the address {address}: static addresses come with the seed, and only once"),
+                format!("put the old `address` back, or `homelab destroy --node {name}`, then `homelab up`: it is made anew"),
+            ));
+        }
+    }
     for disk in guest::shrunken_disks(node, &machine.config) {
         refusals.push(Refusal::new(
             format!("{name} (VMID {})", machine.vmid),
@@ -146,9 +169,15 @@ fn existing_machine(
     let unfinished = guest::seed_volume(&machine.config).is_some()
         || observed.probe(name).is_some_and(|probe| !guest_stage::is_finished(probe));
     let mut after = None;
-    if !keys.is_empty() || !disks.is_empty() {
-        let reboot = running && keys.iter().any(|change| change.reach == Reach::Reboot);
+    // A run may have died between the change and the reboot: the configuration then looks as wanted.
+    let mut waiting =
+        if running { guest::waiting_for_reboot(&machine.pending) } else { Vec::new() };
+    waiting.retain(|waiting| !keys.iter().any(|change| change.key == waiting));
+    if !keys.is_empty() || !disks.is_empty() || !waiting.is_empty() {
+        let needs_it = keys.iter().any(|change| change.reach == Reach::Reboot);
+        let reboot = running && (needs_it || !waiting.is_empty());
         let mut names: Vec<String> = keys.iter().map(|change| change.key.to_owned()).collect();
+        names.extend(waiting.iter().cloned());
         names.extend(disks.iter().map(|change| change.disk.to_owned()));
         let impact = if reboot { Impact::Reboot } else { Impact::InPlace };
         let mut step = Step::new(
@@ -162,6 +191,7 @@ fn existing_machine(
                 let seen = change.seen.as_deref().unwrap_or("unset");
                 format!("{}: {seen} -> {}", change.key, change.value)
             })
+            .chain(waiting.iter().map(|key| format!("{key} waits for a reboot")))
             .chain(disks.iter().map(|disk| {
                 let seen = disk.seen_bytes.map_or_else(|| "absent".into(), size);
                 format!("{}: {seen} -> {}", disk.disk, size(disk.wanted_bytes))
@@ -204,6 +234,14 @@ fn existing_machine(
             ),
             &[],
         );
+    }
+}
+
+/// Nodes that are rebooted take turns: pods that left one must find another.
+pub(super) fn one_reboot_at_a_time(plan: &mut Plan) {
+    let mut before: Option<StepId> = None;
+    for step in plan.steps.iter_mut().filter(|step| step.impact == Impact::Reboot) {
+        step.needs.extend(before.replace(step.id.clone()));
     }
 }
 

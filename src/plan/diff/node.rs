@@ -152,6 +152,8 @@ pub(super) fn cluster_steps(
     if !labels.is_empty() {
         let mut step = Step::new(Change::LabelNode { node: name.clone() }, Impact::InPlace, "");
         step.reasons = labels;
-        plan.add(step, &[change.id()]);
+        let configured =
+            Change::ConfigureMachine { node: name.clone(), keys: vec![], reboot: false }.id();
+        plan.add(step, &[change.id(), configured]);
     }
 }

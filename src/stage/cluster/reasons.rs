@@ -126,7 +126,32 @@ pub fn label_reasons(node: &Node, kube: Option<&KubeNode>) -> Vec<String> {
         .iter()
         .filter(|wanted| !kube.taints.iter().any(|taint| same(taint, wanted)))
         .map(|taint| format!("taint {}:{}", taint.key, taint.effect));
-    labels.chain(taints).collect()
+    let mut reasons: Vec<String> = labels.chain(taints).collect();
+    reasons.extend(left_over(node, kube));
+    if kube.cordoned_by_us() {
+        reasons.push("a run that died left it cordoned".into());
+    }
+    let known = kube.our_labels().is_some() && kube.our_taints().is_some();
+    if reasons.is_empty() && !known && !(node.labels.is_empty() && node.taints.is_empty()) {
+        // Set at the registration only: without the note nobody could take them off one day.
+        reasons.push("which labels and taints are homelab's is not written down".into());
+    }
+    reasons
+}
+
+/// What we set and the inventory no longer names; what others set, or changed since, is theirs.
+fn left_over(node: &Node, kube: &KubeNode) -> Vec<String> {
+    let labels = kube.our_labels().unwrap_or_default().into_iter().filter(|(key, value)| {
+        !node.labels.contains_key(key) && kube.labels.get(key) == Some(value)
+    });
+    let taints = kube.our_taints().unwrap_or_default().into_iter().filter(|ours| {
+        let is = |taint: &crate::ports::Taint| format!("{}:{}", taint.key, taint.effect) == *ours;
+        !node.taints.iter().any(is) && kube.taints.iter().any(is)
+    });
+    labels
+        .map(|(key, value)| format!("label {key}={value} is taken off"))
+        .chain(taints.map(|taint| format!("taint {taint} is taken off")))
+        .collect()
 }
 
 /// A change that k3s cannot make on a node that has joined: what, and what to do instead.

@@ -1,7 +1,11 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{plan::probe::HostProbe, ports::KubeNode, stage::scripts::tests::desired};
+use crate::{
+    plan::probe::HostProbe,
+    ports::{KubeNode, OUR_LABELS, OUR_TAINTS, Taint},
+    stage::scripts::tests::desired,
+};
 
 fn place(server: Option<[u8; 4]>) -> Place {
     Place {
@@ -123,7 +127,10 @@ fn sound() -> (Desired, HostProbe, KubeNode) {
         system_uuid: String::new(),
         unschedulable: false,
         labels: node.labels.clone(),
-        annotations: BTreeMap::new(),
+        annotations: BTreeMap::from([
+            (OUR_LABELS.to_owned(), json!(node.labels).to_string()),
+            (OUR_TAINTS.to_owned(), json!(["storage:NoSchedule"]).to_string()),
+        ]),
         taints: node.taints.clone(),
         control_plane: true,
     };
@@ -138,6 +145,31 @@ fn a_node_that_is_as_planned_has_no_reason_to_be_touched() {
     assert_eq!(label_reasons(node, Some(&kube)), Vec::<String>::new());
     assert_eq!(immutable_change(&desired, node, &probe, Some(&kube)), None);
     assert!(!has_stale_node(&probe, Some(&kube)));
+}
+
+#[test]
+fn what_we_set_and_no_longer_name_is_taken_off_and_what_others_set_is_not() {
+    let (mut desired, _, mut kube) = sound();
+    let name = desired.first_server().name.clone();
+    let node = desired.nodes.get_mut(&name).unwrap();
+    node.labels.clear();
+    node.taints.clear();
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    kube.labels = BTreeMap::from([label("tier", "gold"), label("rack", "2"), label("zone", "a")]);
+    let taint = |key: &str| Taint { key: key.into(), value: None, effect: "NoSchedule".into() };
+    kube.taints = vec![taint("ours"), taint("theirs")];
+    kube.annotations.clear();
+    assert_eq!(label_reasons(node, Some(&kube)), Vec::<String>::new());
+    let note = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+    kube.annotations = BTreeMap::from([
+        // A person gave `rack` another value since.
+        note(OUR_LABELS, r#"{"tier":"gold","rack":"1"}"#),
+        note(OUR_TAINTS, r#"["ours:NoSchedule"]"#),
+    ]);
+    let reasons = ["label tier=gold is taken off", "taint ours:NoSchedule is taken off"];
+    assert_eq!(label_reasons(node, Some(&kube)), reasons);
+    node.labels.insert("tier".into(), "gold".into());
+    assert_eq!(label_reasons(node, Some(&kube)), ["taint ours:NoSchedule is taken off"]);
 }
 
 #[test]

@@ -21,7 +21,14 @@ const RESIZE_LIMIT: Duration = Duration::from_secs(300);
 
 /// Brings the configuration to what is wanted. A guest that runs and must take something up is drained
 /// and rebooted by Proxmox, which is how pending changes are applied.
-pub async fn configure<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+///
+/// # Errors
+/// When something waits for a reboot that the plan (`may_reboot`) did not tell of.
+pub async fn configure<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    may_reboot: bool,
+) -> Result<Outcome> {
     let wanted = &context.run.desired.nodes[node];
     let mut changed = false;
     for _ in 0..4 {
@@ -71,8 +78,16 @@ pub async fn configure<W: World>(context: &StepContext<W>, node: &NodeName) -> R
         .at(node));
     }
     if machine.power == PowerState::Running {
-        let pending =
-            context.run.world.proxmox().pending_keys(&machine.proxmox_node, machine.vmid).await?;
+        let pending = guest::waiting_for_reboot(&machine.pending);
+        if !pending.is_empty() && !may_reboot {
+            return Err(Failure::new(
+                Kind::Refused,
+                format!("{} wait for a reboot, which the plan did not tell of", pending.join(", ")),
+            )
+            .at(node)
+            .effect(Effect::Partial)
+            .hint("run `homelab up` again: it plans the reboot"));
+        }
         if !pending.is_empty() {
             context.output(format!("{} take effect at a reboot", pending.join(", ")));
             restart(context, node).await?;

@@ -2,10 +2,12 @@
 //!
 //! * [`make`]: seed and clone, over lost replies and crashes.
 //! * [`configure`]: hardware, seed and disks; reboot and drain where they are needed.
+//! * [`drain`]: a node emptied before it is rebooted.
 //! * [`start`].
 //! * [`finish`]: first contact: cloud-init out of the way, host key rotated, seed gone, disk grown.
 
 mod configure;
+mod drain;
 mod finish;
 mod make;
 mod rotate;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::proved;
+use super::{drain, proved};
 use crate::{
     engine::{Look, StepContext, run::BOOT_LIMIT},
     error::{Effect, Kind, Result},
     model::NodeName,
-    ports::{Cluster, Host, PowerState, Proxmox, World},
+    ports::{Host, PowerState, Proxmox, World},
     stage::Outcome,
 };
 
@@ -39,11 +39,11 @@ pub async fn start<W: World>(context: &StepContext<W>, node: &NodeName) -> Resul
 }
 
 /// Drains the node if it is one of Kubernetes', lets Proxmox reboot the guest, and waits until it is
-/// back on a new boot. What was cordoned here is uncordoned here.
+/// back on a new boot and Ready. What was cordoned here is uncordoned here.
 pub async fn restart<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
     let machine = proved(context, node).await?;
     let before = context.run.probe(node).await.ok().and_then(|probe| probe.boot_id);
-    let drained = drain(context, node).await?;
+    let member = drain::empty(context, node).await?;
     context.run.forget_host(node).await;
     let proxmox = context.run.world.proxmox();
     let limit = Duration::from_secs(u64::from(SHUTDOWN_SECONDS)) + START_LIMIT;
@@ -52,12 +52,12 @@ pub async fn restart<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
             proxmox.reboot(&machine.proxmox_node, machine.vmid, SHUTDOWN_SECONDS).await.map(Some)
         })
         .await?;
-    context
+    let boot = context
         .wait_for("SSH after the reboot", BOOT_LIMIT, || async {
             context.run.forget_host(node).await;
             match context.run.probe(node).await {
                 Ok(probe) if probe.boot_id.is_some() && probe.boot_id != before => {
-                    Ok(Look::There(()))
+                    Ok(Look::There(probe.boot_id.unwrap_or_default()))
                 }
                 Ok(_) => Ok(Look::NotYet("still the boot before".into())),
                 Err(failure) if matches!(failure.kind, Kind::Unreachable | Kind::Ssh) => {
@@ -67,48 +67,10 @@ pub async fn restart<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
             }
         })
         .await?;
-    if drained {
-        uncordon(context, node).await?;
+    match member {
+        Some(member) => drain::refill(context, node, &member, &boot).await,
+        None => Ok(()),
     }
-    Ok(())
-}
-
-async fn drain<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<bool> {
-    let Ok(cluster) = context.run.cluster().await else { return Ok(false) };
-    let nodes = cluster.nodes().await?;
-    let Some(seen) = nodes.iter().find(|seen| seen.name == node.as_str()) else {
-        return Ok(false);
-    };
-    if seen.unschedulable {
-        // A person's doing: it stays so.
-        return Ok(false);
-    }
-    cluster.cordon(node, true).await?;
-    let refused = cluster.drain(node, Duration::from_secs(120)).await?;
-    if !refused.is_empty() {
-        context.warn(format!("rebooting although these did not leave: {}", refused.join(", ")));
-    }
-    Ok(true)
-}
-
-async fn uncordon<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
-    context
-        .wait_for("the Kubernetes API", BOOT_LIMIT, || async {
-            let uncordoned = async {
-                let cluster = context.run.cluster().await?;
-                cluster.cordon(node, false).await?;
-                Ok::<_, crate::error::Failure>(())
-            };
-            match uncordoned.await {
-                Ok(()) => Ok(Look::There(())),
-                Err(failure) => {
-                    let server = &context.run.desired.first_server().name;
-                    context.run.forget_host(server).await;
-                    Ok(Look::NotYet(failure.message))
-                }
-            }
-        })
-        .await
 }
 
 /// Waits until SSH answers with a key that we know.

@@ -157,6 +157,14 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
             complaints.push(format!("{} for {node}:\n{said}", script.name));
         }
     }
+    let output = with_input(
+        "shellcheck",
+        &["--shell=sh", "--severity=style", "-"],
+        crate::script::SUPERVISOR,
+    )
+    .unwrap();
+    complaints.push(String::from_utf8_lossy(&output.stdout).into_owned());
+    complaints.retain(|complaint| !complaint.is_empty());
     // Programs that stay on the node travel as quoted words: looked at as what they are.
     let desired = desired();
     let place =
@@ -236,6 +244,47 @@ fn the_probe_of_this_very_machine_can_be_read() {
         "{:?}",
         probe.root_disk
     );
+}
+
+#[test]
+fn a_noted_hash_is_believed_only_of_a_file_that_nothing_has_touched_since() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().to_str().unwrap();
+    let file = folder.path().join("big");
+    let notes = folder.path().join("run/homelab/hashes");
+    let library = template::text("lib/hashes.sh", serde_json::json!({})).unwrap();
+    let hash = || {
+        let input = format!("HOMELAB_ROOT={root}\n{library}\nhashes {root}/big {root}/none\n");
+        let output = with_input("/bin/sh", &["-eus"], &input).unwrap();
+        String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap_or_default().to_owned()
+    };
+    let seen = |content: &[u8]| hex::encode(<sha2::Sha256 as sha2::Digest>::digest(content));
+    let content = vec![7; 2 << 20];
+    fs_err::write(&file, &content).unwrap();
+    let before = file.metadata().unwrap().modified().unwrap();
+    assert_eq!(hash(), seen(&content));
+    assert!(!notes.exists(), "what is so young may change without its times moving");
+    // It grows old while it is looked at.
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !notes.exists() && std::time::Instant::now() < deadline {
+        assert_eq!(hash(), seen(&content));
+    }
+    let noted = fs_err::read_to_string(&notes).unwrap();
+    assert!(noted.contains(&seen(&content)), "{noted}");
+    // It is what answers from now on.
+    fs_err::write(&notes, noted.replace(&seen(&content), "noted")).unwrap();
+    assert_eq!(hash(), "noted");
+    // Other bytes, of the same length, under the same date.
+    let other = vec![8; 2 << 20];
+    fs_err::write(&file, &other).unwrap();
+    std::fs::File::options().write(true).open(&file).unwrap().set_modified(before).unwrap();
+    assert_eq!(hash(), seen(&other));
+    // And another file of that date in its place.
+    let next = folder.path().join("next");
+    fs_err::write(&next, &content).unwrap();
+    std::fs::File::options().write(true).open(&next).unwrap().set_modified(before).unwrap();
+    fs_err::rename(&next, &file).unwrap();
+    assert_eq!(hash(), seen(&content));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::api::FakeApi;
 use crate::{
     error::{Effect, Failure},
     model::NodeName,
-    ports::{Cluster, ClusterError, Taint},
+    ports::{Cluster, ClusterError, Drained, Taint},
 };
 
 const NODE: &str = "/api/v1/nodes/k3s-agent";
@@ -20,11 +20,12 @@ fn node() -> Value {
         "apiVersion": "v1", "kind": "Node",
         "metadata": {
             "name": "k3s-agent", "uid": "u-1", "resourceVersion": "41",
-            "labels": { "kubernetes.io/hostname": "k3s-agent", "disk": "hdd", "zone": "a" },
+            "labels": { "kubernetes.io/hostname": "k3s-agent", "disk": "hdd", "zone": "a", "old": "1", "theirs": "2" },
             "annotations": {
                 "flannel.alpha.coreos.com/public-ip": "100.64.0.3",
                 "flannel.alpha.coreos.com/backend-data": "{\"VNI\":1,\"VtepMAC\":\"aa:bb:cc:dd:ee:ff\"}",
                 "homelab/taints": "[\"old:NoSchedule\"]",
+                "homelab/labels": "{\"disk\":\"hdd\",\"old\":\"1\",\"theirs\":\"1\"}",
             },
             "managedFields": [
                 { "manager": "k3s", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
@@ -100,8 +101,15 @@ async fn a_node_is_cordoned_and_uncordoned_without_taking_the_field_over() {
     api.cluster().cordon(&name(), true).await.unwrap();
     api.cluster().cordon(&name(), false).await.unwrap();
     let bodies: Vec<Value> = api.asked("PATCH").into_iter().map(|(_, body)| body).collect();
-    assert_eq!(bodies[0], json!({ "spec": { "unschedulable": true } }));
-    assert_eq!(bodies[1], json!({ "spec": { "unschedulable": null } }));
+    let note = |value: Value| json!({ "annotations": { "homelab/cordoned": value } });
+    assert_eq!(
+        bodies[0],
+        json!({ "metadata": note("true".into()), "spec": { "unschedulable": true } })
+    );
+    assert_eq!(
+        bodies[1],
+        json!({ "metadata": note(Value::Null), "spec": { "unschedulable": null } })
+    );
 }
 
 #[tokio::test]
@@ -131,11 +139,15 @@ async fn labels_and_taints_of_others_stay_as_they_are() {
     // What only the registration had set is set in its name; a person's label is not touched that way.
     assert!(asked[2].0.contains("fieldManager=k3s"), "{}", asked[2].0);
     assert_eq!(asked[2].1, json!({ "metadata": { "labels": { "disk": "ssd" } } }));
+    // What we set once and no longer name goes; what somebody changed since is theirs.
+    assert_eq!(asked[3].1, json!({ "metadata": { "labels": { "old": null } } }));
     // The apply names all, is not forced, and cannot make a Node that is gone.
-    assert!(asked[3].0.contains("fieldManager=homelab") && !asked[3].0.contains("force=true"));
-    assert_eq!(asked[3].1["metadata"]["uid"], "u-1");
-    assert_eq!(asked[3].1["metadata"]["labels"], json!(labels));
-    assert_eq!(asked[3].1["metadata"]["annotations"]["homelab/taints"], r#"["storage:NoExecute"]"#);
+    assert!(asked[4].0.contains("fieldManager=homelab") && !asked[4].0.contains("force=true"));
+    assert_eq!(asked[4].1["metadata"]["uid"], "u-1");
+    assert_eq!(asked[4].1["metadata"]["labels"], json!(labels));
+    let annotations = &asked[4].1["metadata"]["annotations"];
+    assert_eq!(annotations["homelab/taints"], r#"["storage:NoExecute"]"#);
+    assert_eq!(annotations["homelab/labels"], r#"{"disk":"ssd","rack":"1","zone":"b"}"#);
 }
 
 #[tokio::test]
@@ -191,7 +203,7 @@ async fn a_drain_waits_for_budgets_and_leaves_what_belongs_to_the_node() {
             json!({ "kind": "Status", "apiVersion": "v1", "status": "Success" }),
         );
     let left = api.cluster().drain(&name(), Duration::from_secs(60)).await.unwrap();
-    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(left, Drained::default());
     assert_eq!(api.asked("POST").len(), 2);
     assert!(api.asked("GET")[0].0.contains("fieldSelector=spec.nodeName%3Dk3s-agent"));
 }
@@ -203,7 +215,7 @@ async fn what_a_drain_could_not_move_is_named_with_its_reason() {
         .answer("GET /api/v1/pods", 200, pods(&[pod("web", Some("ReplicaSet")), pod("bare", None)]))
         .refuse(eviction, 429, "Cannot evict pod");
     let left = api.cluster().drain(&name(), Duration::from_millis(300)).await.unwrap();
-    assert_eq!(left[0], "apps/web: Cannot evict pod");
-    assert!(left[1].starts_with("apps/bare: "), "{left:?}");
+    assert_eq!(left.refused, ["apps/web: Cannot evict pod"]);
+    assert!(left.orphans[0].starts_with("apps/bare: "), "{left:?}");
     assert!(api.asked("POST").iter().all(|(call, _)| call.contains("/web/")));
 }

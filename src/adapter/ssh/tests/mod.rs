@@ -196,7 +196,7 @@ async fn more_scripts_than_the_host_allows_sessions_take_turns() {
 async fn a_script_past_its_limit_is_left_and_the_connection_stays() {
     let Some(sshd) = Sshd::start("MaxSessions 1") else { return };
     let host = connected(&sshd).await;
-    let slow = Script::new("slow", "sleep 2").timeout(Duration::from_millis(200));
+    let slow = Script::new("slow", "sleep 600").timeout(Duration::from_millis(200));
     let error = host.run(&slow).await.unwrap_err();
     assert!(matches!(&error, HostError::Timeout { .. }), "{error}");
     assert_eq!(Failure::from(error).effect, Effect::Unknown);
@@ -209,14 +209,52 @@ async fn a_script_past_its_limit_is_left_and_the_connection_stays() {
 async fn a_connection_that_breaks_under_a_script_leaves_the_effect_unknown() {
     let Some(sshd) = Sshd::start("") else { return };
     let host = connected(&sshd).await;
-    // The parent of the script's shell is this connection's sshd.
-    let script = Script::new("cut", "kill -9 \"$(ps -o ppid= -p $$ | tr -d ' ')\"; sleep 30");
+    // The parent of the script's supervisor is this connection's sshd.
+    let cut = "echo $$ >\"$HOMELAB_ROOT.pid\"\nkill -9 \"$(ps -o ppid= -p \"$PPID\" | tr -d ' ')\"; sleep 600 & wait";
+    let script = Script::new("cut", cut);
     let error = host.run(&script).await.unwrap_err();
     assert!(matches!(&error, HostError::Broken { .. }), "{error}");
     assert_eq!(Failure::from(error).effect, Effect::Unknown);
     assert!(!host.is_open());
     let error = host.run(&Script::new("after", "true")).await.unwrap_err();
     assert_eq!(Failure::from(error).effect, Effect::None);
+    gone(&sshd).await;
+}
+
+/// Waits until the script that left its process id there has ended with all that it started.
+async fn gone(sshd: &Sshd) {
+    let pid = fs_err::read_to_string(sshd.path().join("root.pid")).unwrap();
+    let alive = || Command::new("pgrep").args(["-s", pid.trim()]).status().unwrap().success();
+    let begun = std::time::Instant::now();
+    while alive() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the script still runs");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_nobody_waits_for_ends_with_all_it_started_but_for_what_must_not_be_cut_short()
+ {
+    let Some(sshd) = Sshd::start("") else { return };
+    let host = connected(&sshd).await;
+    let head = crate::template::text("lib/head.sh", serde_json::json!({})).unwrap();
+    let text = format!(
+        "{head}\necho $$ >\"$HOMELAB_ROOT.pid\"\ntrap 'touch \"$HOMELAB_ROOT.cleaned\"' EXIT\n\
+         sleep 600 &\nunbroken sh -c 'sleep 2; echo done; echo done >&2; touch \"$1.unbroken\"' sh \"$HOMELAB_ROOT\"\n\
+         touch \"$HOMELAB_ROOT.later\"\n"
+    );
+    let script = Script::new("slow", text).timeout(Duration::from_secs(1));
+    let error = host.run(&script).await.unwrap_err();
+    assert!(matches!(&error, HostError::Timeout { .. }), "{error}");
+    gone(&sshd).await;
+    let there = |name: &str| sshd.path().join(format!("root.{name}")).exists();
+    assert!(there("cleaned"), "the script's own end was not reached");
+    let begun = std::time::Instant::now();
+    while !there("unbroken") {
+        assert!(begun.elapsed() < Duration::from_secs(30), "what must not be cut short was");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(!there("later"), "the script went on");
 }
 
 #[tokio::test]

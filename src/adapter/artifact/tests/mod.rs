@@ -1,9 +1,12 @@
+pub(crate) mod dropping;
+
 use std::sync::Mutex;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::{Compression, write::GzEncoder};
 use sha2::{Digest, Sha256};
 
+use self::dropping::Dropping;
 use super::{Cache, Progress};
 use crate::{
     adapter::tailnet::scripted::{Answer, Scripted},
@@ -84,6 +87,64 @@ async fn a_download_that_breaks_is_begun_again_and_a_missing_one_is_not() {
     let failure = Cache::at(folder).file(&wanted, QUIET).await.unwrap_err();
     assert_eq!(failure.kind, Kind::Unreachable);
     assert!(failure.to_string().contains("404"), "{failure}");
+}
+
+fn bytes(count: usize) -> Vec<u8> {
+    (0..count).map(|number| (number * 7 % 251) as u8).collect()
+}
+
+#[tokio::test]
+async fn a_download_goes_on_where_the_connection_broke() {
+    let (_keep, folder) = folder();
+    let content = bytes(300_000);
+    let server = Dropping::start(content.clone(), &[100_000, 100_000], "\"one\"").await;
+    let wanted = artifact(server.url(), sha256(&content));
+    let path = Cache::at(folder.clone()).file(&wanted, QUIET).await.unwrap();
+    assert!(fs_err::read(path).unwrap() == content);
+    let ranges = server.ranges();
+    assert_eq!(ranges[0], None);
+    // How much of what was sent arrived before the connection broke is the system's business.
+    let begins: Vec<u64> = ranges[1..].iter().map(|range| range.expect("a part")).collect();
+    assert!(begins.len() == 2 && begins[0] > 0 && begins[1] > begins[0], "{ranges:?}");
+    assert_eq!(names(&folder), [wanted.sha256]);
+}
+
+#[tokio::test]
+async fn a_download_of_a_killed_run_goes_on_and_one_of_another_version_does_not() {
+    let (_keep, folder) = folder();
+    std::fs::create_dir(&folder).unwrap();
+    let content = bytes(300_000);
+    let wanted = |server: &Dropping| artifact(server.url(), sha256(&content));
+    let left = |note: &str, part: &[u8]| {
+        let part_path = folder.join(format!("{}.part", sha256(&content)));
+        fs_err::write(&part_path, part).unwrap();
+        fs_err::write(format!("{part_path}.version"), note).unwrap();
+    };
+    let server = Dropping::start(content.clone(), &[], "\"one\"").await;
+    left("\"one\"", &content[..200_000]);
+    let path = Cache::at(folder.clone()).file(&wanted(&server), QUIET).await.unwrap();
+    assert!(fs_err::read(&path).unwrap() == content);
+    assert_eq!(server.ranges(), [Some(200_000)]);
+    // Another version: the server sends the whole, and the old bytes are gone.
+    fs_err::remove_file(&path).unwrap();
+    left("\"another\"", &[0; 200_000]);
+    let path = Cache::at(folder.clone()).file(&wanted(&server), QUIET).await.unwrap();
+    assert!(fs_err::read(&path).unwrap() == content);
+    // The same version said, and other bytes all the same: fetched once more, in one piece.
+    fs_err::remove_file(&path).unwrap();
+    left("\"one\"", &[0; 200_000]);
+    let path = Cache::at(folder.clone()).file(&wanted(&server), QUIET).await.unwrap();
+    assert!(fs_err::read(&path).unwrap() == content);
+    // Whole but for its name, and longer than what the server has.
+    fs_err::rename(&path, path.with_extension("part")).unwrap();
+    let asked = server.ranges().len();
+    let path = Cache::at(folder.clone()).file(&wanted(&server), QUIET).await.unwrap();
+    assert_eq!(server.ranges().len(), asked);
+    fs_err::remove_file(&path).unwrap();
+    left("\"one\"", &[0; 400_000]);
+    let path = Cache::at(folder.clone()).file(&wanted(&server), QUIET).await.unwrap();
+    assert!(fs_err::read(&path).unwrap() == content);
+    assert_eq!(names(&folder), [sha256(&content)]);
 }
 
 #[tokio::test]

@@ -1,0 +1,147 @@
+//! The lease: which run may change the cluster now, told to operators that share no file system.
+//!
+//! It stands in a guest's description beside the marker, as an HTML comment of its own, and is written by
+//! compare-and-swap on the configuration's digest. Its times are the Proxmox node's, never the
+//! operator's: two operators' clocks may differ by more than a lease lasts.
+
+/// How long a lease lasts that is not renewed.
+pub const LEASE_SECONDS: i64 = 300;
+
+/// What a lease says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The run's name.
+    pub run: String,
+    /// `user@host`, for people.
+    pub holder: String,
+    /// Process id and start: `4711@123456`.
+    pub process: String,
+    /// The machine, its boot and its process namespace: only there does `process` mean anything.
+    pub place: String,
+    /// Seconds since the epoch, on the Proxmox node's clock.
+    pub since: i64,
+    /// Until then it holds unless it is renewed.
+    pub until: i64,
+}
+
+const OPENING: &str = "<!-- homelab-lease:v1 ";
+const CLOSING: &str = " -->";
+
+impl Lease {
+    /// Finds the lease in a description; `None` when there is none that is whole.
+    pub fn find(description: &str) -> Option<Self> {
+        let (start, end) = place_of(description)?;
+        let fields = description[start..end].strip_prefix(OPENING)?.strip_suffix(CLOSING)?;
+        let value = |name: &str| {
+            fields
+                .split_ascii_whitespace()
+                .find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
+        };
+        Some(Self {
+            run: value("run")?.to_owned(),
+            holder: value("holder")?.to_owned(),
+            process: value("process")?.to_owned(),
+            place: value("place")?.to_owned(),
+            since: value("since")?.parse().ok()?,
+            until: value("until")?.parse().ok()?,
+        })
+    }
+
+    /// `description` with this lease in it, everything else kept.
+    pub fn written_into(&self, description: &str) -> String {
+        let rest = Self::removed_from(description);
+        let separator = if rest.is_empty() { "" } else { "\n" };
+        format!("{rest}{separator}{self}")
+    }
+
+    /// `description` without any lease.
+    pub fn removed_from(description: &str) -> String {
+        let Some((start, end)) = place_of(description) else {
+            return description.trim_end().to_owned();
+        };
+        let (before, after) = (description[..start].trim_end(), description[end..].trim());
+        let separator = if before.is_empty() || after.is_empty() { "" } else { "\n" };
+        format!("{before}{separator}{after}")
+    }
+
+    pub fn is_over(&self, now: i64) -> bool {
+        now >= self.until
+    }
+
+    /// The process id, for people.
+    pub fn pid(&self) -> &str {
+        self.process.split('@').next().unwrap_or_default()
+    }
+}
+
+fn place_of(description: &str) -> Option<(usize, usize)> {
+    let start = description.find(OPENING)?;
+    let end = start + description[start..].find(CLOSING)? + CLOSING.len();
+    Some((start, end))
+}
+
+/// A name as one word that can neither end the comment nor part its fields.
+pub fn word(text: &str) -> String {
+    let sound = |letter: &char| letter.is_ascii_alphanumeric() || "._@:".contains(*letter);
+    let word: String =
+        text.chars().map(|letter| if letter == '-' { '_' } else { letter }).filter(sound).collect();
+    if word.is_empty() { "unknown".to_owned() } else { word }
+}
+
+impl std::fmt::Display for Lease {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { run, holder, process, place, since, until } = self;
+        write!(
+            formatter,
+            "{OPENING}run={run} holder={holder} process={process} place={place} since={since} until={until}{CLOSING}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lease() -> Lease {
+        Lease {
+            run: "20261122T190000Z-4711".into(),
+            holder: "ann@laptop".into(),
+            process: "4711@99".into(),
+            place: "0123abcd".into(),
+            since: 1_000,
+            until: 1_300,
+        }
+    }
+
+    #[test]
+    fn a_lease_reads_back_as_it_was_written_and_leaves_nothing_behind() {
+        let marker = "notes\n<!-- homelab:v1 cluster=x -->";
+        let written = lease().written_into(&format!("{marker}\n"));
+        assert_eq!(Lease::find(&written), Some(lease()));
+        assert!(written.starts_with(marker), "{written}");
+        assert_eq!(Lease::removed_from(&written), marker);
+        let renewed = Lease { until: 2_000, ..lease() };
+        assert_eq!(Lease::find(&renewed.written_into(&written)), Some(renewed.clone()));
+        assert_eq!(renewed.written_into(&written).matches("homelab-lease").count(), 1);
+        assert_eq!(Lease::removed_from(&format!("{}\nafter", lease())), "after");
+    }
+
+    #[test]
+    fn a_torn_lease_is_none() {
+        for text in ["", "<!-- homelab-lease:v1 run=x", "<!-- homelab-lease:v1 run=x -->"] {
+            assert_eq!(Lease::find(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn it_holds_until_its_end_and_not_longer() {
+        assert!(!lease().is_over(1_299));
+        assert!(lease().is_over(1_300));
+    }
+
+    #[test]
+    fn a_name_cannot_end_the_comment() {
+        assert_eq!(word("ann@my-laptop --> x"), "ann@my_laptop__x");
+        assert_eq!(word("*"), "unknown");
+    }
+}

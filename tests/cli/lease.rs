@@ -1,0 +1,162 @@
+//! Two operators, each with a state folder of his own: one works at a time.
+
+use homelab::{
+    model::{Lease, Vmid},
+    ports::Proxmox,
+};
+use serde_json::json;
+use tokio::process::Child;
+
+use crate::world::{World, terminate};
+
+const TEMPLATE: Vmid = Vmid(9000);
+const UP: [&str; 4] = ["up", "--until", "machines", "--yes"];
+
+async fn notes(world: &World) -> Option<String> {
+    let config = world.api().guest_config("pve1", TEMPLATE).await.ok()??;
+    config.get("description").map(str::to_owned)
+}
+
+async fn lease(world: &World) -> Option<Lease> {
+    Lease::find(&notes(world).await?)
+}
+
+/// What an operator at another computer would have written.
+async fn write(world: &World, lease: &Lease) {
+    let api = world.api();
+    let config = api.guest_config("pve1", TEMPLATE).await.unwrap().unwrap();
+    let notes = lease.written_into(config.get("description").unwrap());
+    let set = [("description".to_owned(), notes)];
+    api.configure("pve1", TEMPLATE, &set, &[], None).await.unwrap();
+}
+
+fn of_another_computer(since: i64, until: i64) -> Lease {
+    Lease {
+        run: "20261122T190000Z-4711".into(),
+        holder: "ann@laptop".into(),
+        process: "4711@99".into(),
+        place: "somewhere_else".into(),
+        since,
+        until,
+    }
+}
+
+/// A run that holds the lease and goes on for minutes: nobody answers SSH on paper.
+async fn at_work(world: &World) -> (Child, Lease) {
+    let up = world.start(&UP);
+    world.until("a lease", async |world: &World| lease(world).await.is_some()).await;
+    (up, lease(world).await.unwrap())
+}
+
+#[tokio::test]
+async fn a_second_operator_is_told_who_holds_the_cluster_and_touches_nothing() {
+    let world = World::with_machines().await;
+    let (up, held) = at_work(&world).await;
+    assert_eq!(held.pid(), up.id().unwrap().to_string());
+    assert!(held.until > held.since, "{held}");
+    world.forget_requests().await;
+    for words in [&UP[..], &["destroy", "--all", "--yes"]] {
+        let told = world.run(world.elsewhere(words)).await.refused(21);
+        assert!(told.contains(&format!("the cluster is held by {}", held.holder)), "{told}");
+        assert!(told.contains(&format!("process {}, since 20", held.pid())), "{told}");
+        assert!(told.contains("VMID 9000 on pve1"), "{told}");
+    }
+    world.run(world.elsewhere(&["plan", "--until", "machines"])).await.well();
+    world.run(world.elsewhere(&["status"])).await.well();
+    let changes = world.changes().await;
+    assert!(changes.iter().all(|line| line == "PUT /nodes/pve1/qemu/9000/config"), "{changes:?}");
+    assert_eq!(lease(&world).await.unwrap().run, held.run);
+
+    terminate(&up);
+    assert_eq!(world.end(up).await.code, Some(130));
+    assert_eq!(lease(&world).await, None, "given back");
+    assert!(notes(&world).await.unwrap().contains("homelab:v1 cluster="), "the marker stays");
+    let next = world.elsewhere(&UP).spawn().unwrap();
+    world.until("the other's lease", async |world: &World| lease(world).await.is_some()).await;
+    terminate(&next);
+    assert_eq!(world.end(next).await.code, Some(130));
+}
+
+#[tokio::test]
+async fn of_two_that_begin_a_cluster_at_once_one_makes_it() {
+    let world = World::new().await;
+    let slow = json!({
+        "kind": "delay", "seconds": 2.0, "times": 2,
+        "method": "POST", "path": "/nodes/{node}/qemu",
+    });
+    world.fault(slow).await;
+    let image = ["up", "--until", "image", "--yes"];
+    let (one, other) = (world.start(&image), world.elsewhere(&image).spawn().unwrap());
+    let (one, other) = tokio::join!(world.end(one), world.end(other));
+    let mut codes = [one.code, other.code];
+    codes.sort_unstable();
+    assert_eq!(codes, [Some(0), Some(21)], "{one}\n{other}");
+    assert_eq!(lease(&world).await, None);
+    for command in [world.command(&image), world.elsewhere(&image)] {
+        let again = world.run(command).await.well();
+        assert!(again.err.contains("nothing to do"), "{again}");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_run_leaves_a_lease_that_its_own_operator_and_this_computer_need_not_wait_for() {
+    let world = World::with_machines().await;
+    let (mut up, held) = at_work(&world).await;
+    up.kill().await.unwrap();
+    assert_eq!(lease(&world).await, Some(held.clone()));
+    let told = interrupted(&world, world.elsewhere(&UP)).await;
+    assert!(told.contains(&format!("taking over the lease of {}", held.holder)), "{told}");
+    assert!(told.contains("its process is no more"), "{told}");
+
+    let (mut up, held) = at_work(&world).await;
+    up.kill().await.unwrap();
+    // As after a reboot, or from a container: nothing is known of that process.
+    write(&world, &Lease { place: "unknown".into(), ..held }).await;
+    let told = interrupted(&world, world.command(&UP)).await;
+    assert!(told.contains("a run of this state folder that died"), "{told}");
+    assert_eq!(lease(&world).await, None);
+}
+
+#[tokio::test]
+async fn the_lease_of_a_dead_operator_elsewhere_is_taken_over_when_it_has_run_out() {
+    let world = World::with_machines().await;
+    let now = world.api().time().await.unwrap();
+    let alive = of_another_computer(now - 4000, now + 200);
+    write(&world, &alive).await;
+    world.forget_requests().await;
+    let told = world.homelab(&UP).await.refused(21);
+    assert!(told.contains("the cluster is held by ann@laptop, process 4711"), "{told}");
+    assert!(world.changes().await.is_empty());
+
+    write(&world, &of_another_computer(now - 4000, now - 1)).await;
+    let told = interrupted(&world, world.command(&UP)).await;
+    assert!(told.contains("taking over the lease of ann@laptop, process 4711"), "{told}");
+    assert!(told.contains("it was not renewed in time"), "{told}");
+    assert_eq!(lease(&world).await, None);
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_and_a_run_that_lost_it_stops() {
+    let world = World::with_machines().await;
+    let (up, held) = at_work(&world).await;
+    let renewed = async |world: &World| {
+        lease(world).await.is_some_and(|lease| lease.run == held.run && lease.until > held.until)
+    };
+    world.until("a renewal", renewed).await;
+    write(&world, &of_another_computer(held.since, held.until + 4000)).await;
+    let told = world.end(up).await.refused(21);
+    assert!(told.contains("the lease was taken over by ann@laptop"), "{told}");
+    assert_eq!(lease(&world).await.unwrap().holder, "ann@laptop", "it is not ours to give back");
+}
+
+/// Runs until it holds the lease under its own name, then stops it; what it printed.
+async fn interrupted(world: &World, mut command: tokio::process::Command) -> String {
+    let up = command.spawn().unwrap();
+    let pid = up.id().unwrap().to_string();
+    let taken = async |world: &World| lease(world).await.is_some_and(|lease| lease.pid() == pid);
+    world.until("a lease of its own", taken).await;
+    terminate(&up);
+    let ended = world.end(up).await;
+    assert_eq!(ended.code, Some(130), "{ended}");
+    ended.err
+}
