@@ -8,11 +8,14 @@
 //!
 //! A clone holds its source's lock, so that for as long the lease can neither be renewed nor taken.
 
+mod standing;
+
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use self::standing::{Death, Standing, held, standing, take_over};
 use super::Run;
 use crate::{
     error::{Effect, Failure, Kind, Result},
@@ -222,94 +225,6 @@ async fn claim<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result
             Err(error) => return Err(Failure::from(error).at(place)),
         }
     }
-}
-
-/// What a description says about the lease.
-enum Standing {
-    Free,
-    /// Since then.
-    Ours(i64),
-    Dead(Lease, Death),
-    Held(Lease),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Death {
-    /// A run of this state folder, whose lock we hold now.
-    OurOwn,
-    /// A process of this computer that is no more.
-    Ended,
-    /// Not renewed in time.
-    Expired,
-}
-
-impl Death {
-    fn is_certain(self) -> bool {
-        self != Self::Expired
-    }
-
-    const fn name(self) -> &'static str {
-        match self {
-            Self::OurOwn => "a run of this state folder that died",
-            Self::Ended => "its process is no more",
-            Self::Expired => "it was not renewed in time",
-        }
-    }
-}
-
-fn standing<W: World>(run: &Run<W>, tenure: &Tenure, config: &GuestConfig, now: i64) -> Standing {
-    let Some(lease) = config.get("description").and_then(Lease::find) else {
-        return Standing::Free;
-    };
-    if lease.run == tenure.run && lease.process == tenure.me.process {
-        return Standing::Ours(lease.since);
-    }
-    let death = if run.memory().leases.contains(&lease.run) {
-        Death::OurOwn
-    } else if tenure.me.sees_ended(&lease.process, &lease.place) {
-        Death::Ended
-    } else if lease.is_over(now) {
-        Death::Expired
-    } else {
-        return Standing::Held(lease);
-    };
-    Standing::Dead(lease, death)
-}
-
-fn take_over<W: World>(run: &Run<W>, lease: &Lease, why: Death) {
-    let Lease { holder, since, .. } = lease;
-    run.events.send(Event::Warning {
-        step: None,
-        text: format!(
-            "taking over the lease of {holder}, process {}, since {}: {}",
-            lease.pid(),
-            moment(*since),
-            why.name()
-        ),
-    });
-}
-
-fn held(lease: &Lease, place: &Place, now: i64) -> Failure {
-    Failure::new(
-        Kind::Locked,
-        format!(
-            "the cluster is held by {}, process {}, since {} (run {})",
-            lease.holder,
-            lease.pid(),
-            moment(lease.since),
-            lease.run
-        ),
-    )
-    .at(place)
-    .hint(format!(
-        "wait for it to end; if it died, it is taken over {} s from now",
-        (lease.until - now).max(0)
-    ))
-}
-
-fn moment(seconds: i64) -> String {
-    jiff::Timestamp::from_second(seconds)
-        .map_or_else(|_| seconds.to_string(), |moment| moment.to_string())
 }
 
 /// The description with which a template is made, which is how the lease of a new cluster is taken.

@@ -15,6 +15,7 @@ pub use node::{join_reasons, tailscale_reasons};
 use crate::{
     error::{Failure, Kind},
     inventory::{Desired, desired::Exposure},
+    seed::SeedName,
     stage::guest as guest_stage,
 };
 
@@ -135,10 +136,15 @@ fn strays(observed: &Observed, wishes: Wishes, plan: &mut Plan) {
 
 /// Seeds that no guest refers to, left by a run that died.
 fn sweep(desired: &Desired, observed: &Observed, plan: &mut Plan) {
-    let mut in_use: Vec<&str> = Vec::new();
-    for sight in observed.machines.values() {
-        if let MachineSight::Ours(machine) = sight {
-            in_use.extend(guest::seed_volume(&machine.config));
+    let mut in_use: Vec<String> = Vec::new();
+    for (node, sight) in &observed.machines {
+        let MachineSight::Ours(machine) = sight else { continue };
+        if machine.config.get(guest::SEED_DRIVE).is_some() {
+            in_use.extend(guest::seed_volume(&machine.config).map(str::to_owned));
+        } else {
+            // Cloned and not configured yet: the next step gives it the seed of its making.
+            let name = SeedName::new(&desired.id, node, &machine.marker.nonce);
+            in_use.push(format!("{}:iso/{name}", desired.proxmox.seed_storage));
         }
     }
     // While a machine is being made, its seed may wait for its clone.
@@ -150,7 +156,7 @@ fn sweep(desired: &Desired, observed: &Observed, plan: &mut Plan) {
         return;
     }
     for (proxmox_node, volumes) in &observed.seeds {
-        for volume in volumes.iter().filter(|volume| !in_use.contains(&volume.id.as_str())) {
+        for volume in volumes.iter().filter(|volume| !in_use.contains(&volume.id)) {
             plan.add(
                 Step::new(
                     Change::SweepSeed {

@@ -4,8 +4,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{files::ManagedFile, paths, run::run};
-use crate::{error::Result, inventory::desired::Desired, ports::Host, script::Script, template};
+use super::{Outcome, files::ManagedFile, paths, run::run};
+use crate::{
+    engine::StepContext,
+    error::{Failure, Kind, Result},
+    inventory::desired::Desired,
+    model::NodeName,
+    ports::{Connector, Host, World},
+    script::Script,
+    template,
+};
 
 /// How long the LAN side stays closed without a confirmation.
 pub const ROLLBACK: Duration = Duration::from_secs(180);
@@ -48,4 +56,28 @@ pub(crate) fn open_script() -> Result<Script> {
 /// Opens the LAN side.
 pub async fn open(host: &impl Host) -> Result<()> {
     run(host, &open_script()?).await.map(drop)
+}
+
+/// Closes SSH and 6443 on the LAN side, with a timer that opens them again unless contact over the
+/// tailnet is confirmed.
+pub async fn expose<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let run = &context.run;
+    let host = run.host(node).await?;
+    let probe = run.probe(node).await?;
+    let address = probe.tailnet_ipv4().ok_or_else(|| {
+        Failure::new(Kind::Tailnet, "it has no tailnet address to be reached at").at(node)
+    })?;
+    close(&host, &run.desired).await?;
+    let mut target = run
+        .target(node)
+        .ok_or_else(|| Failure::new(Kind::Ssh, "its host key is not known").at(node))?;
+    target.addresses = vec![address.into()];
+    let confirmed = run.world.connector().connect(&target).await.map_err(|error| {
+        Failure::from(error).hint(
+            "this machine must be in the tailnet; the LAN side opens again by itself within minutes",
+        )
+    })?;
+    confirm(&confirmed).await?;
+    confirmed.close().await;
+    Ok(Outcome::Done)
 }

@@ -17,10 +17,10 @@ use serde_json::json;
 pub use config::{Place, files};
 pub use diagnosis::{Diagnosis, diagnose};
 pub use kubeconfig::{local_kubeconfig, merge_kubeconfig, portable_kubeconfig};
-pub(crate) use reasons::vtep;
 pub use reasons::{
     has_stale_node, immutable_change, install_reasons, is_running, knows_a_cluster, label_reasons,
 };
+pub(crate) use reasons::{vtep, wrong_vtep};
 
 use super::{
     guest, paths,
@@ -125,6 +125,7 @@ pub(crate) fn install_script(
     node: &Node,
     place: &Place,
     membership: Option<&Membership>,
+    restart: Option<&str>,
 ) -> Result<Script> {
     let (role, other_role, other_unit) = match node.role {
         Role::Server => ("server", "agent", paths::K3S_AGENT_UNIT),
@@ -142,6 +143,7 @@ pub(crate) fn install_script(
         "token_file": paths::K3S_TOKEN,
         "agent_token_file": paths::K3S_AGENT_TOKEN,
         "files": files(desired, node, place)?,
+        "restart": restart,
     });
     let mut script = template::script("k3s/install-k3s.sh", context)?;
     if let Some(membership) = membership {
@@ -154,16 +156,18 @@ pub(crate) fn install_script(
 }
 
 /// Sets k3s up and follows it until it is ready. Its artifacts must be on the node. `membership` is
-/// `None` for the server that makes the cluster. What can't heal ends the wait at once, with its meaning.
+/// `None` for the server that makes the cluster; `restart` says why k3s must start anew even where no file of
+/// it changes. What can't heal ends the wait at once, with its meaning.
 pub async fn install(
     host: &impl Host,
     desired: &Desired,
     node: &Node,
     probe: &mut HostProbe,
     membership: Option<&Membership>,
+    restart: Option<&str>,
 ) -> Result<()> {
     let place = Place::of(desired, node, probe, membership.map(|membership| membership.server))?;
-    run(host, &install_script(desired, node, &place, membership)?).await?;
+    run(host, &install_script(desired, node, &place, membership, restart)?).await?;
     follow(host, node).await?;
     *probe = guest::probe(host).await?;
     Ok(())

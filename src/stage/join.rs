@@ -1,31 +1,30 @@
-//! The tailnet and cluster stages as steps: what is journalled, in which order, and what is looked at
-//! before it is done.
+//! The tailnet stage as steps: what is journalled, in which order, and what is looked at before it is
+//! done.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
 use super::{
-    Outcome, access, artifact, cluster, overlay, remove,
+    Outcome,
+    deliver::deliver,
     tailnet::{
         self,
         twins::{self, Record as TwinRecord},
     },
 };
 use crate::{
-    adapter,
     engine::{Look, StepContext},
     error::{Failure, Kind, Result},
-    inventory::desired::{Artifact, Node, TailnetControl},
+    inventory::desired::{Node, TailnetControl},
     journal::{Record, record::DeviceIdentity},
     model::NodeName,
     plan::{
         diff,
         probe::{HostProbe, TailscaleStatus},
     },
-    ports::{Cluster, Connector, Device, Host, HostOf, RemoteFile, Tailnet, World},
+    ports::{Cluster, Device, Tailnet, World},
 };
 
 /// tailscaled at the pinned version, the persistent TUN, the routes and filter of the overlay.
@@ -53,55 +52,6 @@ pub async fn install<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
         .hint("give the LAN another range, or the tailnet another prefix (`tailnet.prefixes`)"));
     }
     Ok(Outcome::Done)
-}
-
-/// Has the node fetch an artifact, or fetches and pushes it for a node that cannot.
-async fn deliver<W: World>(
-    context: &StepContext<W>,
-    host: &HostOf<W>,
-    wanted: &Artifact,
-) -> Result<()> {
-    context.output(format!("fetching {}", wanted.url));
-    if artifact::fetch(host, wanted).await?.is_some() {
-        return Ok(());
-    }
-    context.output(format!("{} cannot fetch it; fetching here and pushing", host.node()));
-    let local = fetched_here(context, wanted).await?;
-    artifact::push(host, wanted, &local).await
-}
-
-/// Our own copy of an artifact; how far its transfer has come is told a mebibyte at a time.
-async fn fetched_here<W: World>(
-    context: &StepContext<W>,
-    wanted: &Artifact,
-) -> Result<camino::Utf8PathBuf> {
-    let told = AtomicU64::new(0);
-    let progress = |done: u64, total: Option<u64>| {
-        let mebibytes = done >> 20;
-        if told.swap(mebibytes, Ordering::Relaxed) != mebibytes {
-            context.progress(mebibytes, total.map(|total| total >> 20), "MiB");
-        }
-    };
-    adapter::artifact::file(wanted, &progress).await
-}
-
-/// Fetches an artifact once, for all nodes, and sends it to one that lacks it.
-async fn send<W: World>(
-    context: &StepContext<W>,
-    host: &HostOf<W>,
-    probe: &HostProbe,
-    wanted: &Artifact,
-    remote: &str,
-    mode: u32,
-) -> Result<()> {
-    if probe.sha256(remote) == Some(wanted.sha256.as_str()) {
-        return Ok(());
-    }
-    context.output(format!("fetching {}", wanted.url));
-    let local = fetched_here(context, wanted).await?;
-    context.output(format!("sending {remote}"));
-    let file = RemoteFile { local, remote: remote.to_owned(), mode, sha256: wanted.sha256.clone() };
-    Ok(host.write(&file).await?)
 }
 
 /// Joins with a one-shot key; a stale twin of ours goes first, and the recorded address is taken back
@@ -267,128 +217,4 @@ async fn take_address_back<W: World>(
     tailnet_port.set_address(&own.id, recorded).await?;
     let host = context.run.host(node).await?;
     tailnet::await_address(&host, recorded, Duration::from_secs(60)).await
-}
-
-/// k3s as a server or an agent.
-pub async fn install_k3s<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
-    let run = &context.run;
-    let desired = &run.desired;
-    let wanted = &desired.nodes[node];
-    let host = run.host(node).await?;
-    let mut probe = run.probe(node).await?;
-    if let Some((message, hint)) = cluster::immutable_change(desired, wanted, &probe, None) {
-        return Err(Failure::new(Kind::Refused, message).at(node).hint(hint));
-    }
-    for (wanted, remote, mode) in cluster::artifacts(desired) {
-        send(context, &host, &probe, wanted, remote, mode).await?;
-    }
-    let first = desired.first_server().name.clone();
-    let membership = if *node == first {
-        None
-    } else {
-        let server = run.host(&first).await?;
-        let address = run.probe(&first).await?.tailnet_ipv4().ok_or_else(|| {
-            Failure::new(Kind::Tailnet, "the server has no tailnet address").at(&first)
-        })?;
-        clear_stale_node(context, node, &probe).await?;
-        Some(cluster::membership(&server, wanted.role, address).await?)
-    };
-    cluster::install(&host, desired, wanted, &mut probe, membership.as_ref()).await?;
-    if desired.tailnet.guard {
-        overlay::install_guard(&host, desired, wanted).await?;
-    }
-    ready(context, node).await?;
-    let cluster = run.cluster().await?;
-    let seen = cluster.nodes().await?.into_iter().find(|seen| seen.name == node.as_str());
-    if !cluster::label_reasons(wanted, seen.as_ref()).is_empty() {
-        label(context, node).await?;
-    }
-    Ok(Outcome::Done)
-}
-
-/// The Node object and node password of a former self, whose disk is gone (K3S-04).
-async fn clear_stale_node<W: World>(
-    context: &StepContext<W>,
-    node: &NodeName,
-    probe: &HostProbe,
-) -> Result<()> {
-    let kube = context.run.cluster().await?;
-    let nodes = kube.nodes().await?;
-    let seen = nodes.iter().find(|seen| seen.name == node.as_str());
-    if cluster::has_stale_node(probe, seen) {
-        context.output("removing the Node object and node password of its former self");
-        remove::kubernetes_node(context, node).await?;
-    }
-    Ok(())
-}
-
-/// Ready, at the address and VTEP planned.
-async fn ready<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
-    let run = &context.run;
-    let wanted = &run.desired.nodes[node];
-    context
-        .wait_for("the node to be Ready with its VTEP", Duration::from_secs(300), || async {
-            let look = async {
-                let probe = run.probe(node).await?;
-                let kube = run.cluster().await?;
-                let nodes = kube.nodes().await?;
-                let seen = nodes.into_iter().find(|seen| seen.name == node.as_str());
-                let Some(seen) = seen else { return Ok(vec!["it has not joined yet".into()]) };
-                Ok::<_, Failure>(cluster::install_reasons(
-                    &run.desired,
-                    wanted,
-                    &probe,
-                    Some(&seen),
-                ))
-            };
-            match look.await {
-                Ok(reasons) if reasons.is_empty() => Ok(Look::There(())),
-                Ok(reasons) => Ok(Look::NotYet(reasons.join("; "))),
-                Err(failure) if failure.kind == Kind::Refused => Err(failure),
-                Err(failure) => {
-                    // The API server may be starting; a tunnel that it closed is of no use.
-                    run.forget_host(&run.desired.first_server().name).await;
-                    Ok(Look::NotYet(failure.to_string()))
-                }
-            }
-        })
-        .await
-        .map_err(|failure| Failure { kind: Kind::Kubernetes, ..failure })
-}
-
-/// Labels and taints that changed after the node joined.
-pub async fn label<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
-    let wanted = &context.run.desired.nodes[node];
-    let cluster = context.run.cluster().await?;
-    cluster.label_node(node, &wanted.labels, &wanted.taints).await?;
-    // Nobody of us drains it now: that step, where there is one, comes before this.
-    let nodes = cluster.nodes().await?;
-    if nodes.iter().any(|seen| seen.name == node.as_str() && seen.cordoned_by_us()) {
-        cluster.cordon(node, false).await?;
-    }
-    Ok(Outcome::Done)
-}
-
-/// Closes SSH and 6443 on the LAN side, with a timer that opens them again unless contact over the
-/// tailnet is confirmed.
-pub async fn expose<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
-    let run = &context.run;
-    let host = run.host(node).await?;
-    let probe = run.probe(node).await?;
-    let address = probe.tailnet_ipv4().ok_or_else(|| {
-        Failure::new(Kind::Tailnet, "it has no tailnet address to be reached at").at(node)
-    })?;
-    access::close(&host, &run.desired).await?;
-    let mut target = run
-        .target(node)
-        .ok_or_else(|| Failure::new(Kind::Ssh, "its host key is not known").at(node))?;
-    target.addresses = vec![address.into()];
-    let confirmed = run.world.connector().connect(&target).await.map_err(|error| {
-        Failure::from(error).hint(
-            "this machine must be in the tailnet; the LAN side opens again by itself within minutes",
-        )
-    })?;
-    access::confirm(&confirmed).await?;
-    confirmed.close().await;
-    Ok(Outcome::Done)
 }

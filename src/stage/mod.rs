@@ -4,10 +4,12 @@ pub mod access;
 pub mod artifact;
 pub mod check;
 pub mod cluster;
+mod deliver;
 pub mod files;
 pub mod guest;
 pub mod image;
 pub mod join;
+mod kubernetes;
 pub mod machine;
 pub mod network;
 pub mod overlay;
@@ -47,11 +49,11 @@ pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Resul
         Change::InstallTailscale { node } => join::install(context, node).await,
         Change::JoinTailnet { node } => join::join(context, node).await,
         Change::InstallServer { node, .. } | Change::InstallAgent { node } => {
-            join::install_k3s(context, node).await
+            kubernetes::install_k3s(context, node).await
         }
-        Change::LabelNode { node } => join::label(context, node).await,
+        Change::LabelNode { node } => kubernetes::label(context, node).await,
         Change::CheckNetwork => verify::check_network(context).await,
-        Change::Expose { node } => join::expose(context, node).await,
+        Change::Expose { node } => access::expose(context, node).await,
         Change::Verify => verify::after_change(context).await,
         Change::SweepSeed { proxmox_node, volume } => {
             remove::volume(context, proxmox_node, volume).await

@@ -1,17 +1,17 @@
 //! Taking away what is ours: guests, seeds, devices, keys; image and template on request. Backups never.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use super::Outcome;
 use crate::{
     engine::StepContext,
     error::{Effect, Failure, Kind, Result},
     journal::Record,
-    model::{Marker, NodeName, Vmid},
+    model::{Marker, NodeName, Upid, Vmid},
     observe,
     plan::observed::TemplateSight,
     ports::{Cluster, PowerState, Proxmox, Tailnet, World},
-    stage::tailnet::twins,
+    stage::{image::allocation, tailnet::twins},
 };
 
 const STOP_LIMIT: Duration = Duration::from_secs(180);
@@ -25,11 +25,16 @@ pub async fn machine<W: World>(
     vmid: Vmid,
 ) -> Result<Outcome> {
     let proxmox = context.run.world.proxmox();
+    let mut disks = Vec::new();
     for _ in 0..4 {
         context.still_wanted()?;
         let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else {
             forget(context, node).await?;
-            return Ok(Outcome::Done);
+            return if disks.is_empty() {
+                Ok(Outcome::Done)
+            } else {
+                Err(left(proxmox_node, &disks))
+            };
         };
         prove(context, node, vmid, config.get("description"))?;
         if config.get("protection") == Some("1") {
@@ -51,16 +56,41 @@ pub async fn machine<W: World>(
             )?;
         }
         context.record(&Record::GuestDropped { node: node.clone() })?;
+        // Each disk is freed under its storage's lock; too many at once, and Proxmox gives some up.
+        let _allocation = allocation(context).await?;
+        let deletion = OnceLock::new();
         settle(
             context,
             context
                 .task(DELETE_LIMIT, || async {
-                    proxmox.delete_guest(proxmox_node, vmid).await.map(Some)
+                    let upid = proxmox.delete_guest(proxmox_node, vmid).await?;
+                    Ok(Some(deletion.get_or_init(|| upid).clone()))
                 })
                 .await,
         )?;
+        if let Some(deletion) = deletion.get() {
+            disks = left_behind(context, deletion).await?;
+        }
     }
     Err(Failure::new(Kind::Proxmox, format!("VM {vmid} is still there")).at(node))
+}
+
+/// The disks that Proxmox could not free while it deleted their guest: it says so in the task's log alone,
+/// the task counts as done, and without the guest a token may not even see them (PVE-01).
+async fn left_behind<W: World>(context: &StepContext<W>, deletion: &Upid) -> Result<Vec<String>> {
+    let log = context.run.world.proxmox().task_log(deletion, 0).await?;
+    let told = log.iter().filter_map(|line| line.split_once("Could not remove disk '"));
+    Ok(told.filter_map(|(_, rest)| Some(rest.split_once('\'')?.0.to_owned())).collect())
+}
+
+fn left(proxmox_node: &str, disks: &[String]) -> Failure {
+    Failure::new(
+        Kind::Proxmox,
+        format!("its VM is deleted; Proxmox could not free its disk {}", disks.join(", ")),
+    )
+    .at(proxmox_node)
+    .effect(Effect::Partial)
+    .hint(format!("as root on {proxmox_node}: pvesm free {}", disks.join(" && pvesm free ")))
 }
 
 /// A lost reply is answered by looking again; anything else that failed has failed.

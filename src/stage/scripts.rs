@@ -45,7 +45,7 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         tailnet::join_script(desired, node, Secret::new(""))?,
         tailnet::await_address_script([100, 64, 0, 1].into(), Duration::from_secs(60))?,
         tailnet::prefs::set_script(&["--accept-dns=false".into()])?,
-        cluster::install_script(desired, node, &place, Some(&membership))?,
+        cluster::install_script(desired, node, &place, Some(&membership), None)?,
         cluster::await_script(node.role, Duration::from_secs(15))?,
         cluster::kubeconfig_script()?,
         template::script("k3s/read-join-tokens.sh", serde_json::json!({}))?,

@@ -86,6 +86,9 @@ stamp="${HOMELAB_ROOT}/run/homelab/k3s.started"
 mkdir -p "${stamp%/*}"
 [ "$(cat "$stamp" 2>/dev/null)" = <{ sha256 | quote }> ] || echo "k3s "<{ version | quote }> >>"$changes"
 
+<% if restart %>
+echo <{ restart | quote }> >>"$changes"
+<% endif %>
 systemctl daemon-reload
 systemctl --quiet enable <{ unit | quote }>
 if ! systemctl --quiet is-active <{ unit | quote }>; then

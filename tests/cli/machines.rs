@@ -164,3 +164,16 @@ async fn what_cannot_be_changed_is_refused_with_its_own_words_and_nothing_is_tou
     );
     assert!(world.changes().await.is_empty());
 }
+
+#[tokio::test]
+async fn a_disk_that_proxmox_could_not_free_with_its_guest_is_named_with_what_to_type() {
+    let world = World::with_machines().await;
+    let busy = json!({
+        "method": "DELETE", "path": "/nodes/{node}/qemu/{vmid}",
+        "kind": "busy", "storage": "local-lvm", "seconds": 60.0,
+    });
+    world.fault(busy).await;
+    let told = world.homelab(&["destroy", "--node", "agent", "--yes"]).await.refused(17);
+    assert!(told.contains("could not free its disk local-lvm:vm-101-disk-0"), "{told}");
+    assert!(told.contains("as root on pve1: pvesm free local-lvm:vm-101-disk-0"), "{told}");
+}

@@ -59,6 +59,7 @@ pub(crate) fn folder_with(inventory: &Value) -> (tempfile::TempDir, Utf8PathBuf)
 pub(crate) fn load(inventory: &Value) -> Result<Desired, Failure> {
     let (_folder, path) = folder_with(inventory);
     let options = LoadOptions {
+        pins: inventory::Pins::Required,
         path: path.join("homelab.yaml"),
         lock: None,
         overrides: Overrides::default(),

@@ -354,8 +354,7 @@ impl Proxmox for ProxmoxClient {
     }
 
     async fn upload(&self, node: &str, upload: &Upload) -> Result<Upid, ProxmoxError> {
-        let path = storage(node, &upload.storage, "/upload");
-        self.transport.upload(path, upload).await?.upid()
+        self.transport.upload(storage(node, &upload.storage, "/upload"), upload).await?.upid()
     }
 
     async fn download(
@@ -395,8 +394,7 @@ impl Proxmox for ProxmoxClient {
 
     async fn active_tasks(&self, node: &str) -> Result<Vec<Upid>, ProxmoxError> {
         let query = parameters([("source", "active".into()), ("limit", "500".into())]);
-        let path = format!("/nodes/{}/tasks", segment(node));
-        let answer = self.read(path, query).await?;
+        let answer = self.read(format!("/nodes/{}/tasks", segment(node)), query).await?;
         Ok(answer.each(answer::Entry::active_task)?.into_iter().flatten().collect())
     }
 }

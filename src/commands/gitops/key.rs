@@ -9,7 +9,7 @@ use crate::{
     commands::session::{load, wants_json},
     error::{Failure, Kind, Result},
     gitops::{age_key::AgeKey, sops},
-    inventory::{Desired, desired::SecretStore},
+    inventory::{Desired, Pins, desired::SecretStore},
     render,
 };
 
@@ -47,7 +47,7 @@ pub(super) fn tell(path: &Utf8Path, key: &AgeKey, made: bool) {
 }
 
 pub(super) async fn run(global: &Global) -> Result<()> {
-    let desired = load(global).await?;
+    let desired = load(global, Pins::Optional)?;
     let (path, _) = place(&desired)?;
     let (key, made) = at_hand(path)?;
     if !global.quiet {
@@ -64,7 +64,7 @@ pub(super) async fn run(global: &Global) -> Result<()> {
 }
 
 pub(super) async fn reveal(global: &Global, args: RevealArgs) -> Result<()> {
-    let desired = load(global).await?;
+    let desired = load(global, Pins::Optional)?;
     let (path, _) = place(&desired)?;
     let key = AgeKey::read(path)?.ok_or_else(|| missing(path))?;
     let text = fs_err::read_to_string(&args.file).map_err(|error| {

@@ -14,16 +14,32 @@ use crate::{cli::Global, error::Result};
 #[derive(Debug, Subcommand)]
 pub enum GitopsCommand {
     /// Render the whole repository into a folder, and make the age key where there is none
+    #[command(
+        after_help = "Examples:\n  homelab gitops init ../homelab-gitops        render everything into a checkout\n  homelab gitops init . --overwrite README.md    take the rendered file where it was edited"
+    )]
     Init(ChangeArgs),
     /// Show what a newer inventory or homelab would change
+    #[command(
+        after_help = "Examples:\n  homelab gitops diff ../homelab-gitops\n  homelab gitops diff . --detailed-exitcode      2 when there is something to change"
+    )]
     Diff(DiffArgs),
     /// Render what changed; edited files only when you say so
+    #[command(
+        after_help = "Examples:\n  homelab gitops update ../homelab-gitops\n  homelab gitops update . --keep apps/jellyfin/deployment.yaml"
+    )]
     Update(ChangeArgs),
     /// Make a new age key and encrypt every Secret anew
+    #[command(
+        after_help = "Examples:\n  homelab gitops rotate ../homelab-gitops      make a new key, encrypt for it\n  homelab gitops rotate . --forget               once Flux has the new one"
+    )]
     Rotate(RotateArgs),
     /// Show an encrypted Secret in the clear
+    #[command(after_help = "Examples:\n  homelab gitops reveal apps/authentik/secret.sops.yaml")]
     Reveal(RevealArgs),
     /// Make the age key where there is none, and say where it is
+    #[command(
+        after_help = "Examples:\n  homelab gitops key                             the public half, for others to encrypt to"
+    )]
     Key,
 }
 

@@ -14,10 +14,12 @@ use crate::{
         record::{self, digest},
         rules, sops,
     },
+    inventory::Pins,
+    render,
 };
 
 pub(super) async fn run(global: &Global, args: RotateArgs) -> Result<()> {
-    let desired = load(global).await?;
+    let desired = load(global, Pins::Optional)?;
     let (path, further) = key::place(&desired)?;
     let older = AgeKey::read(path)?.ok_or_else(|| key::missing(path))?;
     let folder = Folder(args.folder.clone());
@@ -96,6 +98,9 @@ fn forget(folder: &Folder, path: &Utf8Path, key: AgeKey) -> Result<()> {
         })?;
     }
     current.write(path)?;
-    render::output::line(format_args!("{path} holds the key in use alone: {}", current.recipient()))?;
+    render::output::line(format_args!(
+        "{path} holds the key in use alone: {}",
+        current.recipient()
+    ))?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::{
         seal::{Keys, Sealed, seal},
         tree,
     },
-    inventory::{Desired, desired::SecretStore},
+    inventory::{Desired, Pins, desired::SecretStore},
     render,
 };
 
@@ -110,7 +110,7 @@ async fn components(desired: &Desired, folder: &Folder) -> Result<String> {
     if let Some(text) = there.filter(|text| digest(text) == flux.components.sha256) {
         return Ok(text);
     }
-    let file = artifact::file(&flux.components).await?;
+    let file = artifact::file(&flux.components, &|_, _| ()).await?;
     Ok(fs_err::read_to_string(file)?)
 }
 
@@ -144,7 +144,7 @@ pub(super) fn age_key(desired: &Desired, folder: &Utf8Path, make: bool) -> Resul
 }
 
 pub(super) async fn init(global: &Global, args: ChangeArgs) -> Result<()> {
-    let desired = load(global).await?;
+    let desired = load(global, Pins::Required)?;
     if desired.gitops.is_none() {
         // Told by the renderer, before a key is made for nothing.
         tree(&desired, &Given { components: String::new(), recipients: Vec::new() })?;
@@ -165,7 +165,7 @@ pub(super) async fn init(global: &Global, args: ChangeArgs) -> Result<()> {
 }
 
 pub(super) async fn update(global: &Global, args: ChangeArgs) -> Result<()> {
-    let desired = load(global).await?;
+    let desired = load(global, Pins::Required)?;
     if Folder(args.folder.clone()).record(desired.id)?.is_none() {
         return Err(Failure::new(Kind::Usage, "nothing was rendered into this folder yet")
             .at(&args.folder)
@@ -177,7 +177,7 @@ pub(super) async fn update(global: &Global, args: ChangeArgs) -> Result<()> {
 }
 
 pub(super) async fn diff(global: &Global, args: DiffArgs) -> Result<u8> {
-    let desired = load(global).await?;
+    let desired = load(global, Pins::Required)?;
     let age_key = age_key(&desired, &args.folder, false)?;
     let comparison = compared(&desired, args.folder, age_key.as_ref(), &[]).await?;
     let open = comparison.changes.iter().any(|change| !change.state.is_settled());
@@ -190,7 +190,10 @@ pub(super) async fn diff(global: &Global, args: DiffArgs) -> Result<u8> {
             render::output::data(&change.diff)?;
         }
         if !open {
-            render::output::line(format_args!("nothing to change: {} is as rendered", comparison.folder.0))?;
+            render::output::line(format_args!(
+                "nothing to change: {} is as rendered",
+                comparison.folder.0
+            ))?;
         }
     }
     Ok(if open && args.detailed_exitcode { 2 } else { 0 })

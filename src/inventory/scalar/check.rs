@@ -150,20 +150,6 @@ pub(super) fn is_cron(text: &str) -> bool {
     fields.len() == 5 && fields.into_iter().all(field)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_public_key_holds_its_own_type() {
-        let key =
-            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFdYmSjNNyhGR0n5jNnjJ6YbXKBzQ5oVz4mS0VvYQvV0 me";
-        assert!(is_ssh_public_key(key));
-        assert!(!is_ssh_public_key(&key.replace("ssh-ed25519", "ssh-rsa")));
-        assert!(!is_ssh_public_key("-----BEGIN OPENSSH PRIVATE KEY-----"));
-    }
-}
-
 /// A chart's version or an image's tag: one that names one release, so no `latest`.
 pub(super) fn is_release(text: &str) -> bool {
     let rest = text.strip_prefix('v').unwrap_or(text);
@@ -177,4 +163,18 @@ pub(super) fn is_email(text: &str) -> bool {
             && user.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._%+-".contains(&byte))
             && is_dns_name(domain)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_key_holds_its_own_type() {
+        let key =
+            "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFdYmSjNNyhGR0n5jNnjJ6YbXKBzQ5oVz4mS0VvYQvV0 me";
+        assert!(is_ssh_public_key(key));
+        assert!(!is_ssh_public_key(&key.replace("ssh-ed25519", "ssh-rsa")));
+        assert!(!is_ssh_public_key("-----BEGIN OPENSSH PRIVATE KEY-----"));
+    }
 }

@@ -92,12 +92,22 @@ fn node_reasons(
         let (found, wanted) = (shown(kube.internal_ip), shown(address));
         reasons.push(format!("INTERNAL-IP is {found}, not {wanted}"));
     }
-    let vtep = vtep(desired, node, probe);
-    if kube.vtep != vtep {
-        let (found, wanted) = (shown(kube.vtep), shown(vtep));
-        reasons.push(format!("the VTEP is {found}, not {wanted}"));
-    }
+    reasons.extend(wrong_vtep(desired, node, probe, kube));
     reasons
+}
+
+/// What the Node object says of the VTEP, where that is wrong. Flannel writes it when k3s starts, and then
+/// never again: only a start heals it.
+pub(crate) fn wrong_vtep(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+    kube: &KubeNode,
+) -> Option<String> {
+    let shown =
+        |address: Option<IpAddr>| address.map_or("none".into(), |address| address.to_string());
+    let vtep = vtep(desired, node, probe);
+    (kube.vtep != vtep).then(|| format!("the VTEP is {}, not {}", shown(kube.vtep), shown(vtep)))
 }
 
 /// The address that a node's VXLAN should leave with.

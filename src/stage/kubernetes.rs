@@ -1,0 +1,133 @@
+//! The cluster stage as steps: what is looked at before k3s is set up, and when a node counts as there.
+
+use std::time::Duration;
+
+use super::{Outcome, cluster, deliver::send, overlay, remove};
+use crate::{
+    engine::{Look, StepContext},
+    error::{Failure, Kind, Result},
+    inventory::desired::Node,
+    model::NodeName,
+    plan::probe::HostProbe,
+    ports::{Cluster, World},
+};
+
+/// k3s as a server or an agent.
+pub(super) async fn install_k3s<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+) -> Result<Outcome> {
+    let run = &context.run;
+    let desired = &run.desired;
+    let wanted = &desired.nodes[node];
+    let host = run.host(node).await?;
+    let mut probe = run.probe(node).await?;
+    if let Some((message, hint)) = cluster::immutable_change(desired, wanted, &probe, None) {
+        return Err(Failure::new(Kind::Refused, message).at(node).hint(hint));
+    }
+    for (wanted, remote, mode) in cluster::artifacts(desired) {
+        send(context, &host, &probe, wanted, remote, mode).await?;
+    }
+    let first = desired.first_server().name.clone();
+    let membership = if *node == first {
+        None
+    } else {
+        let server = run.host(&first).await?;
+        let address = run.probe(&first).await?.tailnet_ipv4().ok_or_else(|| {
+            Failure::new(Kind::Tailnet, "the server has no tailnet address").at(&first)
+        })?;
+        clear_stale_node(context, node, &probe).await?;
+        Some(cluster::membership(&server, wanted.role, address).await?)
+    };
+    let restart = announced_wrongly(context, wanted, &probe).await;
+    let restart = restart.as_deref();
+    cluster::install(&host, desired, wanted, &mut probe, membership.as_ref(), restart).await?;
+    if desired.tailnet.guard {
+        overlay::install_guard(&host, desired, wanted).await?;
+    }
+    ready(context, node).await?;
+    let cluster = run.cluster().await?;
+    let seen = cluster.nodes().await?.into_iter().find(|seen| seen.name == node.as_str());
+    if !cluster::label_reasons(wanted, seen.as_ref()).is_empty() {
+        label(context, node).await?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// What a k3s that runs announces wrongly until it starts anew.
+async fn announced_wrongly<W: World>(
+    context: &StepContext<W>,
+    node: &Node,
+    probe: &HostProbe,
+) -> Option<String> {
+    if !cluster::is_running(probe) {
+        return None;
+    }
+    // Where the API does not answer, the wait for the node tells of it.
+    let nodes = context.run.cluster().await.ok()?.nodes().await.ok()?;
+    let seen = nodes.iter().find(|seen| seen.name == node.name.as_str())?;
+    cluster::wrong_vtep(&context.run.desired, node, probe, seen)
+}
+
+/// The Node object and node password of a former self, whose disk is gone (K3S-04).
+async fn clear_stale_node<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    probe: &HostProbe,
+) -> Result<()> {
+    let kube = context.run.cluster().await?;
+    let nodes = kube.nodes().await?;
+    let seen = nodes.iter().find(|seen| seen.name == node.as_str());
+    if cluster::has_stale_node(probe, seen) {
+        context.output("removing the Node object and node password of its former self");
+        remove::kubernetes_node(context, node).await?;
+    }
+    Ok(())
+}
+
+/// Ready, at the address and VTEP planned.
+async fn ready<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
+    let run = &context.run;
+    let wanted = &run.desired.nodes[node];
+    context
+        .wait_for("the node to be Ready with its VTEP", Duration::from_secs(300), || async {
+            let look = async {
+                let probe = run.probe(node).await?;
+                let kube = run.cluster().await?;
+                let nodes = kube.nodes().await?;
+                let seen = nodes.into_iter().find(|seen| seen.name == node.as_str());
+                let Some(seen) = seen else { return Ok(vec!["it has not joined yet".into()]) };
+                Ok::<_, Failure>(cluster::install_reasons(
+                    &run.desired,
+                    wanted,
+                    &probe,
+                    Some(&seen),
+                ))
+            };
+            match look.await {
+                Ok(reasons) if reasons.is_empty() => Ok(Look::There(())),
+                Ok(reasons) => Ok(Look::NotYet(reasons.join("; "))),
+                Err(failure) if failure.kind == Kind::Refused => Err(failure),
+                Err(failure) => {
+                    // The API server may be starting; a tunnel that it closed is of no use.
+                    run.forget_host(&run.desired.first_server().name).await;
+                    Ok(Look::NotYet(failure.to_string()))
+                }
+            }
+        })
+        .await
+        .map_err(|failure| Failure { kind: Kind::Kubernetes, ..failure })
+}
+
+/// Labels and taints that changed after the node joined.
+pub(super) async fn label<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    let wanted = &context.run.desired.nodes[node];
+    let cluster = context.run.cluster().await?;
+    cluster.label_node(node, &wanted.labels, &wanted.taints).await?;
+    // Nobody of us drains it now: that step, where there is one, comes before this.
+    let nodes = cluster.nodes().await?;
+    if nodes.iter().any(|seen| seen.name == node.as_str() && seen.cordoned_by_us()) {
+        cluster.cordon(node, false).await?;
+    }
+    Ok(Outcome::Done)
+}
