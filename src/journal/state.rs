@@ -26,6 +26,9 @@ pub struct RunState {
     pub volumes: BTreeMap<String, String>,
     /// Tailnet keys minted and not known to be gone.
     pub keys: BTreeMap<NodeName, Vec<String>>,
+    /// Tailnet keys that are gone, and with which a device may have been made that is not on record.
+    #[serde(default)]
+    pub spent_keys: BTreeMap<NodeName, Vec<String>>,
     pub devices: BTreeMap<NodeName, DeviceIdentity>,
     /// Runs of this state folder that may still hold the lease: all of them dead, but for this one.
     #[serde(default)]
@@ -119,8 +122,10 @@ impl RunState {
                 if let Some(keys) = self.keys.get_mut(&node) {
                     keys.retain(|known| *known != id);
                 }
+                self.spent_keys.entry(node).or_default().push(id);
             }
             Record::DeviceJoined { node, device } => {
+                self.spent_keys.remove(&node);
                 self.devices.insert(node, device);
             }
             Record::LeaseIntended { run } => {
@@ -128,14 +133,45 @@ impl RunState {
             }
             Record::LeaseReleased { .. } => self.leases.clear(),
             Record::DeviceDropped { node } => {
+                self.spent_keys.remove(&node);
                 self.devices.remove(&node);
             }
         }
         Ok(self)
     }
 
+    /// The ids of keys that a device of the node may have been made with which is not on record.
+    pub fn keys_of(&self, node: &NodeName) -> Vec<String> {
+        let of =
+            |keys: &BTreeMap<NodeName, Vec<String>>| keys.get(node).cloned().unwrap_or_default();
+        [of(&self.keys), of(&self.spent_keys)].concat()
+    }
+
     /// The task that a killed run left behind for a step.
     pub fn open_task(&self, step: &StepId) -> Option<&Upid> {
         self.open_tasks.iter().find(|(_, owner)| *owner == step).map(|(upid, _)| upid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(records: &[Record]) -> RunState {
+        records.iter().try_fold(RunState::default(), RunState::next).unwrap()
+    }
+
+    #[test]
+    fn a_key_speaks_for_a_device_until_one_is_on_record() {
+        let node: NodeName = "agent".parse().unwrap();
+        let minted = |id: &str| Record::KeyMinted { node: node.clone(), id: id.into() };
+        let gone = |id: &str| Record::KeyGone { node: node.clone(), id: id.into() };
+        let device = DeviceIdentity { node_id: "n1".into(), ipv4: [100, 64, 0, 1].into() };
+        let joined = Record::DeviceJoined { node: node.clone(), device };
+
+        let died = [minted("1"), gone("1"), minted("2")];
+        assert_eq!(after(&died).keys_of(&node), ["2", "1"]);
+        let ended = [&died[..], &[gone("2"), joined]].concat();
+        assert!(after(&ended).keys_of(&node).is_empty());
     }
 }

@@ -59,6 +59,8 @@ pub struct Device {
     /// `None`: never.
     pub key_expiry: Option<jiff::Timestamp>,
     pub ephemeral: bool,
+    /// The id of the key that it was registered with, as [`MintedKey::id`]; only Headscale tells.
+    pub auth_key: Option<String>,
 }
 
 #[derive(Clone, Debug)]

@@ -27,6 +27,9 @@ use crate::{
     ports::{Cluster, Device, Tailnet, World},
 };
 
+/// How long a registered node may take to say which device it is.
+const SETTLING: Duration = Duration::from_secs(15);
+
 /// tailscaled at the pinned version, the persistent TUN, the routes and filter of the overlay.
 pub async fn install<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
     let desired = &context.run.desired;
@@ -60,15 +63,15 @@ pub async fn join<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
     let run = &context.run;
     let desired = &run.desired;
     let wanted = &desired.nodes[node];
-    let probe = run.probe(node).await?;
+    let probe = settled(context, node).await?;
     let recorded = recorded(context, node).await;
-    let address = recorded.as_ref().and_then(|record| record.address);
+    let address = recorded.address;
     if diff::join_reasons(desired, wanted, &probe, address).is_empty() {
         remember(context, node, &probe)?;
         return Ok(Outcome::Unchanged("joined already".into()));
     }
     if !is_running(&probe) {
-        clear_twins(context, node, recorded.as_ref(), &probe).await?;
+        clear_twins(context, node, recorded, &probe).await?;
         spend_a_key(context, node, wanted).await?;
     }
     let host = run.host(node).await?;
@@ -91,6 +94,27 @@ pub async fn join<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
     Ok(Outcome::Done)
 }
 
+/// A node whose registration outlived the run that began it knows its key before it knows its node id, and
+/// only with that can its own device be told from another of its name: it is given time to say.
+async fn settled<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<HostProbe> {
+    let settled = context
+        .wait_for("tailscaled to say which device it is", SETTLING, || async {
+            let probe = context.run.probe(node).await?;
+            Ok(match status(&probe) {
+                Some(status) if status.have_node_key && tailnet::node_id(&probe).is_none() => {
+                    Look::NotYet(format!("it is registered, and in state {}", status.backend_state))
+                }
+                _ => Look::There(probe),
+            })
+        })
+        .await;
+    match settled {
+        // What it cannot say, it is not asked for: its device may have been removed.
+        Err(failure) if failure.kind == Kind::Deadline => context.run.probe(node).await,
+        settled => settled,
+    }
+}
+
 fn is_running(probe: &HostProbe) -> bool {
     status(probe).is_some_and(|status| status.backend_state == "Running")
 }
@@ -99,23 +123,26 @@ fn status(probe: &HostProbe) -> Option<&TailscaleStatus> {
     probe.tailscale.as_ref()?.status.as_ref()
 }
 
-/// Who this node was in the tailnet: as the journal knows it, or, without one, at the address that
-/// Kubernetes knows the node by.
-async fn recorded<W: World>(context: &StepContext<W>, node: &NodeName) -> Option<TwinRecord> {
-    if let Some(device) = context.run.memory().devices.get(node) {
-        return Some(TwinRecord {
-            ids: vec![device.node_id.clone()],
-            address: Some(device.ipv4),
-            current: None,
-        });
-    }
+/// Who this node was in the tailnet: as the journal knows it, and, where that does not know a device, at
+/// the address that Kubernetes knows the node by.
+async fn recorded<W: World>(context: &StepContext<W>, node: &NodeName) -> TwinRecord {
+    let record = TwinRecord::remembered(&context.run.memory(), node);
+    let address = match record.address {
+        Some(address) => Some(address),
+        None => address_in_kubernetes(context, node).await,
+    };
+    TwinRecord { address, ..record }
+}
+
+async fn address_in_kubernetes<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+) -> Option<Ipv4Addr> {
     // The cluster cannot be asked before its server is there.
     let cluster = context.run.cluster().await.ok()?;
     let nodes = cluster.nodes().await.ok()?;
     match nodes.into_iter().find(|seen| seen.name == node.as_str())?.internal_ip? {
-        IpAddr::V4(address) => {
-            Some(TwinRecord { ids: Vec::new(), address: Some(address), current: None })
-        }
+        IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
     }
 }
@@ -136,7 +163,7 @@ fn remember<W: World>(context: &StepContext<W>, node: &NodeName, probe: &HostPro
 async fn clear_twins<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
-    recorded: Option<&TwinRecord>,
+    recorded: TwinRecord,
     probe: &HostProbe,
 ) -> Result<()> {
     if matches!(context.run.desired.tailnet.control, TailnetControl::AuthKey { .. }) {
@@ -144,9 +171,7 @@ async fn clear_twins<W: World>(
     }
     let tag = &context.run.desired.tailnet.tag;
     let devices = context.run.world.tailnet().devices().await?;
-    let mut record = recorded.cloned().unwrap_or_default();
-    record.current =
-        status(probe).and_then(|status| status.this.as_ref()).map(|this| this.id.clone());
+    let record = TwinRecord { current: tailnet::node_id(probe), ..recorded };
     let twins = twins::find(&devices, node, tag, &record);
     if let Some(foreign) = twins.foreign.first() {
         return Err(Failure::new(

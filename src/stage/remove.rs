@@ -123,14 +123,10 @@ fn prove<W: World>(
 async fn forget<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
     let memory = context.run.memory();
     let world = &context.run.world;
-    if let Some(device) = memory.devices.get(node) {
+    let record = twins::Record::remembered(&memory, node);
+    if !record.is_empty() {
         match world.tailnet().devices().await {
             Ok(devices) => {
-                let record = twins::Record {
-                    ids: vec![device.node_id.clone()],
-                    address: Some(device.ipv4),
-                    current: None,
-                };
                 let tag = &context.run.desired.tailnet.tag;
                 let ours = twins::find(&devices, node, tag, &record);
                 for device in ours.stale.iter().chain(&ours.alive) {

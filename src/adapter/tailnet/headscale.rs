@@ -89,6 +89,8 @@ struct Node {
 #[derive(Deserialize)]
 struct NodeKey {
     #[serde(default)]
+    id: String,
+    #[serde(default)]
     ephemeral: bool,
 }
 
@@ -277,7 +279,8 @@ impl From<Node> for Device {
             online: Some(node.online),
             last_seen: time(node.last_seen.as_deref()),
             key_expiry: time(node.expiry.as_deref()),
-            ephemeral: node.pre_auth_key.is_some_and(|key| key.ephemeral),
+            ephemeral: node.pre_auth_key.as_ref().is_some_and(|key| key.ephemeral),
+            auth_key: node.pre_auth_key.map(|key| key.id).filter(|id| !id.is_empty()),
         }
     }
 }

@@ -268,6 +268,7 @@ impl From<DeviceAnswer> for Device {
             last_seen: time(answer.last_seen.as_deref()),
             key_expiry: expiry,
             ephemeral: answer.is_ephemeral,
+            auth_key: None,
         }
     }
 }

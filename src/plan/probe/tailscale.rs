@@ -27,6 +27,8 @@ pub struct TailscaleProbe {
 pub struct TailscaleStatus {
     /// `NoState`, `NeedsLogin`, `NeedsMachineAuth`, `Stopped`, `Starting`, `Running`.
     pub backend_state: String,
+    /// Whether the node was registered, by now or ever: it says so before it knows its node id.
+    pub have_node_key: bool,
     /// Of the daemon: `1.102.5-t...`.
     pub version: String,
     #[serde(rename = "Self", deserialize_with = "tolerant")]

@@ -21,6 +21,7 @@ fn device(id: &str, name: &str, address: [u8; 4], online: bool) -> Device {
         last_seen: None,
         key_expiry: None,
         ephemeral: false,
+        auth_key: None,
     }
 }
 
@@ -45,6 +46,18 @@ fn a_recorded_device_that_is_offline_is_a_left_over() {
     let mut untagged = devices[0].clone();
     untagged.tags.clear();
     assert_eq!(found(&[untagged], &by_address).stale.len(), 0);
+}
+
+#[test]
+fn a_device_that_was_made_with_a_key_of_ours_is_ours_before_it_is_on_record() {
+    let mut made = device("1", "agent", [100, 64, 0, 1], true);
+    made.auth_key = Some("7".into());
+    let record = Record { auth_keys: vec!["7".into()], ..Record::default() };
+    assert_eq!(found(&[made.clone()], &record).alive.len(), 1);
+    made.auth_key = Some("8".into());
+    assert_eq!(found(&[made.clone()], &record).foreign.len(), 1);
+    made.auth_key = None;
+    assert_eq!(found(&[made], &record).foreign.len(), 1);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use crate::{model::NodeName, ports::Device};
+use crate::{journal::RunState, model::NodeName, ports::Device};
 
 /// What is on record of a node's devices.
 #[derive(Clone, Debug, Default)]
@@ -10,8 +10,28 @@ pub struct Record {
     /// Ids, node ids, of devices that were this node.
     pub ids: Vec<String>,
     pub address: Option<Ipv4Addr>,
+    /// Ids of one-shot keys that were minted for this node and that no device on record came of.
+    pub auth_keys: Vec<String>,
     /// The node id that the running node itself tells, if it has joined.
     pub current: Option<String>,
+}
+
+impl Record {
+    /// What the journal knows of a node's devices.
+    pub fn remembered(memory: &RunState, node: &NodeName) -> Self {
+        let device = memory.devices.get(node);
+        Self {
+            ids: device.map(|device| device.node_id.clone()).into_iter().collect(),
+            address: device.map(|device| device.ipv4),
+            auth_keys: memory.keys_of(node),
+            current: None,
+        }
+    }
+
+    /// Whether nothing could be told to be the node's.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.address.is_none() && self.auth_keys.is_empty()
+    }
 }
 
 /// Devices that are not the running node, but have to do with it.
@@ -32,7 +52,7 @@ impl Twins {
 }
 
 /// Sorts the devices. Ours is a device whose id is on record, or whose address is on record and which
-/// has our tag; name and tag alone prove nothing.
+/// has our tag, or that was registered with a one-shot key of ours; name and tag alone prove nothing.
 pub fn find(devices: &[Device], node: &NodeName, tag: &str, record: &Record) -> Twins {
     let mut twins = Twins::default();
     for device in devices {
@@ -43,7 +63,9 @@ pub fn find(devices: &[Device], node: &NodeName, tag: &str, record: &Record) -> 
         let by_address = device.ipv4.is_some()
             && device.ipv4 == record.address
             && device.tags.iter().any(|known| known == tag);
-        if by_id || by_address {
+        // A run that died, or lost the reply, between the registration and its record.
+        let by_key = device.auth_key.as_ref().is_some_and(|key| record.auth_keys.contains(key));
+        if by_id || by_address || by_key {
             match device.online {
                 Some(true) => twins.alive.push(device.clone()),
                 _ => twins.stale.push(device.clone()),
