@@ -1,7 +1,5 @@
 //! `homelab config show`: the effective configuration, and where each value comes from.
 
-use comfy_table::{Table, presets::NOTHING};
-
 use super::session::{options, wants_json};
 use crate::{
     cli::Global,
@@ -28,8 +26,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
         if wants_json(global) {
             return render::document(&settings);
         }
-        let mut table = Table::new();
-        table.load_style(NOTHING).set_header(["FIELD", "VALUE", "ORIGIN"]);
+        let mut table = render::table(["FIELD", "VALUE", "ORIGIN"]);
         for setting in settings {
             let value = match setting.value {
                 serde_json::Value::String(text) => text,

@@ -1,6 +1,5 @@
 //! `homelab status`: what is there, without judging it.
 
-use comfy_table::{Table, presets::NOTHING};
 use serde::Serialize;
 
 use super::session::{Purpose, Session, wants_json};
@@ -45,8 +44,7 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
     if wants_json(global) {
         return render::document(&rows);
     }
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header([
+    let mut table = render::table([
         "NODE",
         "VMID",
         "MACHINE",

@@ -1,7 +1,6 @@
 //! `homelab verify`: every check, as a table or JSON.
 
-use comfy_table::{Table, presets::NOTHING};
-use owo_colors::OwoColorize;
+use comfy_table::{Attribute, Cell, Color};
 
 use super::session::{Purpose, Session, wants_json};
 use crate::{
@@ -35,18 +34,19 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
 
 /// The checks as a table; each that failed with its cause and what to try next.
 pub(crate) fn table(checks: &[Check]) -> String {
-    let mut table = Table::new();
-    table.load_style(NOTHING).set_header(["", "CHECK", "NODE", "RESULT"]);
+    let mut table = render::table(["", "CHECK", "NODE", "RESULT"]);
     for check in checks {
         let (mark, text) = match &check.state {
-            CheckState::Passed { seen } => ("✓".green().to_string(), seen.clone()),
+            CheckState::Passed { seen } => (Cell::new("✓").fg(Color::Green), seen.clone()),
             CheckState::Failed { cause, next } => {
-                ("✗".red().to_string(), format!("{cause}\nnext: {next}"))
+                (Cell::new("✗").fg(Color::Red), format!("{cause}\nnext: {next}"))
             }
-            CheckState::Skipped { why } => ("-".dimmed().to_string(), why.clone()),
+            CheckState::Skipped { why } => {
+                (Cell::new("-").add_attribute(Attribute::Dim), why.clone())
+            }
         };
         let node = check.node.as_ref().map(ToString::to_string).unwrap_or_default();
-        table.add_row([mark, check.title.clone(), node, text]);
+        table.add_row([mark, Cell::new(&check.title), Cell::new(node), Cell::new(text)]);
     }
     format!("{table}\n")
 }

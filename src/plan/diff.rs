@@ -16,7 +16,7 @@ use crate::{
     error::{Failure, Kind},
     inventory::{Desired, desired::Exposure},
     seed::SeedName,
-    stage::guest as guest_stage,
+    stage::access,
 };
 
 /// Something that a plan must not go over: found before anything is touched, all of them at once.
@@ -83,22 +83,7 @@ pub fn diff(desired: &Desired, observed: &Observed, wishes: Wishes) -> Result<Pl
 }
 
 fn whole_cluster(desired: &Desired, observed: &Observed, plan: &mut Plan) {
-    if desired.access.exposure == Exposure::Tailnet {
-        let all: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
-        for node in desired.nodes.values() {
-            let closed = observed.probe(&node.name).is_some_and(guest_stage::lan_is_closed);
-            if !closed {
-                plan.add(
-                    Step::new(
-                        Change::Expose { node: node.name.clone() },
-                        Impact::InPlace,
-                        "`access.exposure: tailnet`",
-                    ),
-                    &all,
-                );
-            }
-        }
-    }
+    exposure(desired, observed, plan);
     if plan.is_empty() {
         return;
     }
@@ -108,6 +93,25 @@ fn whole_cluster(desired: &Desired, observed: &Observed, plan: &mut Plan) {
         &all,
     );
     plan.add(Step::new(Change::Verify, Impact::Check, "after a change"), &[checked]);
+}
+
+/// The LAN side is closed last of all, and opened at any time.
+fn exposure(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    let all: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
+    for node in desired.nodes.values() {
+        let probe = observed.probe(&node.name);
+        match desired.access.exposure {
+            Exposure::Tailnet if !probe.is_some_and(access::lan_is_closed) => {
+                let change = Change::Expose { node: node.name.clone() };
+                plan.add(Step::new(change, Impact::InPlace, "`access.exposure: tailnet`"), &all);
+            }
+            Exposure::Lan if probe.is_some_and(access::lan_is_held) => {
+                let change = Change::OpenLan { node: node.name.clone() };
+                plan.add(Step::new(change, Impact::InPlace, "`access.exposure: lan`"), &[]);
+            }
+            Exposure::Tailnet | Exposure::Lan => {}
+        }
+    }
 }
 
 fn strays(observed: &Observed, wishes: Wishes, plan: &mut Plan) {
@@ -171,3 +175,6 @@ fn sweep(desired: &Desired, observed: &Observed, plan: &mut Plan) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,7 +100,12 @@ pub enum Change {
         node: NodeName,
     },
     CheckNetwork,
+    /// SSH and the Kubernetes API closed on the LAN side.
     Expose {
+        node: NodeName,
+    },
+    /// Opened again, because the inventory no longer wants it closed.
+    OpenLan {
         node: NodeName,
     },
     Verify,
@@ -142,7 +147,7 @@ impl Change {
             Self::InstallServer { .. } | Self::InstallAgent { .. } | Self::LabelNode { .. } => {
                 StageId::Cluster
             }
-            Self::CheckNetwork | Self::Expose { .. } => StageId::Network,
+            Self::CheckNetwork | Self::Expose { .. } | Self::OpenLan { .. } => StageId::Network,
             Self::Verify => StageId::Verify,
         }
     }
@@ -160,6 +165,7 @@ impl Change {
             | Self::InstallAgent { node }
             | Self::LabelNode { node }
             | Self::Expose { node }
+            | Self::OpenLan { node }
             | Self::RemoveMachine { node, .. } => Some(node),
             _ => None,
         }
@@ -181,6 +187,7 @@ impl Change {
             Self::LabelNode { node } => ("label", node.to_string()),
             Self::CheckNetwork => ("check", String::new()),
             Self::Expose { node } => ("close-lan", node.to_string()),
+            Self::OpenLan { node } => ("open-lan", node.to_string()),
             Self::Verify => ("all", String::new()),
             Self::SweepSeed { volume, .. } => ("sweep", volume.clone()),
             Self::RemoveMachine { node, .. } => ("remove", node.to_string()),
@@ -218,6 +225,7 @@ impl Change {
             Self::LabelNode { .. } => "set labels and taints".into(),
             Self::CheckNetwork => "send packets between all nodes".into(),
             Self::Expose { .. } => "close SSH and 6443 on the LAN side".into(),
+            Self::OpenLan { .. } => "open SSH and 6443 on the LAN side".into(),
             Self::Verify => "run every check".into(),
             Self::SweepSeed { volume, .. } => format!("delete left-over seed {volume}"),
             Self::RemoveMachine { vmid, .. } => format!("delete VM {vmid} and its disks"),

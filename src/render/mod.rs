@@ -9,6 +9,7 @@ mod lines;
 pub mod output;
 mod plan;
 mod row;
+mod table;
 pub mod usage;
 mod words;
 
@@ -23,6 +24,7 @@ use crate::{
     event::Event,
 };
 pub use plan::plan;
+pub(crate) use table::table;
 
 /// How events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,16 +4,25 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{Outcome, files::ManagedFile, paths, run::run};
+use super::{
+    Outcome,
+    check::{Check, expect},
+    files::ManagedFile,
+    paths,
+    run::run,
+};
 use crate::{
     engine::StepContext,
     error::{Failure, Kind, Result},
-    inventory::desired::Desired,
+    inventory::desired::{Desired, Exposure},
     model::NodeName,
+    plan::probe::HostProbe,
     ports::{Connector, Host, World},
     script::Script,
     template,
 };
+
+const UNIT: &str = "homelab-exposure.service";
 
 /// How long the LAN side stays closed without a confirmation.
 pub const ROLLBACK: Duration = Duration::from_secs(180);
@@ -56,6 +65,43 @@ pub(crate) fn open_script() -> Result<Script> {
 /// Opens the LAN side.
 pub async fn open(host: &impl Host) -> Result<()> {
     run(host, &open_script()?).await.map(drop)
+}
+
+/// Whether SSH and the Kubernetes API are closed on the LAN side, for good.
+pub fn lan_is_closed(probe: &HostProbe) -> bool {
+    probe.exposure_filter && probe.unit(UNIT).is_enabled()
+}
+
+/// Whether anything of ours closes the LAN side, or will at the next boot.
+pub fn lan_is_held(probe: &HostProbe) -> bool {
+    probe.exposure_filter || probe.unit(UNIT).is_enabled()
+}
+
+/// Judges a node: closed or open on the LAN side, as the inventory says.
+pub fn check(desired: &Desired, node: &NodeName, probe: &HostProbe) -> Check {
+    let (title, holds, cause) = match desired.access.exposure {
+        Exposure::Tailnet => (
+            "SSH and 6443 are closed on the LAN side",
+            lan_is_closed(probe),
+            if lan_is_held(probe) {
+                "only until the next boot, or only from then on"
+            } else {
+                "they are open"
+            },
+        ),
+        Exposure::Lan => (
+            "SSH and 6443 are open on the LAN side",
+            !lan_is_held(probe),
+            "a rule of ours closes them, though the inventory wants them open",
+        ),
+    };
+    Check::of("access/lan", node.clone(), title, expect(holds, cause, "run `homelab up`"))
+}
+
+/// Opens what an earlier inventory had closed.
+pub async fn open_again<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
+    open(&context.run.host(node).await?).await?;
+    Ok(Outcome::Done)
 }
 
 /// Closes SSH and 6443 on the LAN side, with a timer that opens them again unless contact over the

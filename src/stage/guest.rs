@@ -135,8 +135,3 @@ pub fn root_is_smaller_than_disk(probe: &HostProbe, disk_bytes: u64) -> bool {
     let allowance = disk_bytes / 16 + if probe.root_disk.partition.is_some() { 1 << 30 } else { 0 };
     probe.root_disk.filesystem_bytes.is_some_and(|bytes| bytes + allowance < disk_bytes)
 }
-
-/// Whether SSH and the Kubernetes API are closed on the LAN side, for good.
-pub fn lan_is_closed(probe: &HostProbe) -> bool {
-    probe.exposure_filter && probe.unit("homelab-exposure.service").is_enabled()
-}

@@ -54,6 +54,7 @@ pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Resul
         Change::LabelNode { node } => kubernetes::label(context, node).await,
         Change::CheckNetwork => verify::check_network(context).await,
         Change::Expose { node } => access::expose(context, node).await,
+        Change::OpenLan { node } => access::open_again(context, node).await,
         Change::Verify => verify::after_change(context).await,
         Change::SweepSeed { proxmox_node, volume } => {
             remove::volume(context, proxmox_node, volume).await

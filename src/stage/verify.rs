@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::future::join_all;
 
 use super::{
-    Outcome,
+    Outcome, access,
     check::{Check, CheckState, expect},
     network, tailnet,
 };
@@ -117,6 +117,7 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
                 ));
                 let recorded = observed.addresses.get(&node.name).copied();
                 checks.extend(tailnet::checks(&run.desired, node, probe, recorded));
+                checks.push(access::check(&run.desired, &node.name, probe));
             }
             Some(Sight::Silent(why)) => checks.push(Check::of(
                 "machine/ssh",
