@@ -50,6 +50,14 @@ break_vtep() {
   with_the_guard k3s-agent-1
   green 120 'a restart of k3s on the node'
 
+  step 'VTEP: the same again, healed by homelab up'
+  without_the_guard k3s-agent-1
+  kubectl annotate --overwrite node k3s-agent-1 flannel.alpha.coreos.com/public-ip=10.79.0.101 >/dev/null
+  red 60 overlay/vtep k3s-agent-1
+  converge
+  with_the_guard k3s-agent-1
+  green 60 'homelab up'
+
   step 'FDB: a node has lost the entry of a peer'
   without_the_guard k3s-agent-2
   on k3s-agent-2 "sudo sh -c 'bridge fdb show dev flannel.1 | while read -r mac rest; do bridge fdb del \$mac dev flannel.1; done'"

@@ -57,6 +57,17 @@ headscale() {
   inside sh -c 'curl -sS --fail -H "Authorization: Bearer $HEADSCALE_API_KEY" -H "Content-Type: application/json" \
     -X "$1" ${3:+--data "$3"} "$HEADSCALE_URL/api/v1/$2"' sh "$@"
 }
+# tailnet_key REUSABLE SECONDS: mints a key that lives so long; the product reads it from a file.
+tailnet_key() {
+  user=$(headscale GET user | python3 -c 'import json, sys; print(json.load(sys.stdin)["users"][0]["id"])')
+  ends=$(date -u -d "+$2 seconds" +%Y-%m-%dT%H:%M:%SZ)
+  (
+    umask 077
+    headscale POST preauthkey \
+      "{\"user\":\"$user\",\"reusable\":$1,\"ephemeral\":false,\"expiration\":\"$ends\",\"aclTags\":[\"tag:k3s\"]}" |
+      python3 -c 'import json, sys; print(json.load(sys.stdin)["preAuthKey"]["key"], end="")' >"$work/tailnet-key"
+  )
+}
 count_devices() { headscale GET node | grep -o '"givenName"' | wc -l; }
 count_guests() { proxmox GET /cluster/resources?type=vm | grep -o '"tags":"[^"]*homelab-[0-9a-f]*"' | wc -l; }
 count_nodes() { kubectl get nodes --no-headers | grep -c ' Ready '; }

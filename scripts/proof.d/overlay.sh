@@ -54,8 +54,20 @@ section_overlay() {
   step 'the guard alone heals it, the persistent TUN switched off'
   own_tun=$(inventory_with tun 's/^tailnet:/tailnet:\n  persistent_tun: false/')
   last_line inside homelab --config "$own_tun" up --yes
-  agent systemctl restart tailscaled
-  until_true 180 'verify is green again' inside homelab --config "$own_tun" verify
+  until_true 120 'the stream flows' stream_lives
+  for how in 'systemctl restart tailscaled' 'systemctl kill -s KILL tailscaled'; do
+    index=$(agent cat /sys/class/net/tailscale0/ifindex)
+    began=$(now)
+    agent sh -c "'$how'"
+    until_true 60 "$how: tailscale0 is another device" another_device "$index"
+    until_true 180 'the stream goes on' stream_lives
+    seen "longest gap: $(longest_gap $(($(now) - began + 5)))"
+    until_true 180 'verify is green again' inside homelab --config "$own_tun" verify
+  done
   converge
+}
+# Without the persistent TUN tailscaled makes it anew: else there would be nothing to heal.
+another_device() {
+  found=$(agent cat /sys/class/net/tailscale0/ifindex) && [ "$found" != "$1" ]
 }
 

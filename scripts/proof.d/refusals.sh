@@ -43,18 +43,6 @@ PYTHON
 }
 images_there() { proxmox GET '/nodes/pve1/storage/local/content?content=import' | grep -o '"volid"' | wc -l; }
 
-# tailnet_key REUSABLE SECONDS: mints a key that lives so long; the product reads it from a file.
-tailnet_key() {
-  user=$(headscale GET user | python3 -c 'import json, sys; print(json.load(sys.stdin)["users"][0]["id"])')
-  ends=$(date -u -d "+$2 seconds" +%Y-%m-%dT%H:%M:%SZ)
-  (
-    umask 077
-    headscale POST preauthkey \
-      "{\"user\":\"$user\",\"reusable\":$1,\"ephemeral\":false,\"expiration\":\"$ends\",\"aclTags\":[\"tag:k3s\"]}" |
-      python3 -c 'import json, sys; print(json.load(sys.stdin)["preAuthKey"]["key"], end="")' >"$work/tailnet-key"
-  )
-}
-
 section_refusals() {
   step 'a byte of the image is not as pinned: Proxmox rejects the download, nothing stays'
   last_line homelab destroy --all --yes
