@@ -118,9 +118,16 @@ pub enum StepOutcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum RunOutcome {
-    Done { changed: usize },
-    NothingToDo,
-    Failed { message: String },
+    Done {
+        changed: usize,
+    },
+    NothingToDo {
+        /// Only some stages or nodes were asked for.
+        in_part: bool,
+    },
+    Failed {
+        message: String,
+    },
     Interrupted,
 }
 

@@ -92,9 +92,12 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
     failures.sort_by_key(|failure| failure.kind == Kind::Interrupted);
     match failures.into_iter().next() {
         Some(failure) => Err(failure),
-        None if tally.skipped > 0 => Err(Failure::new(Kind::Interrupted, "stopped on request")
-            .effect(Effect::Partial)
-            .hint("the same command goes on from here")),
+        None if tally.skipped > 0 => {
+            let effect = if tally.done > 0 { Effect::Partial } else { Effect::None };
+            Err(Failure::new(Kind::Interrupted, "stopped on request")
+                .effect(effect)
+                .hint("the same command goes on from here"))
+        }
         None => Ok(tally),
     }
 }

@@ -49,16 +49,21 @@ pub(super) fn outcome(outcome: &StepOutcome) -> String {
 
 /// Whether a run did what was wanted.
 pub(super) fn is_well(outcome: &RunOutcome) -> bool {
-    matches!(outcome, RunOutcome::Done { .. } | RunOutcome::NothingToDo)
+    matches!(outcome, RunOutcome::Done { .. } | RunOutcome::NothingToDo { .. })
 }
 
 pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
     match outcome {
         RunOutcome::Done { changed } => format!("{changed} steps done"),
-        RunOutcome::NothingToDo if command == "destroy" => {
+        RunOutcome::NothingToDo { .. } if command == "destroy" => {
             "nothing to do: nothing of this cluster is there".into()
         }
-        RunOutcome::NothingToDo => "nothing to do: everything is as the inventory says".into(),
+        RunOutcome::NothingToDo { in_part: true } => {
+            "nothing to do in the part that was asked for".into()
+        }
+        RunOutcome::NothingToDo { in_part: false } => {
+            "nothing to do: everything is as the inventory says".into()
+        }
         RunOutcome::Failed { .. } => "failed".into(),
         RunOutcome::Interrupted => format!("stopped; `homelab {command}` goes on from here"),
     }
