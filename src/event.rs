@@ -18,6 +18,10 @@ pub enum Event {
         command: String,
         cluster: String,
     },
+    /// A command that changes nothing looks at the world, which may take its time where a host is silent.
+    Looking {
+        cluster: String,
+    },
     /// The steps that will run, in the order of the ladder, before the first of them.
     Planned {
         steps: Vec<PlannedStep>,

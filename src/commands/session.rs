@@ -92,6 +92,14 @@ impl Session {
         Ok(Self { run, renderer, deadline_over: Arc::default(), _lock: lock })
     }
 
+    /// Opens it for a look whose end is awaited, and says so where somebody watches.
+    pub(super) async fn look(global: &Global, pins: Pins) -> Result<Self> {
+        let session = Self::open(global, Purpose::Look, pins).await?;
+        let cluster = session.run.desired.cluster.clone();
+        session.run.events.send(Event::Looking { cluster });
+        Ok(session)
+    }
+
     /// Ends connections and lets the renderer print what it still has. Events that stdout did not take
     /// fail what went well otherwise.
     pub(super) async fn close<T>(self, outcome: Result<T>) -> Result<T> {

@@ -74,6 +74,11 @@ impl Bars {
         }
     }
 
+    fn draw_idle(&self) {
+        self.ladder.set_message(self.idle.clone());
+        self.ladder.enable_steady_tick(Duration::from_millis(120));
+    }
+
     fn draw_ladder(&self) {
         if self.stages.is_empty() {
             return self.ladder.set_message(self.idle.clone());
@@ -100,8 +105,11 @@ impl Renderer for Bars {
         match event {
             Event::RunStarted { command, cluster, .. } => {
                 self.idle = format!("{command} of cluster {cluster}: looking around");
-                self.ladder.set_message(self.idle.clone());
-                self.ladder.enable_steady_tick(Duration::from_millis(120));
+                self.draw_idle();
+            }
+            Event::Looking { cluster } => {
+                self.idle = format!("looking at cluster {cluster}");
+                self.draw_idle();
             }
             Event::Planned { steps } => {
                 for step in steps {

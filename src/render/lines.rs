@@ -26,6 +26,8 @@ impl Lines {
     fn line(&mut self, event: &Event) -> Option<String> {
         Some(match event {
             Event::RunStarted { command, cluster, .. } => format!("{command} of cluster {cluster}"),
+            // What comes of it is printed; a log needs no more.
+            Event::Looking { .. } => return None,
             Event::Planned { steps } => {
                 self.planned = true;
                 format!("{} steps", steps.len())
