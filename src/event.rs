@@ -119,11 +119,12 @@ pub enum StepOutcome {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum RunOutcome {
     Done {
         changed: usize,
+        stages: Vec<StageTime>,
     },
     NothingToDo {
         /// Only some stages or nodes were asked for.
@@ -133,6 +134,13 @@ pub enum RunOutcome {
         message: String,
     },
     Interrupted,
+}
+
+/// How long a stage took, from its first step to its last. Stages overlap.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageTime {
+    pub stage: StageId,
+    pub seconds: f64,
 }
 
 /// Where events go. Cheap to clone; a closed receiver is no error: nobody is looking.

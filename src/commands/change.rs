@@ -109,7 +109,7 @@ where
         let outcome = run_plan(run, &plan).await;
         let at = jiff::Timestamp::now();
         run.record(&Record::RunFinished { run: name.to_owned(), at, ok: outcome.is_ok() })?;
-        outcome.map(|tally| RunOutcome::Done { changed: tally.done })
+        outcome.map(|tally| RunOutcome::Done { changed: tally.done, stages: tally.stages() })
     };
     lease::holding(run, &observed, name, Box::pin(work)).await
 }

@@ -160,6 +160,9 @@ impl Renderer for Bars {
                 self.clear();
                 // What was never begun is told by the error that follows.
                 if !self.steps.is_empty() || words::is_well(outcome) {
+                    if let Some(times) = words::stage_times(outcome) {
+                        output::say(times);
+                    }
                     let outcome = words::run_outcome(command, outcome);
                     output::say(format_args!("{outcome} ({})", words::time(*seconds)));
                 }

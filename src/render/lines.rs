@@ -83,7 +83,9 @@ impl Lines {
                 if !self.planned && !words::is_well(outcome) {
                     return None;
                 }
-                format!("{} ({})", words::run_outcome(command, outcome), words::time(*seconds))
+                let told = words::run_outcome(command, outcome);
+                let times = words::stage_times(outcome).map(|times| times + "\n");
+                format!("{}{told} ({})", times.unwrap_or_default(), words::time(*seconds))
             }
             Event::Pause(_) | Event::Closed => return None,
         })

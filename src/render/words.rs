@@ -54,7 +54,7 @@ pub(super) fn is_well(outcome: &RunOutcome) -> bool {
 
 pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
     match outcome {
-        RunOutcome::Done { changed } => format!("{changed} steps done"),
+        RunOutcome::Done { changed, .. } => format!("{changed} steps done"),
         RunOutcome::NothingToDo { .. } if command == "destroy" => {
             "nothing to do: nothing of this cluster is there".into()
         }
@@ -66,6 +66,18 @@ pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
         }
         RunOutcome::Failed { .. } => "failed".into(),
         RunOutcome::Interrupted => format!("stopped; `homelab {command}` goes on from here"),
+    }
+}
+
+/// How long each stage took, where there was more than one.
+pub(super) fn stage_times(outcome: &RunOutcome) -> Option<String> {
+    match outcome {
+        RunOutcome::Done { stages, .. } if stages.len() > 1 => {
+            let told =
+                stages.iter().map(|taken| format!("{} {}", taken.stage, time(taken.seconds)));
+            Some(told.collect::<Vec<_>>().join(", "))
+        }
+        _ => None,
     }
 }
 
