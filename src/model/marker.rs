@@ -4,6 +4,8 @@
 //! guest is ours from the moment it has a configuration. The marker is an HTML comment: invisible in the
 //! web interface's rendered notes, and left alone by a person who writes beside it.
 
+use std::net::Ipv4Addr;
+
 use super::{ClusterId, NodeName, Nonce};
 
 /// What the marker of a guest says.
@@ -15,6 +17,9 @@ pub struct Marker {
     /// SSH host public keys that the guest may show (`ssh-ed25519 AAAA...`, no comment): one, or two
     /// while a rotation is under way.
     pub host_keys: Vec<String>,
+    /// The LAN address that came with its seed, and only once; `None` on a template, and on guests that were
+    /// made before this was noted.
+    pub address: Option<Ipv4Addr>,
 }
 
 /// What a marked guest is to its cluster.
@@ -61,6 +66,7 @@ impl Marker {
 
     fn parse(fields: &str) -> Option<Self> {
         let (mut cluster, mut role, mut nonce, mut host_keys) = (None, None, None, Vec::new());
+        let mut address = None;
         for field in fields.split_ascii_whitespace() {
             let (name, value) = field.split_once('=')?;
             match name {
@@ -70,12 +76,13 @@ impl Marker {
                     role = Some(MarkerRole::Template { image_sha256: value.to_owned() });
                 }
                 "nonce" => nonce = Nonce::from_text(value),
+                "address" => address = value.parse().ok(),
                 "hostkey" => host_keys.push(value.replacen(':', " ", 1)),
                 // A later version may say more; what this one knows stays readable.
                 _ => {}
             }
         }
-        Some(Self { cluster: cluster?, role: role?, nonce: nonce?, host_keys })
+        Some(Self { cluster: cluster?, role: role?, nonce: nonce?, host_keys, address })
     }
 }
 
@@ -87,6 +94,9 @@ impl std::fmt::Display for Marker {
             MarkerRole::Template { image_sha256 } => write!(formatter, " template={image_sha256}")?,
         }
         write!(formatter, " nonce={}", self.nonce)?;
+        if let Some(address) = self.address {
+            write!(formatter, " address={address}")?;
+        }
         for key in &self.host_keys {
             // `ssh-ed25519 AAAA` has a blank, and fields are parted by blanks.
             write!(formatter, " hostkey={}", key.replacen(' ', ":", 1))?;
@@ -105,6 +115,7 @@ mod tests {
             role: MarkerRole::Node("k3s-server".parse().unwrap()),
             nonce: Nonce::from_text("0123456789abcdef").unwrap(),
             host_keys: vec!["ssh-ed25519 AAAAC3Nza=".into(), "ssh-ed25519 BBBB".into()],
+            address: Some([192, 168, 1, 102].into()),
         }
     }
 
@@ -114,6 +125,7 @@ mod tests {
         let template = Marker {
             role: MarkerRole::Template { image_sha256: "ab".repeat(32) },
             host_keys: vec![],
+            address: None,
             ..marker()
         };
         assert_eq!(Marker::find(&template.to_string()), Some(template));

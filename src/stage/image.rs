@@ -153,6 +153,7 @@ async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vm
         role: MarkerRole::Template { image_sha256: desired.image.artifact.sha256.clone() },
         nonce,
         host_keys: Vec::new(),
+        address: None,
     };
     let disk = format!("{}:0,import-from={}", desired.proxmox.disk_storage, volume(desired));
     let mut parameters: Vec<(String, String)> = [

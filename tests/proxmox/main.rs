@@ -109,6 +109,7 @@ impl World {
             role: MarkerRole::Template { image_sha256: sha256 },
             nonce: Nonce::random(),
             host_keys: Vec::new(),
+            address: None,
         };
         let parameters = [
             ("vmid", TEMPLATE.to_string()),
@@ -182,6 +183,7 @@ impl World {
             role: MarkerRole::Node(wanted.name.clone()),
             nonce: nonce.clone(),
             host_keys: vec![host_key.public.clone()],
+            address: Some(wanted.address),
         };
         let request = CloneRequest {
             source: TEMPLATE,

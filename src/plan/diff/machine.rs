@@ -124,6 +124,18 @@ fn start_and_finish(node: &Node, plan: &mut Plan, after: StepId, reason: &str) {
     );
 }
 
+/// Whether a guest has the address that it should have: as its marker says, or, where that does not, as its
+/// host shows. A host that is silent at a wrong address would otherwise be waited for.
+fn has_its_address(observed: &Observed, node: &Node, machine: &Machine) -> bool {
+    if let Some(address) = machine.marker.address {
+        return address == node.address;
+    }
+    let probe = observed.probe(&node.name).filter(|probe| guest_stage::is_finished(probe));
+    probe.is_none_or(|probe| {
+        probe.links.is_empty() || probe.interface_of(node.address.into()).is_some()
+    })
+}
+
 fn existing_machine(
     desired: &Desired,
     observed: &Observed,
@@ -140,15 +152,16 @@ fn existing_machine(
             "migrate it in Proxmox, or change `proxmox_node` (moving a guest is not done by homelab)",
         ));
     }
-    if let Some(probe) = observed.probe(name).filter(|probe| guest_stage::is_finished(probe)) {
-        let address = node.address.into();
-        if !probe.links.is_empty() && probe.interface_of(address).is_none() {
-            refusals.push(Refusal::new(
-                name.to_string(),
-                format!("it does not have the address {address}: static addresses come with the seed, and only once"),
-                format!("put the old `address` back, or `homelab destroy --node {name}`, then `homelab up`: it is made anew"),
-            ));
-        }
+    if !has_its_address(observed, node, machine) {
+        let address = node.address;
+        refusals.push(Refusal::new(
+            name.to_string(),
+            match machine.marker.address {
+                Some(seen) => format!("it has the address {seen}, the inventory says {address}: static addresses come with the seed, and only once"),
+                None => format!("it does not have the address {address}: static addresses come with the seed, and only once"),
+            },
+            format!("put the old `address` back, or `homelab destroy --node {name}`, then `homelab up`: it is made anew"),
+        ));
     }
     for disk in guest::shrunken_disks(node, &machine.config) {
         refusals.push(Refusal::new(

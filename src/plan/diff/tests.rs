@@ -49,6 +49,7 @@ fn machine(desired: &Desired, node: &NodeName) -> Machine {
             role,
             nonce: Nonce::from_text("0011223344556677").unwrap(),
             host_keys: Vec::new(),
+            address: Some(wanted.address),
         },
         power: PowerState::Running,
         lock: None,
@@ -228,6 +229,15 @@ fn a_changed_vmid_is_refused_instead_of_a_second_machine() {
         vmid: Vmid(111),
         name: "k3s-agent-1".into(),
     });
+    insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
+}
+
+#[test]
+fn a_changed_address_is_refused_even_where_the_host_is_silent() {
+    let desired = desired();
+    let mut observed = made(&desired, FRESH);
+    observed.hosts.insert(name("k3s-agent-1"), Sight::Silent("no route to host".into()));
+    of(&mut observed, "k3s-agent-1").marker.address = Some([192, 168, 1, 7].into());
     insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
 }
 

@@ -91,6 +91,7 @@ async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
         role: MarkerRole::Node(node.clone()),
         nonce,
         host_keys: vec![host_key.public.clone()],
+        address: Some(wanted.address),
     };
     let request = CloneRequest {
         source: template_vmid(desired, &wanted.proxmox_node),
