@@ -18,6 +18,7 @@ use crate::{
         probe::HostProbe,
     },
     ports::{Cluster, ContentKind, GuestSummary, PowerState, Proxmox, Tailnet, Volume, World},
+    stage::preflight,
 };
 
 /// How far to look.
@@ -38,9 +39,14 @@ pub enum Depth {
 ///
 /// # Errors
 /// [`Kind::Refused`](crate::error::Kind) where the inventory names a Proxmox node that is not there or
-/// is offline.
+/// is offline; all privileges that are missing where Proxmox forbids to look.
 pub async fn observe<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
-    look(run, depth).await
+    match look(run, depth).await {
+        Err(failure) if preflight::is_forbidden(&failure) => {
+            Err(preflight::missing_rights(run, failure).await)
+        }
+        other => other,
+    }
 }
 
 async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
