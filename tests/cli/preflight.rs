@@ -229,6 +229,17 @@ async fn more_cores_than_the_host_has_are_refused_and_more_disk_than_a_thin_pool
 }
 
 #[tokio::test]
+async fn what_the_tailnets_credentials_do_not_show_is_said_not_to_be_checked() {
+    let world = World::new().await;
+    world.edit("headscale:", "auth_key:");
+    world.edit("api_key:", "key:");
+    world.edit("      user: homelab\n", "");
+    let planned = world.homelab(&["plan"]).await.well();
+    let warning = "warning: not checked: whether the auth key is still valid";
+    assert!(planned.err.contains(warning), "{planned}");
+}
+
+#[tokio::test]
 async fn an_altered_byte_in_the_image_fails_the_download_and_leaves_nothing() {
     let world = World::with(Wish { image: Served::altered_image(), ..Wish::default() }).await;
     let told = world.homelab(&["up", "--until", "image", "--yes"]).await.refused(17);
