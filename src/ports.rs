@@ -16,7 +16,7 @@ pub use cluster::{
 };
 pub use host::{Connector, Host, HostError, HostTarget, Output, RemoteFile};
 pub use proxmox::{
-    AgentState, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,
+    AgentState, Bridge, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,
     NodeSummary, PowerState, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version,
     Volume,
 };

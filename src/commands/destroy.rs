@@ -76,8 +76,8 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
             MachineSight::HalfMade { .. } => plan.notes.push(format!(
                 "{node} is half made and carries no marker yet: `homelab up` finishes it, then destroy it"
             )),
-            MachineSight::Foreign { name, why } => plan.notes.push(format!(
-                "VMID {} is `{name}`, not ours ({why}): it is left alone",
+            MachineSight::Foreign(stranger) => plan.notes.push(format!(
+                "{node}: VMID {} is taken by {stranger}; it is left alone",
                 wanted.vmid
             )),
         }
@@ -119,8 +119,10 @@ async fn image_and_template<W: World>(
         let vmid = template_vmid(&run.desired, proxmox_node);
         match sight {
             TemplateSight::Absent => {}
-            TemplateSight::Foreign { name } => {
-                plan.notes.push(format!("VMID {vmid} is `{name}`, not ours: it is left alone"));
+            TemplateSight::Foreign(stranger) => {
+                plan.notes.push(format!(
+                    "template on {proxmox_node}: VMID {vmid} is taken by {stranger}; it is left alone"
+                ));
             }
             TemplateSight::HalfMade { .. } | TemplateSight::Ready { .. } => {
                 let change = Change::RemoveTemplate { proxmox_node: proxmox_node.clone(), vmid };

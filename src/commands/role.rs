@@ -6,7 +6,10 @@
 //! every grant names both. Sources: the permission checks of `pve-manager`, `qemu-server` and
 //! `pve-storage`, Proxmox VE 8 and 9; PVE-10, PVE-11.
 
-use std::{collections::BTreeSet, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use crate::{inventory::Desired, script::quote, secret::Secret};
 
@@ -23,6 +26,8 @@ pub struct Need {
     pub privilege: String,
     /// What for, in a few words.
     pub why: String,
+    /// The role of ours that brings it there.
+    pub role: &'static str,
 }
 
 /// What a role is for.
@@ -209,6 +214,7 @@ impl Scope {
                             path: path.clone(),
                             privilege: privilege.into(),
                             why: why.into(),
+                            role: purpose.role(),
                         }),
                     }
                 }
@@ -218,29 +224,32 @@ impl Scope {
     }
 }
 
-/// What the token needs, for the preflight. `_major` is the version of Proxmox VE: 8 and 9 want the same.
-pub fn required_privileges(desired: &Desired, _major: u32) -> Vec<Need> {
+/// What the token needs, for the preflight: the same of Proxmox VE 8 and 9.
+pub fn required_privileges(desired: &Desired) -> Vec<Need> {
     Scope::of(desired).needs()
 }
 
-/// The command that grants a missing privilege to a token (`user@realm!name`), to run as root on a
-/// Proxmox node.
-pub fn grant_command(need: &Need, scope: &Scope, token: &str) -> String {
-    let role = scope
-        .grants()
-        .into_iter()
-        .find(|grant| {
-            let holds = |role: &Role| role.privileges.iter().any(|known| *known == need.privilege);
-            grant.path == need.path
-                && scope.roles().iter().any(|role| role.name == grant.role && holds(role))
-        })
-        .map_or("HomelabGuests", |grant| grant.role);
-    // The role may be there and lack it, or be there and not be granted: both are put right.
-    format!(
-        "pveum role modify {role} --append 1 --privs {} && {}",
-        need.privilege,
-        grant(&need.path, role, token)
-    )
+/// Roles as Proxmox knows them, each with its privileges.
+pub type KnownRoles = BTreeMap<String, BTreeSet<String>>;
+
+/// The command that makes a role of ours whole, where it is not: `None` where it is.
+pub fn role_command(role: &Role, known: &KnownRoles) -> Option<String> {
+    let Some(held) = known.get(role.name) else {
+        return Some(format!("pveum role add {} --privs {}", role.name, word(&role.privileges)));
+    };
+    let lacking: Vec<&str> =
+        role.privileges.iter().copied().filter(|name| !held.contains(*name)).collect();
+    let append =
+        || format!("pveum role modify {} --append 1 --privs {}", role.name, word(&lacking));
+    (!lacking.is_empty()).then(append)
+}
+
+/// Names as one word for a shell.
+fn word(names: &[&str]) -> String {
+    match names {
+        [name] => (*name).to_owned(),
+        names => quote(&names.join(" ")),
+    }
 }
 
 /// The id of a token (`user@realm!name`), which is no secret.
@@ -280,7 +289,9 @@ pub fn document(scope: &Scope, token: &str) -> serde_json::Value {
     })
 }
 
-fn grant(path: &str, role: &str, token: &str) -> String {
+/// The command that grants a role on a path to a token (`user@realm!name`) and its user, to run as root
+/// on a Proxmox node.
+pub fn grant(path: &str, role: &str, token: &str) -> String {
     let user = token.split_once('!').map_or(token, |(user, _)| user);
     format!("pveum acl modify {path} --users {user} --tokens {} --roles {role}", quote(token))
 }

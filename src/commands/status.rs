@@ -93,7 +93,10 @@ fn rows(desired: &Desired, observed: &Observed) -> Vec<Row> {
         .map(|node| {
             let machine = match observed.machines.get(&node.name) {
                 None | Some(MachineSight::Absent) => "absent".to_owned(),
-                Some(MachineSight::Foreign { name, .. }) => format!("foreign ({name})"),
+                Some(MachineSight::Foreign(stranger)) => match &stranger.name {
+                    Some(name) => format!("foreign ({name})"),
+                    None => format!("taken by {stranger}"),
+                },
                 Some(MachineSight::HalfMade { .. }) => "half made".to_owned(),
                 Some(MachineSight::Ours(machine)) => match machine.power {
                     PowerState::Running => "running".to_owned(),

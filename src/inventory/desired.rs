@@ -234,6 +234,17 @@ pub struct K3s {
 }
 
 impl Desired {
+    /// The Proxmox nodes that the inventory uses, in its order.
+    pub fn proxmox_nodes(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for node in self.nodes.values() {
+            if !names.contains(&node.proxmox_node) {
+                names.push(node.proxmox_node.clone());
+            }
+        }
+        names
+    }
+
     pub fn servers(&self) -> impl Iterator<Item = &Node> {
         self.nodes.values().filter(|node| node.role == Role::Server)
     }

@@ -7,7 +7,7 @@ use crate::{
     model::{Marker, NodeName, Upid, Vmid, marker::MarkerRole},
     plan::{
         diff::template_vmid,
-        observed::{Machine, MachineSight, TemplateSight},
+        observed::{Machine, MachineSight, Stranger, TemplateSight},
     },
     ports::{GuestConfig, PowerState, Proxmox, ProxmoxError, World},
 };
@@ -19,11 +19,16 @@ pub async fn template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<Temp
     let in_doubt = match &sight {
         TemplateSight::Ready { .. } => false,
         TemplateSight::HalfMade { task, lock, .. } => task.is_none() && lock.is_some(),
-        TemplateSight::Foreign { .. } | TemplateSight::Absent => true,
+        TemplateSight::Foreign(_) | TemplateSight::Absent => true,
     };
+    let hidden = matches!(&sight, TemplateSight::Foreign(stranger) if stranger.is_hidden());
     // A task that ended between the look at the configuration and the look at the tasks left the first
     // one stale: where no task runs, the configuration is read again before anything is made of it.
-    if intended && in_doubt { look_at_template(run, proxmox_node).await } else { Ok(sight) }
+    if (intended && in_doubt) || hidden {
+        look_at_template(run, proxmox_node).await
+    } else {
+        Ok(sight)
+    }
 }
 
 async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<TemplateSight> {
@@ -36,7 +41,7 @@ async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<
             let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
             return Ok(match task {
                 Some(_) => TemplateSight::HalfMade { task, lock: None, template: false },
-                None => TemplateSight::Foreign { name: HIDDEN.to_owned() },
+                None => TemplateSight::Foreign(Stranger::default()),
             });
         }
         Config::Absent => None,
@@ -67,13 +72,13 @@ async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<
                 TemplateSight::HalfMade { task, lock, template: is_template }
             }
         }
-        Some(_) => TemplateSight::Foreign { name: guest_name(&config) },
+        Some(_) => TemplateSight::Foreign(named(&config, None)),
         None => {
             if intended && lock.is_some() {
                 let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
                 TemplateSight::HalfMade { task, lock, template: false }
             } else {
-                TemplateSight::Foreign { name: guest_name(&config) }
+                TemplateSight::Foreign(named(&config, None))
             }
         }
     })
@@ -86,10 +91,11 @@ pub async fn machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineS
     let in_doubt = match &sight {
         MachineSight::Ours(_) => false,
         MachineSight::HalfMade { task, .. } => task.is_none(),
-        MachineSight::Foreign { .. } | MachineSight::Absent => true,
+        MachineSight::Foreign(_) | MachineSight::Absent => true,
     };
+    let hidden = matches!(&sight, MachineSight::Foreign(stranger) if stranger.is_hidden());
     // As with a template: no task runs now, so what is read now is what a task may have left.
-    if begun && in_doubt { look_at_machine(run, node).await } else { Ok(sight) }
+    if (begun && in_doubt) || hidden { look_at_machine(run, node).await } else { Ok(sight) }
 }
 
 async fn look_at_machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
@@ -123,10 +129,10 @@ async fn look_at_machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<Mach
                 other => other,
             })
         }
-        Some(marker) => Ok(MachineSight::Foreign {
-            name: guest_name(&config),
-            why: format!("its marker says cluster {}", marker.cluster),
-        }),
+        Some(marker) => {
+            let why = format!("its marker says cluster {}", marker.cluster);
+            Ok(MachineSight::Foreign(named(&config, Some(why))))
+        }
         None => {
             let intended = memory.guests.get(node).is_some_and(|guest| {
                 guest.making.vmid == wanted.vmid
@@ -141,7 +147,7 @@ async fn look_at_machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<Mach
                 Some(lock) => format!("it carries no marker (lock: {lock})"),
                 None => "it carries no marker".to_owned(),
             };
-            Ok(MachineSight::Foreign { name: guest_name(&config), why })
+            Ok(MachineSight::Foreign(named(&config, Some(why))))
         }
     }
 }
@@ -162,10 +168,8 @@ pub(super) fn ours<W: World>(
     // A fresh clone has a random UUID until it is configured; it is proved by the nonce that the journal
     // knew before the call, or by never having run.
     if !configured && !known && power == PowerState::Running {
-        return MachineSight::Foreign {
-            name: guest_name(&config),
-            why: "its marker is ours, its SMBIOS UUID is not: a copy of one of our guests".into(),
-        };
+        let why = "its marker is ours, its SMBIOS UUID is not: a copy of one of our guests";
+        return MachineSight::Foreign(named(&config, Some(why.into())));
     }
     MachineSight::Ours(Box::new(Machine {
         proxmox_node: run.desired.nodes[node].proxmox_node.clone(),
@@ -187,8 +191,6 @@ enum Config {
     Hidden,
 }
 
-const HIDDEN: &str = "a guest that the token may not see";
-
 async fn read_config<W: World>(run: &Run<W>, proxmox_node: &str, vmid: Vmid) -> Result<Config> {
     match run.world.proxmox().guest_config(proxmox_node, vmid).await {
         Ok(Some(config)) => Ok(Config::Seen(config)),
@@ -209,13 +211,13 @@ async fn hidden_or_being_made<W: World>(
         (Some(_), _) => return Ok(MachineSight::HalfMade { task, lock: None }),
         (None, true) => {
             let vmid = run.desired.nodes[node].vmid;
-            format!(
+            Some(format!(
                 "no task works on it. If `qm config {vmid}` shows `lock: clone` and no disk of worth, it is our clone that died half way: `qm unlock {vmid} && qm destroy {vmid} --purge`"
-            )
+            ))
         }
-        (None, false) => "a run of ours did not make it".to_owned(),
+        (None, false) => None,
     };
-    Ok(MachineSight::Foreign { name: HIDDEN.to_owned(), why })
+    Ok(MachineSight::Foreign(Stranger { name: None, why }))
 }
 
 async fn absent_or_being_made<W: World>(
@@ -269,6 +271,6 @@ async fn running_task<W: World>(
     Ok(active.into_iter().find(|upid| upid.kind() == kind && upid.id() == id))
 }
 
-pub(super) fn guest_name(config: &GuestConfig) -> String {
-    config.get("name").unwrap_or("(no name)").to_owned()
+fn named(config: &GuestConfig, why: Option<String>) -> Stranger {
+    Stranger { name: Some(config.get("name").unwrap_or("(no name)").to_owned()), why }
 }

@@ -4,19 +4,21 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::{join_all, try_join, try_join_all};
 
-use super::proxmox;
+use super::{hosts, proxmox};
 use crate::{
     engine::Run,
     error::{Failure, Result},
     inventory::desired::Exposure,
-    model::{Marker, NodeName},
+    model::{Marker, NodeName, Vmid},
     plan::{
+        Refusal,
         diff::template_vmid,
         guest::cluster_tag,
-        observed::{MachineSight, Observed, Sight, Stray, TemplateSight},
+        observed::{MachineSight, Observed, Sight, Stranger, Stray, TemplateSight},
         probe::HostProbe,
     },
     ports::{Cluster, ContentKind, GuestSummary, PowerState, Proxmox, Tailnet, Volume, World},
+    stage::preflight,
 };
 
 /// How far to look.
@@ -30,18 +32,41 @@ pub enum Depth {
 
 /// Looks at everything that the diff reads. Nothing is changed.
 ///
-/// Costs one request for all guests, one for each guest of ours, one for each template and one for the
-/// seeds of each Proxmox node; one connection and script for each running guest; one list of the
-/// tailnet's devices; one list of Kubernetes' nodes. All in parallel, each as soon as it can be.
+/// Costs one request for all guests, one for Proxmox's nodes, one for each guest of ours and for each
+/// VMID that is to be taken, one for each template and one for the seeds of each Proxmox node; one
+/// connection and script for each running guest; one list of the tailnet's devices; one list of
+/// Kubernetes' nodes. All in parallel, each as soon as it can be.
+///
+/// # Errors
+/// [`Kind::Refused`](crate::error::Kind) where the inventory names a Proxmox node that is not there or
+/// is offline; all privileges that are missing where Proxmox forbids to look.
 pub async fn observe<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
-    let (guests, ()) = futures::join!(run.world.proxmox().guests(), find_addresses(run, depth));
-    let guests = guests?;
-    let proxmox_nodes = proxmox_nodes(run);
+    match look(run, depth).await {
+        Err(failure) if preflight::is_forbidden(&failure) => {
+            Err(preflight::missing_rights(run, failure).await)
+        }
+        other => other,
+    }
+}
+
+async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
+    let proxmox = run.world.proxmox();
+    let (listed, ()) = futures::join!(
+        async { futures::try_join!(proxmox.guests(), proxmox.nodes()) },
+        find_addresses(run, depth)
+    );
+    let (guests, nodes) = listed?;
+    let refusals = hosts::unusable(&run.desired, &nodes);
+    if !refusals.is_empty() {
+        return Err(Refusal::failure(&refusals));
+    }
+    let proxmox_nodes = run.desired.proxmox_nodes();
     let machines = join_machines(run, &guests, depth);
     let templates = try_join_all(proxmox_nodes.iter().map(|node| {
-        let known = find(&guests, template_vmid(&run.desired, node).0, node);
+        let vmid = template_vmid(&run.desired, node);
+        let known = find(&guests, vmid.0, node) || run.memory().templates.contains_key(node);
         async move {
-            let absent = !known && !run.memory().templates.contains_key(node);
+            let absent = !known && is_free(run, vmid).await?;
             let sight =
                 if absent { TemplateSight::Absent } else { proxmox::template(run, node).await? };
             Ok::<_, Failure>((node.clone(), sight))
@@ -63,6 +88,7 @@ pub async fn observe<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observ
     let (((machines, hosts, kube), templates), ((seeds, strays), devices)) =
         try_join(try_join(machines, templates), try_join(try_join(seeds, strays), devices)).await?;
     Ok(Observed {
+        nodes,
         guests,
         templates: templates.into_iter().collect(),
         machines: machines.into_iter().collect(),
@@ -95,11 +121,11 @@ async fn join_machines<W: World>(
         let begun = run.memory().guests.get(&node.name).is_some_and(|guest| !guest.made);
         let elsewhere = guests.iter().find(|guest| guest.vmid == node.vmid && !known);
         let sight = if let Some(other) = elsewhere {
-            MachineSight::Foreign {
-                name: other.name.clone(),
-                why: format!("the VMID is in use on {}", other.node),
-            }
-        } else if known || begun {
+            MachineSight::Foreign(Stranger {
+                name: Some(other.name.clone()),
+                why: Some(format!("the VMID is in use on {}", other.node)),
+            })
+        } else if known || begun || !is_free(run, node.vmid).await? {
             proxmox::machine(run, &node.name).await?
         } else {
             MachineSight::Absent
@@ -208,14 +234,10 @@ async fn find_strays<W: World>(run: &Arc<Run<W>>, guests: &[GuestSummary]) -> Re
     Ok(join_all(looks).await.into_iter().flatten().collect())
 }
 
-fn proxmox_nodes<W: World>(run: &Run<W>) -> Vec<String> {
-    let mut nodes: Vec<String> = Vec::new();
-    for node in run.desired.nodes.values() {
-        if !nodes.contains(&node.proxmox_node) {
-            nodes.push(node.proxmox_node.clone());
-        }
-    }
-    nodes
+/// Whether a VMID that no list shows is free: a guest that the token may not see has it all the same
+/// (PVE-09).
+async fn is_free<W: World>(run: &Run<W>, vmid: Vmid) -> Result<bool> {
+    Ok(run.world.proxmox().vmid_is_free(vmid).await?)
 }
 
 fn find(guests: &[GuestSummary], vmid: u32, node: &str) -> bool {

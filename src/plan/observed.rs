@@ -1,13 +1,13 @@
 //! The world as it was seen, before anything is decided.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{collections::BTreeMap, fmt, net::Ipv4Addr};
 
 use indexmap::IndexMap;
 
 use crate::{
     model::{Marker, NodeName, Upid, Vmid},
     plan::probe::HostProbe,
-    ports::{Device, GuestConfig, GuestSummary, KubeNode, PowerState, Volume},
+    ports::{Device, GuestConfig, GuestSummary, KubeNode, NodeSummary, PowerState, Volume},
 };
 
 /// What looking at something gave.
@@ -32,6 +32,8 @@ impl<T> Sight<T> {
 /// Everything that the diff reads.
 #[derive(Clone, Debug)]
 pub struct Observed {
+    /// Proxmox's own nodes; each that the inventory uses is there and online.
+    pub nodes: Vec<NodeSummary>,
     /// All guests that the token sees, ours or not.
     pub guests: Vec<GuestSummary>,
     /// By Proxmox node that the inventory uses.
@@ -51,10 +53,7 @@ pub struct Observed {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TemplateSight {
     Absent,
-    /// Somebody else's guest has the VMID.
-    Foreign {
-        name: String,
-    },
+    Foreign(Stranger),
     /// Begun by us and not finished: no marker of a finished template.
     HalfMade {
         task: Option<Upid>,
@@ -70,17 +69,39 @@ pub enum TemplateSight {
 #[derive(Clone, Debug, PartialEq)]
 pub enum MachineSight {
     Absent,
-    /// A guest without our marker, or with another's, has the VMID.
-    Foreign {
-        name: String,
-        why: String,
-    },
+    Foreign(Stranger),
     /// Begun under ids that the journal knows; no marker yet.
     HalfMade {
         task: Option<Upid>,
         lock: Option<String>,
     },
     Ours(Box<Machine>),
+}
+
+/// A guest that is not ours and has a VMID that we want: it has no marker of ours, or it hides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stranger {
+    /// `None` where the token may not look at it.
+    pub name: Option<String>,
+    /// How it is known not to be ours, where there is something to say.
+    pub why: Option<String>,
+}
+
+impl Stranger {
+    /// There is a guest, and the token may not look at it.
+    pub fn is_hidden(&self) -> bool {
+        self.name.is_none()
+    }
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.name {
+            Some(name) => write!(formatter, "`{name}`, which is not ours")?,
+            None => formatter.write_str("a guest that the token may not see")?,
+        }
+        self.why.iter().try_for_each(|why| write!(formatter, ": {why}"))
+    }
 }
 
 /// A guest of ours.

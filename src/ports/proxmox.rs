@@ -1,5 +1,7 @@
 //! Proxmox VE, as far as we use it.
 
+mod error;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
@@ -7,16 +9,14 @@ use std::{
 
 use camino::Utf8PathBuf;
 
-use crate::{
-    error::{Effect, Failure, Kind},
-    model::{Upid, Vmid},
-};
+use crate::model::{Upid, Vmid};
+pub use error::ProxmoxError;
 
 /// The Proxmox VE API. Calls that return a [`Upid`] have only *begun* something.
 ///
 /// # Guarantees
 /// * Reads are retried by the adapter; a mutation is sent at most once, and when its reply is lost the
-///   error's [`ProxmoxError::effect`] is [`Effect::Unknown`]: observe, then decide.
+///   error's [`ProxmoxError::effect`] is [`Effect::Unknown`](crate::error::Effect): observe, then decide.
 /// * An absent guest is `None`, never an error.
 pub trait Proxmox: Send + Sync {
     /// The id of the API token in use, `user@realm!name`: no secret.
@@ -38,12 +38,19 @@ pub trait Proxmox: Send + Sync {
         &self,
         node: &str,
     ) -> impl Future<Output = Result<Vec<StorageSummary>, ProxmoxError>> + Send;
-    /// The MTU that is set on a bridge of a node; `None`: none is set, or it may not be asked.
-    fn bridge_mtu(
+    /// The bridges of a node and the cluster's virtual networks there. All of the node's with `Sys.Audit`
+    /// on it; without, those that the token may use.
+    fn bridges(&self, node: &str)
+    -> impl Future<Output = Result<Vec<Bridge>, ProxmoxError>> + Send;
+    /// Every role with its privileges: whoever is known may read them.
+    fn roles(
         &self,
-        node: &str,
-        bridge: &str,
-    ) -> impl Future<Output = Result<Option<u16>, ProxmoxError>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<String, BTreeSet<String>>, ProxmoxError>> + Send;
+    /// Whether there is such a pool; `None` where the token may not ask.
+    fn pool_exists(
+        &self,
+        pool: &str,
+    ) -> impl Future<Output = Result<Option<bool>, ProxmoxError>> + Send;
     fn volumes(
         &self,
         node: &str,
@@ -246,6 +253,13 @@ pub struct StorageSummary {
     pub available_bytes: u64,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    pub name: String,
+    /// Said only where one is set.
+    pub mtu: Option<u16>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContentKind {
     Iso,
@@ -312,85 +326,4 @@ pub enum TaskState {
     Failed(String),
     /// Killed, or its node went away: the outcome must be observed.
     Unknown(String),
-}
-
-/// What a Proxmox call ends with when it does not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum ProxmoxError {
-    #[error("cannot reach Proxmox at {endpoint}: {reason}")]
-    Unreachable { endpoint: String, reason: String, effect: Effect },
-    /// The certificate is not the one that was pinned, or not signed by the CA given.
-    #[error("{0}")]
-    Certificate(String),
-    #[error("Proxmox refused the API token: {0}")]
-    Unauthorized(String),
-    #[error("missing privilege: {0}")]
-    Forbidden(String),
-    /// Parameters were refused (400): name and text of each.
-    #[error("Proxmox refused {call}: {message}{}", parameters(.errors))]
-    Invalid { call: String, message: String, errors: BTreeMap<String, String> },
-    /// A lock could not be had in time, or a guest is locked: nothing was done, try again.
-    #[error("{call}: {message}")]
-    Locked { call: String, message: String },
-    /// The guest, VMID or file exists already.
-    #[error("{call}: {message}")]
-    Exists { call: String, message: String },
-    /// The configuration was changed by somebody else since it was read.
-    #[error("{call}: {message}")]
-    Changed { call: String, message: String },
-    /// Any other answer that is no success.
-    #[error("{call}: {status} {message}")]
-    Answer { call: String, status: u16, message: String, effect: Effect },
-    /// The answer is not what the API promises.
-    #[error("{call}: cannot make sense of the answer: {reason}")]
-    Malformed { call: String, reason: String, effect: Effect },
-    /// What is given as the API token is none; it is not repeated.
-    #[error("what is there is no API token: it does not have the form user@realm!name=uuid")]
-    Token,
-    #[error("{0}")]
-    Local(String),
-}
-
-fn parameters(errors: &BTreeMap<String, String>) -> String {
-    errors.iter().map(|(name, text)| format!("; {name}: {}", text.trim())).collect()
-}
-
-impl ProxmoxError {
-    /// What is known of the effect.
-    pub fn effect(&self) -> Effect {
-        match self {
-            Self::Unreachable { effect, .. }
-            | Self::Answer { effect, .. }
-            | Self::Malformed { effect, .. } => *effect,
-            _ => Effect::None,
-        }
-    }
-}
-
-impl From<ProxmoxError> for Failure {
-    fn from(error: ProxmoxError) -> Self {
-        let kind = match &error {
-            ProxmoxError::Unreachable { .. } => Kind::Unreachable,
-            ProxmoxError::Local(_) => Kind::Runtime,
-            ProxmoxError::Token => Kind::Inventory,
-            _ => Kind::Proxmox,
-        };
-        let hint = match &error {
-            ProxmoxError::Unreachable { .. } => {
-                Some("check `proxmox.endpoint`, and that this machine can reach it")
-            }
-            ProxmoxError::Token => Some(
-                "Proxmox prints the token once, when it is made: `homelab init proxmox-role` tells how",
-            ),
-            ProxmoxError::Unauthorized(_) => Some(
-                "check the token's id, secret and expiry; `homelab init proxmox-role` prints how to make one",
-            ),
-            ProxmoxError::Forbidden(_) => {
-                Some("`homelab init proxmox-role` prints the role and the ACLs that are needed")
-            }
-            _ => None,
-        };
-        let failure = Self::new(kind, error.to_string()).effect(error.effect());
-        hint.into_iter().fold(failure, Self::hint)
-    }
 }

@@ -56,8 +56,10 @@ pub fn text(failure: &Failure) -> String {
     if let Some(faults) = Faults::of(failure) {
         return format!("{}\n", faults.to_string().trim_end());
     }
-    let mut text = format!("{} {failure}\n", "error:".red().bold());
+    let mut text =
+        format!("{} {}\n", "error:".red().bold(), aligned(&failure.to_string(), "error:"));
     for reason in failure.chain().into_iter().skip(1) {
+        let reason = aligned(&reason, "  because:");
         text.push_str(&format!("  {} {reason}\n", "because:".dimmed()));
     }
     match failure.effect {
@@ -66,7 +68,32 @@ pub fn text(failure: &Failure) -> String {
         Effect::Unknown => text.push_str("  it may or may not have been done\n"),
     }
     for hint in &failure.hints {
-        text.push_str(&format!("  {} {hint}\n", "hint:".cyan()));
+        text.push_str(&format!("  {} {}\n", "hint:".cyan(), aligned(hint, "  hint:")));
     }
     text
+}
+
+/// A text whose further lines begin where its first one does, behind a label.
+fn aligned(text: &str, label: &str) -> String {
+    let margin = " ".repeat(label.len() + 1);
+    text.lines().collect::<Vec<_>>().join(&format!("\n{margin}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_of_a_message_begins_in_the_same_column() {
+        let failure = Failure::new(Kind::Refused, "one\ntwo").hint("three\nfour");
+        let plain = without_colours(&text(&failure));
+        assert_eq!(plain, "error: one\n       two\n  hint: three\n        four\n");
+    }
+
+    /// Without the colours, which have no width.
+    fn without_colours(text: &str) -> String {
+        let mut parts = text.split('\u{1b}');
+        let first = parts.next().unwrap_or_default().to_owned();
+        parts.fold(first, |plain, part| plain + part.split_once('m').map_or(part, |(_, rest)| rest))
+    }
 }

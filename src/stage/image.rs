@@ -96,10 +96,10 @@ pub async fn make_template<W: World>(
                 lease::confirm(&context.run, proxmox_node, vmid).await?;
                 return Ok(Outcome::Done);
             }
-            TemplateSight::Foreign { name } => {
+            TemplateSight::Foreign(stranger) => {
                 return Err(Failure::new(
                     Kind::Refused,
-                    format!("VMID {vmid} is taken by `{name}`, which is not ours"),
+                    format!("VMID {vmid} is taken by {stranger}"),
                 )
                 .at(proxmox_node));
             }

@@ -180,10 +180,10 @@ pub async fn template<W: World>(
     for _ in 0..3 {
         match observe::template(&context.run, proxmox_node).await? {
             TemplateSight::Absent => return Ok(Outcome::Done),
-            TemplateSight::Foreign { name } => {
+            TemplateSight::Foreign(stranger) => {
                 return Err(Failure::new(
                     Kind::Refused,
-                    format!("VMID {vmid} is `{name}`, which is not ours"),
+                    format!("VMID {vmid} is taken by {stranger}"),
                 )
                 .at(proxmox_node));
             }

@@ -97,11 +97,9 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
             Some(MachineSight::Ours(_)) => {
                 (false, "it is stopped".into(), "`homelab up` starts it")
             }
-            Some(MachineSight::Foreign { name, why }) => (
-                false,
-                format!("its VMID is taken by `{name}`: {why}"),
-                "give the node another `vmid`",
-            ),
+            Some(MachineSight::Foreign(stranger)) => {
+                (false, format!("its VMID is taken by {stranger}"), "give the node another `vmid`")
+            }
             _ => (false, "there is no VM of ours".into(), "`homelab up` makes it"),
         };
         let title = format!("VM {} is ours and runs", node.vmid);

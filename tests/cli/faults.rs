@@ -139,7 +139,7 @@ async fn a_guest_that_appears_where_our_clone_failed_is_not_taken_for_ours() {
     let told = world.homelab(&up).await.refused(20);
     insta::assert_snapshot!(told, @r##"
     up of cluster test
-    error: VMID 101: is taken by `a guest that the token may not see`, which is not ours: no task works on it. If `qm config 101` shows `lock: clone` and no disk of worth, it is our clone that died half way: `qm unlock 101 && qm destroy 101 --purge`
+    error: agent: VMID 101 is taken by a guest that the token may not see: no task works on it. If `qm config 101` shows `lock: clone` and no disk of worth, it is our clone that died half way: `qm unlock 101 && qm destroy 101 --purge`
       hint: give agent another `vmid`, or delete that VM yourself
     "##);
     assert!(world.changes().await.is_empty());

@@ -55,7 +55,7 @@ async fn a_smaller_disk_is_refused_with_the_reason() {
     insta::assert_snapshot!(told, @r##"
     up of cluster test
     error: server (VMID 102): scsi0 has 6 GiB, the inventory asks for 5 GiB: disks only grow
-    agent (VMID 101): scsi0 has 6 GiB, the inventory asks for 5 GiB: disks only grow
+           agent (VMID 101): scsi0 has 6 GiB, the inventory asks for 5 GiB: disks only grow
       hint: set the size back in the inventory; to have a smaller disk, rebuild the node
     "##);
     assert!(world.changes().await.is_empty());

@@ -70,9 +70,13 @@ async fn a_foreign_guest_on_a_wanted_vmid_is_refused_even_where_the_token_cannot
     let told = world.homelab(&["up", "--yes"]).await.refused(20);
     insta::assert_snapshot!(told, @r##"
     up of cluster test
-    error: VMID 101: is taken by a guest that the token may not see
-      hint: give agent another `vmid`
+    error: agent: VMID 101 is taken by a guest that the token may not see
+      hint: give agent another `vmid`, or delete that VM yourself
     "##);
+    let rows = world.homelab(&["status", "-o", "json"]).await.well().out;
+    let rows: serde_json::Value = serde_json::from_str(&rows).unwrap();
+    assert_eq!(rows[0]["machine"], "absent");
+    assert_eq!(rows[1]["machine"], "taken by a guest that the token may not see");
     assert!(world.changes().await.is_empty());
 }
 
@@ -111,24 +115,128 @@ async fn a_bridge_that_carries_less_than_the_inventory_says_is_named_before_it_h
 }
 
 #[tokio::test]
-async fn a_proxmox_node_and_a_storage_that_are_not_there_are_told_in_one_go() {
+async fn a_guest_that_hides_under_the_templates_vmid_is_found_before_anything_is_fetched() {
+    let world = World::new().await;
+    world.fault(json!({"kind": "foreign", "vmid": 9000, "name": "mail"})).await;
+    let told = world.homelab(&["plan", "--until", "image"]).await.refused(20);
+    insta::assert_snapshot!(told, @r##"
+    error: template on pve1: VMID 9000 is taken by a guest that the token may not see
+      hint: choose another `image.template`
+    "##);
+}
+
+#[tokio::test]
+async fn a_token_without_any_right_is_told_all_that_it_lacks() {
+    let world = World::with(Wish { access: false, ..Wish::default() }).await;
+    let told = world.homelab(&["plan"]).await.refused(17);
+    assert_eq!(world.homelab(&["status"]).await.refused(17), told);
+    insta::assert_snapshot!(told, @r##"
+    error: /pool/homelab: missing privilege VM.Allocate (make and delete guests and the template)
+           /pool/homelab: missing privilege VM.Audit (read configurations and states)
+           /pool/homelab: missing privilege VM.Clone (clone the template)
+           /pool/homelab: missing privilege VM.Config.CDROM (attach the seed and take it out)
+           /pool/homelab: missing privilege VM.Config.CPU (set cores and CPU type)
+           /pool/homelab: missing privilege VM.Config.Disk (add and grow disks)
+           /pool/homelab: missing privilege VM.Config.HWType (set SMBIOS UUID, SCSI controller and serial console)
+           /pool/homelab: missing privilege VM.Config.Memory (set memory)
+           /pool/homelab: missing privilege VM.Config.Network (set the network interface)
+           /pool/homelab: missing privilege VM.Config.Options (set name, description, tags and start at boot)
+           /pool/homelab: missing privilege VM.PowerMgmt (start, stop and reboot)
+           /storage/local-lvm: missing privilege Datastore.AllocateSpace (make the guests' disks)
+           /storage/local-lvm: missing privilege Datastore.Audit (see free space and content types)
+           /storage/local: missing privilege Datastore.AllocateTemplate (fetch the cloud image; upload seeds)
+           /storage/local: missing privilege Datastore.Audit (see and import the cloud image; see and attach seeds)
+           /storage/local: missing privilege Datastore.Allocate (delete seeds; reaches every volume on this storage)
+           /nodes/pve1: missing privilege Sys.AccessNetwork (let the node fetch the cloud image)
+           /nodes/pve1: missing privilege Sys.Audit (see capacity and running tasks)
+           /sdn/zones/localnetwork/vmbr0: missing privilege SDN.Use (attach guests to the bridge); whether there is a bridge vmbr0 cannot be seen without Sys.Audit on /nodes/pve1
+      hint: pveum acl modify /pool/homelab --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabGuests
+      hint: pveum acl modify /storage/local-lvm --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabDisks
+      hint: pveum acl modify /storage/local --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabImages
+      hint: pveum acl modify /storage/local --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabSeeds
+      hint: pveum acl modify /nodes/pve1 --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabNode
+      hint: pveum acl modify /sdn/zones/localnetwork/vmbr0 --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabBridge
+    "##);
+}
+
+#[tokio::test]
+async fn a_pool_that_is_not_there_is_told_with_the_one_command_that_makes_it() {
+    let world = World::new().await;
+    world.edit("pool: homelab", "pool: nowhere");
+    let told = world.homelab(&["plan"]).await.refused(20);
+    insta::assert_snapshot!(told, @r##"
+    error: pool nowhere: there is no such pool
+      hint: change `proxmox.pool` in the inventory, or as root on a Proxmox node: pveum pool add nowhere && pveum acl modify /pool/nowhere --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabGuests
+    "##);
+}
+
+#[tokio::test]
+async fn a_bridge_that_is_not_there_is_told_with_those_that_are() {
+    let world = World::new().await;
+    world.edit("  pool: homelab", "  pool: homelab\n  bridge: vmbr9");
+    let told = world.homelab(&["plan"]).await.refused(20);
+    insta::assert_snapshot!(told, @r##"
+    error: bridge vmbr9 on pve1: there is no such bridge; there is vmbr0
+      hint: change `proxmox.bridge` in the inventory, or make the bridge on the Proxmox node
+    "##);
+}
+
+#[tokio::test]
+async fn a_storage_that_is_not_there_is_told_once_and_one_that_cannot_hold_images_points_elsewhere()
+{
     let world = World::new().await;
     world.edit("disks: local-lvm", "disks: ceph");
-    let told = world.homelab(&["up", "--until", "image", "--yes"]).await.refused(20);
+    world.edit("image: local\n", "image: local-lvm\n");
+    let told = world.homelab(&["plan"]).await.refused(20);
     insta::assert_snapshot!(told, @r##"
-    up of cluster test
-    error: storage ceph on pve1: there is no such storage; there is local, local-lvm
-    /storage/ceph: missing privilege Datastore.AllocateSpace (make the guests' disks)
-    /storage/ceph: missing privilege Datastore.Audit (see free space and content types)
-      hint: change `proxmox.storage` in the inventory
-      hint: pveum role modify HomelabDisks --append 1 --privs Datastore.AllocateSpace && pveum acl modify /storage/ceph --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabDisks
-      hint: pveum role modify HomelabDisks --append 1 --privs Datastore.Audit && pveum acl modify /storage/ceph --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabDisks
+    error: storage local-lvm on pve1: is of type lvmthin, which cannot hold content import
+           storage ceph on pve1: there is no such storage, or the token may not see it; it sees local, local-lvm
+      hint: set `proxmox.storage.image` to a storage of files, such as `local`
+      hint: change `proxmox.storage.disks` in the inventory; or, if there is a storage ceph, as root on a Proxmox node: pveum acl modify /storage/ceph --users homelab@pve --tokens 'homelab@pve!homelab' --roles HomelabDisks
     "##);
-    world.edit("proxmox_node: pve1", "proxmox_node: pve9");
-    let told = world.homelab(&["up", "--until", "image", "--yes"]).await;
-    assert!(told.code.is_some_and(|code| code >= 14), "{told}");
-    assert!(told.err.contains("pve9"), "{told}");
+}
+
+#[tokio::test]
+async fn a_proxmox_node_that_is_not_there_is_told_by_every_command_with_those_that_are() {
+    let world = World::new().await;
+    world.edit("proxmox_node: pve1", "proxmox_node: pve");
+    let told = world.homelab(&["status"]).await.refused(20);
+    insta::assert_snapshot!(told, @r##"
+    error: `proxmox_node` of server and agent: Proxmox has no node `pve`; it has pve1
+      hint: change `proxmox_node` (in `defaults`, or of the node) to a name that Proxmox shows; it is no address
+    "##);
+    for command in [&["plan"][..], &["destroy", "--yes"], &["verify"]] {
+        let again = world.homelab(command).await.refused(20);
+        assert!(again.ends_with(&told), "{again}");
+    }
     assert!(world.changes().await.is_empty());
+}
+
+#[tokio::test]
+async fn more_cores_than_the_host_has_are_refused_and_more_disk_than_a_thin_pool_has_is_warned_of()
+{
+    let world = World::new().await;
+    world.edit("disk: 6G", "disk: 3T");
+    let planned = world.homelab(&["plan", "--until", "machines"]).await.well();
+    insta::assert_snapshot!(planned.err, @"warning: storage local-lvm on pve1: the disks to be made may grow to 6144 GiB, 48 GiB of 48 GiB are free: over-committed by 6096 GiB. Guests with disks there stop when it is full");
+    world.edit("cores: 1", "cores: 200");
+    let told = world.homelab(&["plan"]).await.refused(20);
+    assert!(
+        told.contains("agent: has 200 cores, pve1 has 8 CPUs: Proxmox would not start it"),
+        "{told}"
+    );
+    assert!(told.contains("hint: set `cores` to 8 at most"), "{told}");
+}
+
+#[tokio::test]
+async fn what_the_tailnets_credentials_do_not_show_is_said_not_to_be_checked() {
+    let world = World::new().await;
+    world.edit("headscale:", "auth_key:");
+    world.edit("api_key:", "key:");
+    world.edit("      user: homelab\n", "");
+    let planned = world.homelab(&["plan"]).await.well();
+    let warning = "warning: not checked: whether the auth key is still valid";
+    assert!(planned.err.contains(warning), "{planned}");
 }
 
 #[tokio::test]

@@ -45,6 +45,8 @@ pub(crate) struct Wish {
     pub(crate) pace: f64,
     /// A privilege that the token lacks.
     pub(crate) without: Option<&'static str>,
+    /// Whether the token is in the access control list at all.
+    pub(crate) access: bool,
     pub(crate) local_content: &'static [&'static str],
     /// What is set as the bridge's MTU.
     pub(crate) bridge_mtu: Option<u16>,
@@ -58,6 +60,7 @@ impl Default for Wish {
             image: Served::image(),
             pace: 0.1,
             without: None,
+            access: true,
             local_content: &["iso", "vztmpl", "backup", "import"],
             bridge_mtu: None,
             token: "homelab",
@@ -88,7 +91,11 @@ impl World {
             ..Config::recording(listen, data)
         };
         let proxmox = Server::start(config).await.unwrap();
-        let secrets = proxmox.furnish(&setup(wish.without, wish.token)).await.unwrap();
+        let mut setup = setup(wish.without, wish.token);
+        if !wish.access {
+            setup.access.clear();
+        }
+        let secrets = proxmox.furnish(&setup).await.unwrap();
         let id = format!("{USER}!{}", wish.token);
         let token = format!("{id}={}", secrets[&id]);
         let closed_port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -9,8 +9,8 @@ use crate::{
     error::Effect,
     model::{Upid, Vmid, device},
     ports::{
-        AgentState, GuestConfig, GuestStatus, GuestSummary, NodeSummary, PowerState, ProxmoxError,
-        StorageSummary, TaskState, Version, Volume,
+        AgentState, Bridge, GuestConfig, GuestStatus, GuestSummary, NodeSummary, PowerState,
+        ProxmoxError, StorageSummary, TaskState, Version, Volume,
     },
 };
 
@@ -117,11 +117,6 @@ impl Answer {
         })
     }
 
-    /// A bridge says its MTU only where one is set.
-    pub(super) fn bridge_mtu(&self) -> Option<u16> {
-        Entry(&self.data).number("mtu").ok()?.try_into().ok()
-    }
-
     pub(super) fn task_state(&self) -> Result<TaskState, ProxmoxError> {
         self.one(|entry| {
             let exit = entry.text("exitstatus").ok();
@@ -204,6 +199,17 @@ impl Entry<'_> {
             total_bytes: self.number("total").unwrap_or(0),
             available_bytes: self.number("avail").unwrap_or(0),
         })
+    }
+
+    pub(super) fn bridge(self) -> Result<Bridge, Unfit> {
+        let mtu = self.number("mtu").ok().and_then(|mtu| mtu.try_into().ok());
+        Ok(Bridge { name: self.text("iface")?, mtu })
+    }
+
+    pub(super) fn role(self) -> Result<(String, BTreeSet<String>), Unfit> {
+        let privileges = self.text("privs").unwrap_or_default();
+        let each = privileges.split([',', ' ', ';']).filter(|name| !name.is_empty());
+        Ok((self.text("roleid")?, each.map(str::to_owned).collect()))
     }
 
     pub(super) fn volume(self) -> Result<Volume, Unfit> {

@@ -161,6 +161,11 @@ impl ProxmoxError {
             if errors.get("upid").is_some_and(|text| text.contains("no such task")))
     }
 
+    pub(super) fn is_no_such_pool(&self) -> bool {
+        matches!(self, Self::Answer { status: 500, message, .. }
+            if message.starts_with("pool '") && message.contains("does not exist"))
+    }
+
     /// Whether the call may be sent again after a while: a lock, or a hop or link that failed.
     pub fn is_passing(&self) -> bool {
         match self {

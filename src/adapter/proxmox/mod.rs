@@ -15,6 +15,7 @@
 
 mod answer;
 pub mod failure;
+mod path;
 mod retry;
 mod transport;
 mod trust;
@@ -26,27 +27,22 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{
     inventory::desired::ProxmoxSite,
     model::{Upid, Vmid, size},
     ports::{
-        CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image, NodeSummary,
-        Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version, Volume,
+        Bridge, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,
+        NodeSummary, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version, Volume,
     },
     secret::Secret,
 };
 use answer::Answer;
+use path::{guest, segment, storage, task};
 pub use retry::{Retry, RetryPolicy};
 pub use transport::RequestCount;
 use transport::{Parameters, Transport, Verb};
 pub use trust::shown_fingerprint;
-
-/// What may stand in one segment of a path as it is; a UPID has `:`, `@` and `!` in it (PVE-03).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
-/// A volume's name goes on over slashes.
-const VOLUME: &AsciiSet = &SEGMENT.remove(b'/').remove(b':');
 
 /// The API of one Proxmox VE host or cluster. Clones share connections and counters.
 #[derive(Clone, Debug)]
@@ -134,22 +130,6 @@ impl ProxmoxClient {
     }
 }
 
-fn segment(text: &str) -> String {
-    utf8_percent_encode(text, SEGMENT).to_string()
-}
-
-fn guest(node: &str, vmid: Vmid, below: &str) -> String {
-    format!("/nodes/{}/qemu/{vmid}{below}", segment(node))
-}
-
-fn storage(node: &str, storage: &str, below: &str) -> String {
-    format!("/nodes/{}/storage/{}{below}", segment(node), segment(storage))
-}
-
-fn task(upid: &Upid, below: &str) -> String {
-    format!("/nodes/{}/tasks/{}{below}", segment(upid.node()), segment(upid.as_str()))
-}
-
 fn parameters<const N: usize>(pairs: [(&str, String); N]) -> Parameters {
     pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
@@ -218,11 +198,23 @@ impl Proxmox for ProxmoxClient {
         self.read(path, Vec::new()).await?.each(answer::Entry::storage_summary)
     }
 
-    async fn bridge_mtu(&self, node: &str, bridge: &str) -> Result<Option<u16>, ProxmoxError> {
-        let path = format!("/nodes/{}/network/{}", segment(node), segment(bridge));
-        match self.read(path, Vec::new()).await {
-            Ok(answer) => Ok(answer.bridge_mtu()),
-            // A virtual network of the cluster's is no interface of the node.
+    async fn bridges(&self, node: &str) -> Result<Vec<Bridge>, ProxmoxError> {
+        let path = format!("/nodes/{}/network", segment(node));
+        let query = parameters([("type", "any_bridge".into())]);
+        self.read(path, query).await?.each(answer::Entry::bridge)
+    }
+
+    async fn roles(&self) -> Result<BTreeMap<String, BTreeSet<String>>, ProxmoxError> {
+        let roles = self.read("/access/roles".into(), Vec::new()).await?;
+        Ok(roles.each(answer::Entry::role)?.into_iter().collect())
+    }
+
+    async fn pool_exists(&self, pool: &str) -> Result<Option<bool>, ProxmoxError> {
+        let query = parameters([("poolid", pool.into())]);
+        match self.read("/pools".into(), query).await {
+            Ok(_) => Ok(Some(true)),
+            Err(error) if error.is_no_such_pool() => Ok(Some(false)),
+            // Proxmox VE before 8.1 knows no such parameter.
             Err(ProxmoxError::Forbidden(_) | ProxmoxError::Invalid { .. }) => Ok(None),
             Err(error) => Err(error),
         }
@@ -378,7 +370,7 @@ impl Proxmox for ProxmoxClient {
         let Some((storage_name, _)) = volume.split_once(':') else {
             return Err(ProxmoxError::Local(format!("`{volume}` is no volume of a storage")));
         };
-        let below = format!("/content/{}", utf8_percent_encode(volume, VOLUME));
+        let below = format!("/content/{}", path::volume(volume));
         self.perhaps_task_of(Verb::Delete, storage(node, storage_name, &below), Vec::new()).await
     }
 

@@ -239,6 +239,46 @@ async fn a_guest_that_may_not_be_read_is_absent_only_when_its_vmid_is_free() {
     assert!(matches!(foreign, ProxmoxError::Forbidden(_)));
 }
 
+#[tokio::test]
+async fn a_pool_is_there_or_not_or_nobody_may_know() {
+    let server = Server::start(|request| {
+        let failed = |text: &str| Reply::json(text, r#"{"data":null}"#);
+        match () {
+            () if request.head.contains("poolid=lab ") => ok(r#"[{"poolid":"lab"}]"#),
+            () if request.head.contains("poolid=nope") => failed("500 pool 'nope' does not exist"),
+            () if request.head.contains("poolid=old") => {
+                failed("400 Parameter verification failed.")
+            }
+            () => failed("403 Permission check failed (/pool/other, Pool.Audit)"),
+        }
+    })
+    .await;
+    let client = client(&server);
+    assert_eq!(client.pool_exists("lab").await.unwrap(), Some(true));
+    assert_eq!(client.pool_exists("nope").await.unwrap(), Some(false));
+    assert_eq!(client.pool_exists("old").await.unwrap(), None);
+    assert_eq!(client.pool_exists("other").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn roles_come_with_their_privileges_and_bridges_with_an_mtu_that_is_set() {
+    let server = Server::start(|request| {
+        if request.head.contains("/access/roles") {
+            return ok(r#"[{"roleid":"A","privs":"SDN.Use,Sys.Audit","special":0},{"roleid":"NoAccess","privs":""}]"#);
+        }
+        assert!(request.head.contains("/nodes/pve1/network?type=any"), "{}", request.head);
+        ok(r#"[{"iface":"vmbr0","type":"bridge","mtu":"1400"},{"iface":"vnet1","type":"vnet"}]"#)
+    })
+    .await;
+    let client = client(&server);
+    let roles = client.roles().await.unwrap();
+    assert_eq!(roles["A"], ["SDN.Use".to_owned(), "Sys.Audit".to_owned()].into());
+    assert!(roles["NoAccess"].is_empty());
+    let bridges = client.bridges("pve1").await.unwrap();
+    let seen: Vec<_> = bridges.iter().map(|bridge| (bridge.name.as_str(), bridge.mtu)).collect();
+    assert_eq!(seen, [("vmbr0", Some(1400)), ("vnet1", None)]);
+}
+
 fn file(directory: &tempfile::TempDir, bytes: &[u8]) -> Utf8PathBuf {
     let path = Utf8Path::from_path(directory.path()).unwrap().join("file");
     fs_err::write(&path, bytes).unwrap();

@@ -55,16 +55,32 @@ fn an_image_that_we_upload_needs_no_network_of_the_node() {
 }
 
 #[test]
-fn the_command_names_role_path_user_and_token() {
-    let need = Need {
-        path: "/storage/seeds".into(),
-        privilege: "Datastore.Allocate".into(),
-        why: String::new(),
+fn a_grant_names_path_user_token_and_role() {
+    assert_eq!(
+        grant("/storage/seeds", "HomelabSeeds", "op@pve!up"),
+        "pveum acl modify /storage/seeds --users op@pve --tokens 'op@pve!up' --roles HomelabSeeds"
+    );
+}
+
+#[test]
+fn a_role_is_made_where_it_is_not_there_completed_where_it_lacks_something_and_else_left_alone() {
+    let seeds = scope().roles().into_iter().find(|role| role.name == "HomelabSeeds").unwrap();
+    let command = |known: &[&str]| {
+        let held = known.iter().map(|name| (*name).to_owned()).collect();
+        role_command(&seeds, &[("HomelabSeeds".to_owned(), held)].into())
     };
     assert_eq!(
-        grant_command(&need, &scope(), "op@pve!up"),
-        "pveum role modify HomelabSeeds --append 1 --privs Datastore.Allocate && pveum acl modify \
-         /storage/seeds --users op@pve --tokens 'op@pve!up' --roles HomelabSeeds"
+        role_command(&seeds, &KnownRoles::new()).unwrap(),
+        "pveum role add HomelabSeeds --privs \
+         'Datastore.Allocate Datastore.AllocateTemplate Datastore.Audit'"
+    );
+    assert_eq!(
+        command(&["Datastore.Audit", "Datastore.AllocateTemplate"]).unwrap(),
+        "pveum role modify HomelabSeeds --append 1 --privs Datastore.Allocate"
+    );
+    assert_eq!(
+        command(&["Datastore.Allocate", "Datastore.AllocateTemplate", "Datastore.Audit"]),
+        None
     );
 }
 

@@ -41,11 +41,11 @@ pub(super) fn image(
                 }
                 continue;
             }
-            TemplateSight::Foreign { name } => {
+            TemplateSight::Foreign(stranger) => {
                 if needed {
                     refusals.push(Refusal::new(
-                        format!("VMID {vmid} on {proxmox_node}"),
-                        format!("is taken by `{name}`, which is not ours"),
+                        format!("template on {proxmox_node}"),
+                        format!("VMID {vmid} is taken by {stranger}"),
                         "choose another `image.template`",
                     ));
                 }
@@ -75,13 +75,8 @@ pub(super) fn image(
 /// The VMID of the template on a Proxmox node: they count up in the order in which the inventory names
 /// the nodes.
 pub fn template_vmid(desired: &Desired, proxmox_node: &str) -> Vmid {
-    let mut names: Vec<&str> = Vec::new();
-    for node in desired.nodes.values() {
-        if !names.contains(&node.proxmox_node.as_str()) {
-            names.push(&node.proxmox_node);
-        }
-    }
-    let index = names.iter().position(|name| *name == proxmox_node).unwrap_or_default();
+    let names = desired.proxmox_nodes();
+    let index = names.iter().position(|name| name == proxmox_node).unwrap_or_default();
     let offset = u32::try_from(index).unwrap_or_default();
     Vmid(desired.image.template.0 + offset)
 }

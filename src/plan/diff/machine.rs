@@ -101,9 +101,9 @@ pub(super) fn machine(
                 vmid = node.vmid
             ),
         )),
-        Some(MachineSight::Foreign { name: taken_by, why }) => refusals.push(Refusal::new(
-            format!("VMID {}", node.vmid),
-            format!("is taken by `{taken_by}`, which is not ours: {why}"),
+        Some(MachineSight::Foreign(stranger)) => refusals.push(Refusal::new(
+            name.to_string(),
+            format!("VMID {} is taken by {stranger}", node.vmid),
             format!("give {name} another `vmid`, or delete that VM yourself"),
         )),
         Some(MachineSight::Ours(machine)) => {

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     model::{Marker, NodeName, Nonce, Vmid, marker::MarkerRole},
     plan::{
-        observed::{Machine, Sight, Stray, TemplateSight},
+        observed::{Machine, Sight, Stranger, Stray, TemplateSight},
         probe::HostProbe,
     },
     ports::{GuestConfig, PowerState},
@@ -15,6 +15,7 @@ use crate::{
 fn bare(desired: &Desired) -> Observed {
     let absent = desired.nodes.keys().map(|node| (node.clone(), MachineSight::Absent));
     Observed {
+        nodes: Vec::new(),
         guests: Vec::new(),
         templates: [("pve1".to_owned(), TemplateSight::Absent)].into(),
         machines: absent.collect(),
@@ -193,9 +194,28 @@ fn a_smaller_disk_is_refused() {
 fn a_guest_of_another_on_a_wanted_vmid_is_refused() {
     let desired = desired();
     let mut observed = bare(&desired);
-    let foreign = MachineSight::Foreign { name: "nas".into(), why: "it has no marker".into() };
+    let why = Some("it has no marker".to_owned());
+    let foreign = MachineSight::Foreign(Stranger { name: Some("nas".into()), why });
     observed.machines.insert(name("k3s-agent-1"), foreign);
     insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
+}
+
+#[test]
+fn a_guest_that_hides_is_refused_under_the_vmids_of_nodes_and_template() {
+    let desired = desired();
+    let mut observed = bare(&desired);
+    let hidden = Stranger::default();
+    observed.machines.insert(name("k3s-agent-1"), MachineSight::Foreign(hidden.clone()));
+    observed.templates.insert("pve1".into(), TemplateSight::Foreign(hidden));
+    assert_eq!(
+        refused(&desired, &observed),
+        [
+            "template on pve1: VMID 9000 is taken by a guest that the token may not see\n\
+             choose another `image.template`",
+            "k3s-agent-1: VMID 101 is taken by a guest that the token may not see\n\
+             give k3s-agent-1 another `vmid`, or delete that VM yourself",
+        ]
+    );
 }
 
 #[test]

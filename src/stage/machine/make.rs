@@ -9,7 +9,10 @@ use crate::{
     journal::{Record, record::Making},
     model::{Marker, NodeName, Nonce, marker::MarkerRole},
     observe,
-    plan::{diff::template_vmid, observed::MachineSight},
+    plan::{
+        diff::template_vmid,
+        observed::{MachineSight, Stranger},
+    },
     ports::{CloneRequest, Proxmox, World},
     seed::HostKey,
     stage::{Outcome, image::allocation},
@@ -48,10 +51,10 @@ pub async fn make<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
                     vmid = wanted.vmid
                 )));
             }
-            MachineSight::Foreign { name, why } => {
+            MachineSight::Foreign(stranger) => {
                 return Err(Failure::new(
                     Kind::Refused,
-                    format!("VMID {} is taken by `{name}`, which is not ours: {why}", wanted.vmid),
+                    format!("VMID {} is taken by {stranger}", wanted.vmid),
                 )
                 .at(node)
                 .hint("give the node another `vmid`"));
@@ -70,7 +73,7 @@ async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
         // Not in the list that the token sees, and taken all the same (PVE-09).
         return Err(Failure::new(
             Kind::Refused,
-            format!("VMID {} is taken by a guest that the token may not see", wanted.vmid),
+            format!("VMID {} is taken by {}", wanted.vmid, Stranger::default()),
         )
         .at(node)
         .hint("give the node another `vmid`"));

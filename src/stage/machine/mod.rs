@@ -42,10 +42,9 @@ pub async fn proved<W: World>(context: &StepContext<W>, node: &NodeName) -> Resu
         MachineSight::HalfMade { .. } => {
             Err(Failure::new(Kind::Refused, "its VM is still being made").at(node))
         }
-        MachineSight::Foreign { name, why } => Err(Failure::new(
-            Kind::Refused,
-            format!("its VMID is taken by `{name}`, which is not ours: {why}"),
-        )
-        .at(node)),
+        MachineSight::Foreign(stranger) => {
+            let message = format!("its VMID is taken by {stranger}");
+            Err(Failure::new(Kind::Refused, message).at(node))
+        }
     }
 }
