@@ -77,7 +77,7 @@ where
     Make: AsyncFn(&Arc<Run<RealWorld>>, Look) -> Result<(Plan, Observed)>,
 {
     let run = &session.run;
-    let (plan, observed) = unless_stopped(run, make(run, Look::First)).await?;
+    let (plan, observed) = unless_stopped(run, Box::pin(make(run, Look::First))).await?;
     for note in &plan.notes {
         run.events.send(Event::Warning { step: None, text: note.clone() });
     }
@@ -94,7 +94,7 @@ where
     }
     let work = async {
         let plan = if lease::is_written(run) {
-            let (again, _) = unless_stopped(run, make(run, Look::UnderLease)).await?;
+            let (again, _) = unless_stopped(run, Box::pin(make(run, Look::UnderLease))).await?;
             agreed(&plan, again, terms.yes)?
         } else {
             plan
