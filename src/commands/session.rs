@@ -59,7 +59,7 @@ pub(super) fn load(global: &Global, pins: Pins) -> Result<Desired> {
     let loaded = inventory::load(&options)?;
     if !global.quiet {
         for warning in &loaded.warnings {
-            render::output::say(warning);
+            render::output::say(render::fault(warning));
         }
     }
     Ok(loaded.desired)
@@ -214,7 +214,7 @@ pub(super) fn confirm(question: &str) -> Result<()> {
     use std::io::BufRead;
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::new(Kind::Usage, "nobody can be asked here: there is no terminal")
-            .hint("give --yes"));
+            .hint("give --yes: it is then done without a question"));
     }
     render::output::talk(format_args!("{question} [y/N] "));
     let mut answer = String::new();
