@@ -99,6 +99,6 @@ async fn an_inventory_that_is_not_there_is_said_to_be_missing() {
     insta::assert_snapshot!(told, @r##"
     error: nowhere.yaml: the inventory can't be read
       because: failed to open file `nowhere.yaml`: No such file or directory (os error 2)
-      hint: name it with -c FILE, or make one with `homelab init`
+      hint: name it with -c FILE, or make one with `homelab -c nowhere.yaml init`
     "##);
 }

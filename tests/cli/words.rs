@@ -13,6 +13,8 @@ async fn a_node_without_a_vm_is_told_the_same_way_by_every_command() {
     for arguments in [&["kubeconfig"][..], &["kubectl", "get", "nodes"]] {
         assert_eq!(world.homelab(arguments).await.refused(14), told, "{arguments:?}");
     }
+    let up = world.homelab(&["up", "--from", "cluster", "--yes"]).await.refused(14);
+    assert!(up.contains("there is no VM of ours") && up.contains("a whole `homelab up`"), "{up}");
 }
 
 #[tokio::test]
