@@ -195,6 +195,9 @@ pub struct DestroyArgs {
     /// Do not ask
     #[arg(short, long)]
     pub yes: bool,
+    /// The Proxmox host was reinstalled or renamed: put the journal aside, and go by the markers
+    #[arg(long)]
+    pub new_host: bool,
     /// Give up after this time
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub timeout: Option<Duration>,

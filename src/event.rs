@@ -18,6 +18,10 @@ pub enum Event {
         command: String,
         cluster: String,
     },
+    /// A command that changes nothing looks at the world, which may take its time where a host is silent.
+    Looking {
+        cluster: String,
+    },
     /// The steps that will run, in the order of the ladder, before the first of them.
     Planned {
         steps: Vec<PlannedStep>,
@@ -115,13 +119,28 @@ pub enum StepOutcome {
     },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum RunOutcome {
-    Done { changed: usize },
-    NothingToDo,
-    Failed { message: String },
+    Done {
+        changed: usize,
+        stages: Vec<StageTime>,
+    },
+    NothingToDo {
+        /// Only some stages or nodes were asked for.
+        in_part: bool,
+    },
+    Failed {
+        message: String,
+    },
     Interrupted,
+}
+
+/// How long a stage took, from its first step to its last. Stages overlap.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StageTime {
+    pub stage: StageId,
+    pub seconds: f64,
 }
 
 /// Where events go. Cheap to clone; a closed receiver is no error: nobody is looking.

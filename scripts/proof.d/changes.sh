@@ -58,7 +58,7 @@ section_changes() {
   for change in 'cluster_cidr: 10.42.0.0=cluster_cidr: 10.52.0.0' 'service_cidr: 10.43.0.0=service_cidr: 10.53.0.0' \
     'vmid: 103=vmid: 113' 'address: 10.79.0.103=address: 10.79.0.113' 'role: agent=role: server'; do
     other=$(inventory_with other "s|${change%%=*}|${change#*=}|; s/address: 10.79.0.101/&\n    cores: 3\n    memory: 3584M\n    disk: 8G/")
-    refused 20 . inside homelab --config "$other" up --yes
+    refused 20 'error: ' inside homelab --config "$other" up --yes
   done
   [ "$before" = "$(mutations)" ] || fail 'Proxmox was asked for a change'
 

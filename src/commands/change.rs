@@ -1,9 +1,12 @@
 //! The frame of a run that changes something, which `up` and `destroy` share: look, plan, ask, take the
 //! lease, look again, do, tell.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use super::session::{Purpose, Session, confirm, wants_json};
+use super::{
+    question::confirm,
+    session::{Purpose, Session, wants_json},
+};
 use crate::{
     adapter::RealWorld,
     cli::Global,
@@ -74,19 +77,21 @@ where
     Make: AsyncFn(&Arc<Run<RealWorld>>, Look) -> Result<(Plan, Observed)>,
 {
     let run = &session.run;
-    let (plan, observed) = make(run, Look::First).await?;
+    let (plan, observed) = unless_stopped(run, make(run, Look::First)).await?;
     for note in &plan.notes {
         run.events.send(Event::Warning { step: None, text: note.clone() });
     }
+    let nothing = RunOutcome::NothingToDo { in_part: plan.in_part };
     if plan.is_empty() {
-        return Ok(RunOutcome::NothingToDo);
+        return Ok(nothing);
     }
     if !terms.yes {
         session.pause_rendering().await;
         if !wants_json(global) {
             render::output::talk(render::plan(&plan));
         }
-        confirm(&(terms.question)(&plan, &run.desired)).map_err(|failure| match failure.kind {
+        let question = (terms.question)(&plan, &run.desired);
+        confirm(&question, &run.stop).await.map_err(|failure| match failure.kind {
             Kind::Usage if wants_json(global) => failure.hint(format!(
                 "`homelab {}` without `-o json` shows what would be done; it does nothing unasked",
                 terms.command
@@ -96,14 +101,14 @@ where
     }
     let work = async {
         let plan = if lease::is_written(run) {
-            let (again, _) = make(run, Look::UnderLease).await?;
+            let (again, _) = unless_stopped(run, make(run, Look::UnderLease)).await?;
             agreed(&plan, again, terms.yes)?
         } else {
             plan
         };
         if plan.is_empty() {
             // Whoever had the lease before did it all.
-            return Ok(RunOutcome::NothingToDo);
+            return Ok(nothing);
         }
         let at = jiff::Timestamp::now();
         let command = terms.command.into();
@@ -111,9 +116,20 @@ where
         let outcome = run_plan(run, &plan).await;
         let at = jiff::Timestamp::now();
         run.record(&Record::RunFinished { run: name.to_owned(), at, ok: outcome.is_ok() })?;
-        outcome.map(|tally| RunOutcome::Done { changed: tally.done })
+        outcome.map(|tally| RunOutcome::Done { changed: tally.done, stages: tally.stages() })
     };
     lease::holding(run, &observed, name, Box::pin(work)).await
+}
+
+/// A look at the world, which can be given up at any moment: it changes nothing.
+async fn unless_stopped<T>(
+    run: &Run<RealWorld>,
+    look: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    tokio::select! {
+        seen = look => seen,
+        () = run.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "stopped on request")),
+    }
 }
 
 /// The plan of the second look, unless a person agreed to less.

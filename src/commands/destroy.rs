@@ -27,7 +27,7 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
         command: "destroy",
         // What is there is known by its markers.
         pins: Pins::Optional,
-        new_host: false,
+        new_host: args.new_host,
         yes: args.yes,
         timeout: args.timeout,
         question: |_, desired| {

@@ -10,6 +10,7 @@ pub mod kubectl;
 pub mod lock;
 mod nodes;
 pub mod plan;
+mod question;
 pub mod render;
 pub mod role;
 pub mod schema;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     nodes::known_nodes,
-    session::{Purpose, Session, wants_json},
+    session::{Session, wants_json},
 };
 use crate::{
     cli::{Global, PlanArgs, Selection},
@@ -23,7 +23,7 @@ use crate::{
 const CHANGES_PENDING: u8 = 2;
 
 pub(crate) async fn run(global: &Global, args: PlanArgs) -> Result<u8> {
-    let session = Session::open(global, Purpose::Look, Pins::Required).await?;
+    let session = Session::look(global, Pins::Required).await?;
     let made = make(&session.run, &args.selection).await;
     let (plan, _) = session.close(made).await?;
     if wants_json(global) {

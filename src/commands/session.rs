@@ -1,7 +1,6 @@
 //! What the commands that look at the world have in common: inventory, secrets, world, journal.
 
 use std::{
-    io::IsTerminal,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -93,6 +92,14 @@ impl Session {
         Ok(Self { run, renderer, deadline_over: Arc::default(), _lock: lock })
     }
 
+    /// Opens it for a look whose end is awaited, and says so where somebody watches.
+    pub(super) async fn look(global: &Global, pins: Pins) -> Result<Self> {
+        let session = Self::open(global, Purpose::Look, pins).await?;
+        let cluster = session.run.desired.cluster.clone();
+        session.run.events.send(Event::Looking { cluster });
+        Ok(session)
+    }
+
     /// Ends connections and lets the renderer print what it still has. Events that stdout did not take
     /// fail what went well otherwise.
     pub(super) async fn close<T>(self, outcome: Result<T>) -> Result<T> {
@@ -174,23 +181,55 @@ fn remembered(folder: &Utf8PathBuf, desired: &Desired) -> Result<RunState> {
     Ok(if same { state } else { RunState::default() })
 }
 
+/// Why a journal must not be gone on with. One that remembers nothing stands in nobody's way: its run never
+/// got as far as to make anything, as where the endpoint was mistyped.
+fn of_another(known: &RunState, desired: &Desired) -> Option<Failure> {
+    let cluster = known.cluster.filter(|cluster| *cluster != desired.id);
+    let remembers_nothing =
+        RunState { cluster: None, site: None, ..known.clone() } == RunState::default();
+    match cluster {
+        _ if remembers_nothing => None,
+        Some(other) => Some(
+            Failure::new(
+                Kind::Refused,
+                format!(
+                    "the journal of `{}` belongs to cluster {other}, the inventory is of {}",
+                    desired.cluster, desired.id
+                ),
+            )
+            .hint("two clusters of one name: give this one another `cluster.name`")
+            .hint(
+                "if the other one is gone for good: `homelab up --new-host` puts its journal aside",
+            ),
+        ),
+        None if is_of_another_site(known, desired) => Some(
+            Failure::new(
+                Kind::Refused,
+                format!(
+                    "the journal of `{}` was written for Proxmox at {}, the inventory says {}",
+                    desired.cluster,
+                    known.site.as_ref().map(|site| site.endpoint.as_str()).unwrap_or_default(),
+                    desired.proxmox.endpoint
+                ),
+            )
+            .hint("if the host was reinstalled or renamed: `--new-host` puts the journal aside"),
+        ),
+        None => None,
+    }
+}
+
+fn is_of_another_site(known: &RunState, desired: &Desired) -> bool {
+    let other_site = |site: &SiteIdentity| site.endpoint != desired.proxmox.endpoint;
+    known.cluster.is_some_and(|cluster| cluster != desired.id)
+        || known.site.as_ref().is_some_and(other_site)
+}
+
 fn open_journal(folder: &Utf8PathBuf, desired: &Desired, new_host: bool) -> Result<Journal> {
     let known = Journal::read(folder)?;
-    let other_cluster = known.cluster.is_some_and(|cluster| cluster != desired.id);
-    let other_site =
-        known.site.as_ref().is_some_and(|site| site.endpoint != desired.proxmox.endpoint);
-    if (other_cluster || other_site) && !new_host {
-        let what = if other_cluster { "cluster id" } else { "Proxmox endpoint" };
-        return Err(Failure::new(
-            Kind::Refused,
-            format!("the journal of `{}` was written for another {what}", desired.cluster),
-        )
-        .at(folder.join("journal.jsonl"))
-        .hint(
-            "if the host was reinstalled or renamed: `homelab up --new-host` archives the journal",
-        ));
+    if let Some(failure) = of_another(&known, desired).filter(|_| !new_host) {
+        return Err(failure.at(folder.join("journal.jsonl")));
     }
-    if other_cluster || other_site {
+    if of_another(&known, desired).is_some() || is_of_another_site(&known, desired) {
         let archive = folder.join(format!("journal-{}.jsonl", crate::engine::run::run_name()));
         fs_err::rename(folder.join("journal.jsonl"), archive)?;
     }
@@ -207,23 +246,6 @@ fn open_journal(folder: &Utf8PathBuf, desired: &Desired, new_host: bool) -> Resu
         })?;
     }
     Ok(journal)
-}
-
-/// Asks on the terminal; without one, `--yes` is needed.
-pub(super) fn confirm(question: &str) -> Result<()> {
-    use std::io::BufRead;
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::new(Kind::Usage, "nobody can be asked here: there is no terminal")
-            .hint("give --yes: it is then done without a question"));
-    }
-    render::output::talk(format_args!("{question} [y/N] "));
-    let mut answer = String::new();
-    std::io::stdin().lock().read_line(&mut answer)?;
-    if matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
-        Ok(())
-    } else {
-        Err(Failure::new(Kind::Interrupted, "not confirmed; nothing was changed"))
-    }
 }
 
 /// Whether stdout takes documents.

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::session::{Purpose, Session, wants_json};
+use super::session::{Session, wants_json};
 use crate::{
     cli::Global,
     error::Result,
@@ -29,15 +29,16 @@ struct Row {
     vmid: u32,
     machine: String,
     lan: String,
-    ssh: String,
+    /// `ok`, why not, or nothing where it was not tried.
+    ssh: Option<String>,
     tailnet: Option<String>,
     mtu: Option<u32>,
-    kubernetes: String,
+    kubernetes: Option<String>,
     vtep: Option<String>,
 }
 
 pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
-    let session = Session::open(global, Purpose::Look, Pins::Optional).await?;
+    let session = Session::look(global, Pins::Optional).await?;
     let observed = observe::observe(&session.run, Depth::All).await;
     let rows = observed.map(|observed| rows(&session.run.desired, &observed));
     let rows = session.close(rows).await?;
@@ -55,20 +56,34 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
         "KUBERNETES",
         "VTEP",
     ]);
+    let mut reasons = Vec::new();
     for row in rows {
         table.add_row([
-            row.node,
+            row.node.clone(),
             row.vmid.to_string(),
             row.machine,
             row.lan,
-            row.ssh,
+            in_a_word(&row.node, "SSH", row.ssh, &mut reasons),
             row.tailnet.unwrap_or_else(|| "-".into()),
             row.mtu.map_or_else(|| "-".into(), |mtu| mtu.to_string()),
-            row.kubernetes,
+            in_a_word(&row.node, "Kubernetes", row.kubernetes, &mut reasons),
             row.vtep.unwrap_or_else(|| "-".into()),
         ]);
     }
-    render::output::line(table)
+    render::output::line(table)?;
+    reasons.iter().try_for_each(render::output::line)
+}
+
+/// What fits into a column; the rest stands below the table.
+fn in_a_word(node: &str, what: &str, seen: Option<String>, reasons: &mut Vec<String>) -> String {
+    match seen {
+        None => "-".into(),
+        Some(seen) if seen == "ok" || seen.starts_with("Ready ") => seen,
+        Some(why) => {
+            reasons.push(format!("{node}: {what}: {why}"));
+            "see below".into()
+        }
+    }
 }
 
 fn rows(desired: &Desired, observed: &Observed) -> Vec<Row> {
@@ -86,19 +101,19 @@ fn rows(desired: &Desired, observed: &Observed) -> Vec<Row> {
                 },
             };
             let ssh = match observed.hosts.get(&node.name) {
-                Some(Sight::Seen(_)) => "ok".to_owned(),
-                Some(Sight::Silent(why)) => why.clone(),
-                Some(Sight::Unseen) | None => "-".to_owned(),
+                Some(Sight::Seen(_)) => Some("ok".to_owned()),
+                Some(Sight::Silent(why)) => Some(why.clone()),
+                Some(Sight::Unseen) | None => None,
             };
             let probe = observed.probe(&node.name);
             let kube = observed.kube_node(&node.name);
             let kubernetes = match (kube, &observed.kube) {
-                (Some(seen), _) if seen.ready => format!("Ready {}", seen.kubelet_version),
+                (Some(seen), _) if seen.ready => Some(format!("Ready {}", seen.kubelet_version)),
                 (Some(seen), _) => {
-                    format!("NotReady: {}", seen.not_ready.clone().unwrap_or_default())
+                    Some(format!("NotReady: {}", seen.not_ready.clone().unwrap_or_default()))
                 }
-                (None, Sight::Silent(why)) => why.clone(),
-                (None, _) => "-".to_owned(),
+                (None, Sight::Silent(why)) => Some(why.clone()),
+                (None, _) => None,
             };
             Row {
                 node: node.name.to_string(),

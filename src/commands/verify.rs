@@ -2,7 +2,7 @@
 
 use comfy_table::{Attribute, Cell, Color};
 
-use super::session::{Purpose, Session, wants_json};
+use super::session::{Session, wants_json};
 use crate::{
     cli::Global,
     error::{Failure, Kind, Result},
@@ -21,7 +21,7 @@ use crate::{
 pub struct Args {}
 
 pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
-    let session = Session::open(global, Purpose::Look, Pins::Required).await?;
+    let session = Session::look(global, Pins::Required).await?;
     let checks = verify::all(&session.run).await;
     let checks = session.close(checks).await?;
     if wants_json(global) {

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::task::JoinSet;
@@ -10,19 +11,37 @@ use tokio::task::JoinSet;
 use super::{Run, StepContext};
 use crate::{
     error::{Effect, Failure, Kind, Result},
-    event::{Event, PlannedStep, StepOutcome},
+    event::{Event, PlannedStep, StageTime, StepOutcome},
     journal::{Record, StepResult},
     plan::{Plan, Step, StepId},
     ports::{Clock, World},
-    stage,
+    stage::{self, StageId},
 };
 
-/// How many steps ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How many steps ended how, and when each stage began and ended by the world's clock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub done: usize,
     pub failed: usize,
     pub skipped: usize,
+    stages: BTreeMap<StageId, (Duration, Duration)>,
+}
+
+impl Tally {
+    /// From a stage's first step to its last: stages overlap, so they add up to more than the run.
+    pub fn stages(&self) -> Vec<StageTime> {
+        let times = self.stages.iter();
+        times
+            .map(|(stage, (begun, ended))| StageTime {
+                stage: *stage,
+                seconds: ended.saturating_sub(*begun).as_secs_f64(),
+            })
+            .collect()
+    }
+
+    fn worked_on(&mut self, stage: StageId, now: Duration) {
+        self.stages.entry(stage).or_insert((now, now)).1 = now;
+    }
 }
 
 /// Runs a plan. A step that fails takes those that need it with it; the others go on.
@@ -35,6 +54,7 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
     let mut done: BTreeSet<StepId> = BTreeSet::new();
     let mut lost: BTreeSet<StepId> = BTreeSet::new();
     let mut running = JoinSet::new();
+    let mut stages_of: BTreeMap<StepId, StageId> = BTreeMap::new();
     let mut tally = Tally::default();
     let mut failures: Vec<Failure> = Vec::new();
     loop {
@@ -66,9 +86,16 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
         for index in ready {
             let step = waiting.remove(&index).expect("it was just found there").clone();
             let context = StepContext::new(run.clone(), step.id.clone());
+            stages_of.insert(step.id.clone(), step.stage());
+            tally.worked_on(step.stage(), run.world.clock().now());
             running.spawn(async move { (step.id.clone(), run_step(context, step).await) });
         }
         let Some(ended) = running.join_next().await else { break };
+        if let Ok((id, _)) = &ended
+            && let Some(stage) = stages_of.get(id)
+        {
+            tally.worked_on(*stage, run.world.clock().now());
+        }
         match ended {
             Ok((id, Ok(()))) => {
                 done.insert(id);
@@ -92,9 +119,12 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
     failures.sort_by_key(|failure| failure.kind == Kind::Interrupted);
     match failures.into_iter().next() {
         Some(failure) => Err(failure),
-        None if tally.skipped > 0 => Err(Failure::new(Kind::Interrupted, "stopped on request")
-            .effect(Effect::Partial)
-            .hint("the same command goes on from here")),
+        None if tally.skipped > 0 => {
+            let effect = if tally.done > 0 { Effect::Partial } else { Effect::None };
+            Err(Failure::new(Kind::Interrupted, "stopped on request")
+                .effect(effect)
+                .hint("the same command goes on from here"))
+        }
         None => Ok(tally),
     }
 }

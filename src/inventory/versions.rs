@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    file::InventoryFile, lock::LockFile, path::FieldPath, report::Report, resolve::Context,
+    file::InventoryFile, load::Pins, lock::LockFile, path::FieldPath, report::Report,
+    resolve::Context,
 };
 
 /// What a version is the version of.
@@ -142,7 +143,8 @@ pub(crate) fn settle(file: &InventoryFile, lock: &LockFile, update: bool) -> Vec
         .collect()
 }
 
-/// The versions of all that is on; a fault for each that is pinned nowhere or elsewhere.
+/// The versions of all that is on; a fault for each that is pinned nowhere or elsewhere. What need not be
+/// pinned yet has the version that `homelab lock` would take.
 pub(crate) fn resolve(
     file: &InventoryFile,
     context: &Context<'_>,
@@ -151,6 +153,7 @@ pub(crate) fn resolve(
     let (lock, lock_name) = (context.lock, context.lock_name);
     let mut versions = BTreeMap::new();
     let mut whole = true;
+    let mut unpinned = Vec::new();
     for (release, written) in wanted(file) {
         let before = locked(lock, release);
         let version = match (written, before) {
@@ -167,17 +170,33 @@ pub(crate) fn resolve(
                 versions.insert(release.name.to_owned(), version);
             }
             Err(message) => {
-                whole = false;
+                if context.pins == Pins::Required {
+                    whole = false;
+                } else {
+                    let version = written.unwrap_or(release.default);
+                    versions.insert(release.name.to_owned(), version.to_owned());
+                }
                 // What the lock lacks has been told by its own faults.
-                if context.lock_is_faulty {
+                if context.lock_is_faulty || context.pins == Pins::Optional {
                     continue;
                 }
                 let path = FieldPath::dotted(release.field);
                 let parent = release.field.rsplit_once('.').map_or("", |(parent, _)| parent);
                 let place = if written.is_some() { path } else { FieldPath::dotted(parent) };
-                report.fault(&place, message, "run `homelab lock`".to_owned());
+                if context.pins == Pins::Required {
+                    report.fault(&place, message, "run `homelab lock`".to_owned());
+                } else {
+                    unpinned.push(release.name);
+                }
             }
         }
+    }
+    if !unpinned.is_empty() {
+        report.warn(
+            &FieldPath::dotted("gitops"),
+            format!("{lock_name} does not pin the versions of {}", unpinned.join(", ")),
+            "run `homelab lock`".to_owned(),
+        );
     }
     whole.then_some(versions)
 }

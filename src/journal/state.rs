@@ -29,6 +29,9 @@ pub struct RunState {
     /// Tailnet keys that are gone, and with which a device may have been made that is not on record.
     #[serde(default)]
     pub spent_keys: BTreeMap<NodeName, Vec<String>>,
+    /// Those of both that were minted for a former machine of the node's name.
+    #[serde(default)]
+    pub former_keys: BTreeMap<NodeName, Vec<String>>,
     pub devices: BTreeMap<NodeName, DeviceIdentity>,
     /// Runs of this state folder that may still hold the lease: all of them dead, but for this one.
     #[serde(default)]
@@ -85,6 +88,10 @@ impl RunState {
                 }
             }
             Record::GuestIntended { node, making } => {
+                let former = self.keys_of(&node);
+                if !former.is_empty() {
+                    self.former_keys.insert(node.clone(), former);
+                }
                 self.guests
                     .insert(node, GuestMemory { making, made: false, verified_host_key: None });
             }
@@ -126,6 +133,7 @@ impl RunState {
             }
             Record::DeviceJoined { node, device } => {
                 self.spent_keys.remove(&node);
+                self.former_keys.remove(&node);
                 self.devices.insert(node, device);
             }
             Record::LeaseIntended { run } => {
@@ -134,6 +142,7 @@ impl RunState {
             Record::LeaseReleased { .. } => self.leases.clear(),
             Record::DeviceDropped { node } => {
                 self.spent_keys.remove(&node);
+                self.former_keys.remove(&node);
                 self.devices.remove(&node);
             }
         }
@@ -144,7 +153,16 @@ impl RunState {
     pub fn keys_of(&self, node: &NodeName) -> Vec<String> {
         let of =
             |keys: &BTreeMap<NodeName, Vec<String>>| keys.get(node).cloned().unwrap_or_default();
-        [of(&self.keys), of(&self.spent_keys)].concat()
+        let mut keys = [of(&self.keys), of(&self.spent_keys), of(&self.former_keys)].concat();
+        keys.sort();
+        keys.dedup();
+        keys
+    }
+
+    /// Those of them that were minted for the machine that the node is now: a device of theirs is itself.
+    pub fn present_keys_of(&self, node: &NodeName) -> Vec<String> {
+        let former = self.former_keys.get(node).map(Vec::as_slice).unwrap_or_default();
+        self.keys_of(node).into_iter().filter(|key| !former.contains(key)).collect()
     }
 
     /// The task that a killed run left behind for a step.
@@ -170,7 +188,19 @@ mod tests {
         let joined = Record::DeviceJoined { node: node.clone(), device };
 
         let died = [minted("1"), gone("1"), minted("2")];
-        assert_eq!(after(&died).keys_of(&node), ["2", "1"]);
+        assert_eq!(after(&died).keys_of(&node), ["1", "2"]);
+        assert_eq!(after(&died).present_keys_of(&node), ["1", "2"]);
+        let making = Making {
+            proxmox_node: "pve1".into(),
+            vmid: Vmid(101),
+            nonce: Nonce::random(),
+            host_key: String::new(),
+            seed: String::new(),
+        };
+        let made_anew = Record::GuestIntended { node: node.clone(), making };
+        let again = [&died[..], &[made_anew, minted("3")]].concat();
+        assert_eq!(after(&again).keys_of(&node), ["1", "2", "3"]);
+        assert_eq!(after(&again).present_keys_of(&node), ["3"]);
         let ended = [&died[..], &[gone("2"), joined]].concat();
         assert!(after(&ended).keys_of(&node).is_empty());
     }

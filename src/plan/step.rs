@@ -263,6 +263,8 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What a person should know and the plan does not change.
     pub notes: Vec<String>,
+    /// Only some stages or nodes were asked for: nothing is said of the others.
+    pub in_part: bool,
 }
 
 impl Plan {
@@ -293,6 +295,9 @@ impl Plan {
             stages.contains(&step.stage())
                 && (nodes.is_empty() || node.is_none_or(|node| nodes.contains(node)))
         });
+        let every = *stages.start() == StageId::LADDER[0]
+            && *stages.end() == StageId::LADDER[StageId::LADDER.len() - 1];
+        self.in_part = !every || !nodes.is_empty();
         let kept: Vec<StepId> = self.steps.iter().map(|step| step.id.clone()).collect();
         for step in &mut self.steps {
             step.needs.retain(|need| kept.contains(need));

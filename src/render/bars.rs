@@ -75,6 +75,11 @@ impl Bars {
         }
     }
 
+    fn draw_idle(&self) {
+        self.ladder.set_message(self.idle.clone());
+        self.ladder.enable_steady_tick(Duration::from_millis(120));
+    }
+
     fn draw_ladder(&self) {
         if self.stages.is_empty() {
             return self.ladder.set_message(self.idle.clone());
@@ -101,8 +106,11 @@ impl Renderer for Bars {
         match event {
             Event::RunStarted { command, cluster, .. } => {
                 self.idle = format!("{command} of cluster {cluster}: looking around");
-                self.ladder.set_message(self.idle.clone());
-                self.ladder.enable_steady_tick(Duration::from_millis(120));
+                self.draw_idle();
+            }
+            Event::Looking { cluster } => {
+                self.idle = format!("looking at cluster {cluster}");
+                self.draw_idle();
             }
             Event::Planned { steps } => {
                 for step in steps {
@@ -153,6 +161,9 @@ impl Renderer for Bars {
                 self.clear();
                 // What was never begun is told by the error that follows.
                 if !self.steps.is_empty() || words::is_well(outcome) {
+                    if let Some(times) = words::stage_times(outcome) {
+                        output::say(times);
+                    }
                     let outcome = words::run_outcome(command, outcome);
                     self.say(&format!("{outcome} ({})", words::time(*seconds)));
                 }

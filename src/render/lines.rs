@@ -26,6 +26,8 @@ impl Lines {
     fn line(&mut self, event: &Event) -> Option<String> {
         Some(match event {
             Event::RunStarted { command, cluster, .. } => format!("{command} of cluster {cluster}"),
+            // What comes of it is printed; a log needs no more.
+            Event::Looking { .. } => return None,
             Event::Planned { steps } => {
                 self.planned = true;
                 words::steps(steps.len())
@@ -81,7 +83,9 @@ impl Lines {
                 if !self.planned && !words::is_well(outcome) {
                     return None;
                 }
-                format!("{} ({})", words::run_outcome(command, outcome), words::time(*seconds))
+                let told = words::run_outcome(command, outcome);
+                let times = words::stage_times(outcome).map(|times| times + "\n");
+                format!("{}{told} ({})", times.unwrap_or_default(), words::time(*seconds))
             }
             Event::Pause(_) | Event::Closed => return None,
         })

@@ -11,7 +11,11 @@ use crate::plan::{Impact, Plan};
 pub fn plan(plan: &Plan) -> String {
     let mut text = String::new();
     if plan.is_empty() {
-        text.push_str("Nothing to do: everything is as the inventory says.\n");
+        text.push_str(if plan.in_part {
+            "Nothing to do in the part that was asked for.\n"
+        } else {
+            "Nothing to do: everything is as the inventory says.\n"
+        });
     }
     let mut stage = None;
     for step in &plan.steps {

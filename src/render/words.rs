@@ -57,18 +57,35 @@ pub(super) fn outcome(outcome: &StepOutcome) -> String {
 
 /// Whether a run did what was wanted.
 pub(super) fn is_well(outcome: &RunOutcome) -> bool {
-    matches!(outcome, RunOutcome::Done { .. } | RunOutcome::NothingToDo)
+    matches!(outcome, RunOutcome::Done { .. } | RunOutcome::NothingToDo { .. })
 }
 
 pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
     match outcome {
-        RunOutcome::Done { changed } => format!("{} done", steps(*changed)),
-        RunOutcome::NothingToDo if command == "destroy" => {
+        RunOutcome::Done { changed, .. } => format!("{} done", steps(*changed)),
+        RunOutcome::NothingToDo { .. } if command == "destroy" => {
             "nothing to do: nothing of this cluster is there".into()
         }
-        RunOutcome::NothingToDo => "nothing to do: everything is as the inventory says".into(),
+        RunOutcome::NothingToDo { in_part: true } => {
+            "nothing to do in the part that was asked for".into()
+        }
+        RunOutcome::NothingToDo { in_part: false } => {
+            "nothing to do: everything is as the inventory says".into()
+        }
         RunOutcome::Failed { .. } => "failed".into(),
         RunOutcome::Interrupted => format!("stopped; `homelab {command}` goes on from here"),
+    }
+}
+
+/// How long each stage took, where there was more than one.
+pub(super) fn stage_times(outcome: &RunOutcome) -> Option<String> {
+    match outcome {
+        RunOutcome::Done { stages, .. } if stages.len() > 1 => {
+            let told =
+                stages.iter().map(|taken| format!("{} {}", taken.stage, time(taken.seconds)));
+            Some(told.collect::<Vec<_>>().join(", "))
+        }
+        _ => None,
     }
 }
 
@@ -96,7 +113,10 @@ mod tests {
     #[test]
     fn one_step_is_no_steps() {
         assert_eq!(steps(1), "1 step");
-        assert_eq!(run_outcome("up", &RunOutcome::Done { changed: 2 }), "2 steps done");
+        assert_eq!(
+            run_outcome("up", &RunOutcome::Done { changed: 2, stages: Vec::new() }),
+            "2 steps done"
+        );
     }
 
     #[test]

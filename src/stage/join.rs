@@ -28,7 +28,9 @@ use crate::{
 };
 
 /// How long a registered node may take to say which device it is.
-const SETTLING: Duration = Duration::from_secs(15);
+const SETTLING: Duration = Duration::from_secs(30);
+/// How long a device that has joined may be missing in the control plane's list.
+const LISTING: Duration = Duration::from_secs(5);
 
 /// tailscaled at the pinned version, the persistent TUN, the routes and filter of the overlay.
 pub async fn install<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
@@ -66,13 +68,16 @@ pub async fn join<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
     let probe = settled(context, node).await?;
     let recorded = recorded(context, node).await;
     let address = recorded.address;
-    if diff::join_reasons(desired, wanted, &probe, address).is_empty() {
+    let forgotten = is_forgotten(context, node, &probe).await?;
+    if !forgotten && diff::join_reasons(desired, wanted, &probe, address).is_empty() {
         remember(context, node, &probe)?;
         return Ok(Outcome::Unchanged("joined already".into()));
     }
-    if !is_running(&probe) {
+    if forgotten || !is_running(&probe) {
         clear_twins(context, node, recorded, &probe).await?;
-        spend_a_key(context, node, wanted).await?;
+        // A device that was removed, or whose node lost its memory, is not to be gone on with.
+        let anew = forgotten || !context.run.memory().present_keys_of(node).is_empty();
+        spend_a_key(context, node, wanted, anew).await?;
     }
     let host = run.host(node).await?;
     if let Some(prefs) = run.probe(node).await?.tailscale.and_then(|tailscale| tailscale.prefs) {
@@ -90,29 +95,91 @@ pub async fn join<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
         })
         .await
         .map_err(|failure| Failure { kind: Kind::Tailnet, ..failure })?;
+    if is_forgotten(context, node, &probe).await? {
+        return Err(Failure::new(
+            Kind::Tailnet,
+            "it joined, and the tailnet does not have its device",
+        )
+        .at(node)
+        .hint("was it removed just now? the same command joins it anew"));
+    }
     remember(context, node, &probe)?;
     Ok(Outcome::Done)
 }
 
-/// A node whose registration outlived the run that began it knows its key before it knows its node id, and
-/// only with that can its own device be told from another of its name: it is given time to say.
+/// A node whose registration outlived the run that began it may not know yet which device it is, and only
+/// then can that device be told from another of its name: it is given time to say.
 async fn settled<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<HostProbe> {
     let settled = context
         .wait_for("tailscaled to say which device it is", SETTLING, || async {
             let probe = context.run.probe(node).await?;
-            Ok(match status(&probe) {
-                Some(status) if status.have_node_key && tailnet::node_id(&probe).is_none() => {
-                    Look::NotYet(format!("it is registered, and in state {}", status.backend_state))
-                }
-                _ => Look::There(probe),
+            Ok(match unsaid(context, node, &probe).await? {
+                Some(seen) => Look::NotYet(seen),
+                None => Look::There(probe),
             })
         })
         .await;
     match settled {
-        // What it cannot say, it is not asked for: its device may have been removed.
+        // What it cannot say is lost to it.
         Err(failure) if failure.kind == Kind::Deadline => context.run.probe(node).await,
         settled => settled,
     }
+}
+
+/// Why the node may be a device without knowing it yet.
+async fn unsaid<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    probe: &HostProbe,
+) -> Result<Option<String>> {
+    if tailnet::node_id(probe).is_some() {
+        return Ok(None);
+    }
+    if let Some(status) = status(probe).filter(|status| status.have_node_key) {
+        return Ok(Some(format!("it is registered, and in state {}", status.backend_state)));
+    }
+    let keys = context.run.memory().present_keys_of(node);
+    if keys.is_empty() || !lists_devices(context) {
+        return Ok(None);
+    }
+    let devices = context.run.world.tailnet().devices().await?;
+    let registered =
+        |device: &&Device| device.auth_key.as_ref().is_some_and(|key| keys.contains(key));
+    Ok(devices.iter().find(registered).map(|device| format!("device {} is registered", device.id)))
+}
+
+/// Whether the control plane no longer has the device that the node takes itself for: somebody removed it.
+/// tailscaled goes on as `Running`, and reaches nobody.
+async fn is_forgotten<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    probe: &HostProbe,
+) -> Result<bool> {
+    let Some(id) = tailnet::node_id(probe).filter(|_| lists_devices(context)) else {
+        return Ok(false);
+    };
+    let known = context
+        .wait_for("the control plane to have the node's device", LISTING, || async {
+            let devices = context.run.world.tailnet().devices().await?;
+            Ok(match tailnet::is_listed(&devices, &id) {
+                true => Look::There(()),
+                false => Look::NotYet(format!("no device {id} among {}", devices.len())),
+            })
+        })
+        .await;
+    match known {
+        Ok(()) => Ok(false),
+        Err(failure) if failure.kind == Kind::Deadline => {
+            context.warn(format!("the tailnet no longer has the device of {node}: it joins anew"));
+            Ok(true)
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A bare auth key lets nobody look.
+fn lists_devices<W: World>(context: &StepContext<W>) -> bool {
+    !matches!(context.run.desired.tailnet.control, TailnetControl::AuthKey { .. })
 }
 
 fn is_running(probe: &HostProbe) -> bool {
@@ -166,7 +233,7 @@ async fn clear_twins<W: World>(
     recorded: TwinRecord,
     probe: &HostProbe,
 ) -> Result<()> {
-    if matches!(context.run.desired.tailnet.control, TailnetControl::AuthKey { .. }) {
+    if !lists_devices(context) {
         return Ok(());
     }
     let tag = &context.run.desired.tailnet.tag;
@@ -196,6 +263,7 @@ async fn spend_a_key<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     wanted: &Node,
+    anew: bool,
 ) -> Result<()> {
     let run = &context.run;
     let tailnet_port = run.world.tailnet();
@@ -208,7 +276,7 @@ async fn spend_a_key<W: World>(
     let key = tailnet::mint_key(tailnet_port, &run.desired, wanted).await?;
     context.record(&Record::KeyMinted { node: node.clone(), id: key.id.clone() })?;
     let host = run.host(node).await?;
-    let joined = tailnet::join(&host, &run.desired, wanted, &key.secret).await;
+    let joined = tailnet::join(&host, &run.desired, wanted, &key.secret, anew).await;
     if joined.is_err() {
         // Not spent, or spent in vain: either way nobody must use it.
         tailnet_port.revoke_key(&key.id).await?;

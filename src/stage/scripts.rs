@@ -42,7 +42,7 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         template::script("guest/grow-root.sh", serde_json::json!({}))?,
         artifact::fetch_script(&desired.tailnet.tailscale)?,
         tailnet::install_script(desired)?,
-        tailnet::join_script(desired, node, Secret::new(""))?,
+        tailnet::join_script(desired, node, Secret::new(""), false)?,
         tailnet::await_address_script([100, 64, 0, 1].into(), Duration::from_secs(60))?,
         tailnet::prefs::set_script(&["--accept-dns=false".into()])?,
         cluster::install_script(desired, node, &place, Some(&membership), None)?,

@@ -27,7 +27,7 @@ use crate::{
     error::{Failure, Kind, Result},
     inventory::desired::{Desired, Node, Overlay, TailnetControl},
     plan::probe::{HostProbe, TailscalePrefs, TailscaleStatus},
-    ports::{Host, MintedKey, RemoteFile, Tailnet},
+    ports::{Device, Host, MintedKey, RemoteFile, Tailnet},
     script::Script,
     secret::Secret,
     template,
@@ -149,6 +149,16 @@ pub fn node_id(probe: &HostProbe) -> Option<String> {
     (!id.is_empty()).then(|| id.clone())
 }
 
+/// Whether a device of that node id is in the control plane's list.
+pub fn is_listed(devices: &[Device], node_id: &str) -> bool {
+    devices.iter().any(|device| device.node_id == node_id || device.id == node_id)
+}
+
+/// Whether the control plane, where it was asked, no longer has the device that the node takes itself for.
+pub fn is_forgotten(devices: Option<&Vec<Device>>, probe: &HostProbe) -> bool {
+    devices.zip(node_id(probe)).is_some_and(|(devices, id)| !is_listed(devices, &id))
+}
+
 /// Why a node has to join, or its preferences be set; empty when neither.
 pub fn join_reasons(desired: &Desired, node: &Node, probe: &HostProbe) -> Vec<String> {
     let mut reasons =
@@ -237,25 +247,33 @@ pub fn login_server(control: &TailnetControl) -> Option<&str> {
     }
 }
 
-pub(crate) fn join_script(desired: &Desired, node: &Node, key: Secret) -> Result<Script> {
+pub(crate) fn join_script(
+    desired: &Desired,
+    node: &Node,
+    key: Secret,
+    anew: bool,
+) -> Result<Script> {
     let timeout = desired.tailnet.join_timeout;
     let context = json!({
         "hostname": node.name,
         "login_server": login_server(&desired.tailnet.control),
         "seconds": timeout.as_secs(),
+        "anew": anew,
     });
     let script = template::script("tailnet/join-tailnet.sh", context)?;
     Ok(script.secret("AUTH_KEY", key).timeout(timeout + Duration::from_secs(90)))
 }
 
-/// Joins the tailnet; a node that has joined already is left as it is, and its key unused.
+/// Joins the tailnet; a node that has joined already is left as it is, and its key unused, unless it is to
+/// join `anew`, as another device.
 pub async fn join(
     host: &impl Host,
     desired: &Desired,
     node: &Node,
     key: &Secret,
+    anew: bool,
 ) -> Result<TailscaleStatus> {
-    let script = join_script(desired, node, key.clone())?;
+    let script = join_script(desired, node, key.clone(), anew)?;
     run_for(host, &script).await.map_err(|failure| explain_join(failure, &desired.tailnet.control))
 }
 

@@ -7,6 +7,10 @@ mkdir -p "${key_file%/*}"
 trap 'rm -f "$key_file"' EXIT
 trap 'exit 1' HUP INT TERM
 await_daemon
+<% if anew %>
+# What it takes itself for is gone: going on with it would reach nobody.
+tailscale logout >&2 || :
+<% endif %>
 if [ "$(backend_state)" != Running ]; then
     printf '%s' "${AUTH_KEY:?}" >"$key_file"
     tailscale up --auth-key="file:$key_file" --hostname=<{ hostname | quote }> \

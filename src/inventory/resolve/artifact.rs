@@ -9,6 +9,7 @@ use crate::inventory::{
     path::FieldPath,
     publisher,
     report::Report,
+    versions,
 };
 
 /// A fault was told.
@@ -94,7 +95,11 @@ pub(super) fn flux(
     let asked = Asked {
         what: "Flux",
         path: FieldPath::dotted("flux"),
-        version: flux.version.as_deref(),
+        // What nobody named is what fits the templates: `homelab lock` takes it, too.
+        version: flux
+            .version
+            .as_deref()
+            .or_else(|| context.lock.flux.is_none().then_some(versions::FLUX)),
         url: flux.components.as_deref(),
         sha256: flux.sha256.as_deref(),
     };

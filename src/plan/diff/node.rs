@@ -87,7 +87,14 @@ pub(super) fn tailnet_steps(desired: &Desired, observed: &Observed, node: &Node,
     }
     let reasons = match probe {
         None => not_joined(desired, observed, node),
-        Some(probe) => join_reasons(desired, node, probe, observed.addresses.get(name).copied()),
+        Some(probe) => {
+            let mut reasons =
+                join_reasons(desired, node, probe, observed.addresses.get(name).copied());
+            if tailnet::is_forgotten(observed.devices.seen(), probe) {
+                reasons.push("the tailnet no longer has its device".to_owned());
+            }
+            reasons
+        }
     };
     if !reasons.is_empty() {
         let mut step = Step::new(Change::JoinTailnet { node: name.clone() }, Impact::Create, "");

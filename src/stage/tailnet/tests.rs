@@ -181,10 +181,29 @@ fn files_that_are_on_the_node_as_rendered_are_no_drift() {
     assert_eq!(install_drift(&desired, &probe).unwrap(), [paths::TUN_PROGRAM]);
 }
 
+fn join(anew: bool) -> Script {
+    let desired = desired();
+    join_script(&desired, desired.first_server(), Secret::new("tskey-123"), anew).unwrap()
+}
+
+#[test]
+fn a_node_gives_up_what_it_was_only_when_it_joins_anew() {
+    assert!(!join(false).text.contains("tailscale logout"));
+    assert!(join(true).text.contains("tailscale logout"));
+}
+
+#[test]
+fn a_device_that_was_removed_is_missed() {
+    let probe = sound_probe(&desired());
+    let devices = vec![device("1", "k3s-server", [100, 64, 0, 1], true)];
+    assert!(!is_forgotten(Some(&devices), &probe));
+    assert!(is_forgotten(Some(&vec![device("2", "other", [100, 64, 0, 2], true)]), &probe));
+    assert!(!is_forgotten(None, &probe), "who may not look cannot say so");
+}
+
 #[test]
 fn the_key_is_in_no_text_that_is_shown() {
-    let desired = desired();
-    let script = join_script(&desired, desired.first_server(), Secret::new("tskey-123")).unwrap();
+    let script = join(false);
     assert!(!script.text.contains("tskey-123"));
     assert!(script.standard_input().expose().contains("AUTH_KEY='tskey-123'"));
 }

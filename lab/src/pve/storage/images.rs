@@ -1,6 +1,12 @@
 //! Guests' disks on a storage: naming, allocating, listing, freeing.
 
-use std::{collections::BTreeSet, fs::File};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use camino::Utf8Path;
 
 use super::{
     place::Place,
@@ -25,6 +31,18 @@ fn io(error: &std::io::Error) -> String {
 /// Where a linked clone's base is written down, next to the clone.
 fn base_note(file: &str) -> String {
     format!(".{file}.base")
+}
+
+/// A thin volume goes in a moment, however large it is. A file's blocks may take longer to be given back
+/// than another removal waits for the storage's lock: it loses its name first.
+fn forget_then_remove(file: &Utf8Path) -> std::io::Result<()> {
+    static REMOVED: AtomicU64 = AtomicU64::new(0);
+    let number = REMOVED.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    let gone = file.with_file_name(format!(".gone-{process}-{number}"));
+    fs_err::rename(file, &gone)?;
+    std::thread::spawn(move || fs_err::remove_file(gone));
+    Ok(())
 }
 
 impl Place {
@@ -171,7 +189,8 @@ impl Place {
             }
             return Ok(());
         }
-        fs_err::remove_file(&file).map_err(|error| io(&error))?;
+        if self.is_directory() { fs_err::remove_file(&file) } else { forget_then_remove(&file) }
+            .map_err(|error| io(&error))?;
         let _ = fs_err::remove_file(file.with_file_name(base_note(&volume.file)));
         self.drop_snapshots(&volume);
         if self.is_directory()
