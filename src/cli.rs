@@ -12,7 +12,6 @@ use crate::{commands, model::NodeName, stage::StageId};
 #[command(
     name = "homelab",
     version,
-    disable_help_subcommand = true,
     after_help = "Examples:
   homelab init --endpoint https://pve.lan:8006     write a commented inventory
   homelab plan                                     what would be done, why, at what price
@@ -60,7 +59,7 @@ pub struct Global {
     pub quiet: bool,
 }
 
-const DEFAULT_CONFIG: &str = "homelab.yaml";
+pub(crate) const DEFAULT_CONFIG: &str = "homelab.yaml";
 
 /// An empty HOMELAB_CONFIG says nothing.
 #[expect(clippy::unnecessary_wraps, reason = "clap wants a result")]

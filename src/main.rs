@@ -35,6 +35,10 @@ fn main() -> ExitCode {
 
 /// Help and version are data; anything else is a usage error.
 fn unparsed(error: &clap::Error) -> ExitCode {
+    // `--color` cannot be read from a command line that is not understood, or that asks for help.
+    if let Some(color) = usage::color(std::env::args().skip(1)) {
+        commands::paint(color);
+    }
     if !error.use_stderr() {
         return match output::data(error.render().ansi()) {
             Ok(()) => ExitCode::SUCCESS,

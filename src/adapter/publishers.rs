@@ -80,6 +80,13 @@ fn client() -> Result<reqwest::Client> {
         .map_err(|error| unfit(&error))
 }
 
-fn broken(url: &str, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
-    Failure::new(Kind::Unreachable, format!("cannot fetch {url}")).because(error)
+fn broken(url: &str, error: impl std::error::Error) -> Failure {
+    Failure::new(Kind::Unreachable, format!("cannot fetch {url}: {}", innermost(&error)))
+        .hint("this machine must reach the publishers: check its network, DNS and proxy")
+        .hint("or write `url` and `sha256` of each into the inventory")
+}
+
+/// The cause at the bottom: what stands above it says no more than that a request failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }

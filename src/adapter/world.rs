@@ -15,6 +15,9 @@ use crate::{
     ports::{Clock, ProxmoxError, World},
 };
 
+/// What Proxmox's tokens look like, as one word of a shell.
+const TOKEN_EXAMPLE: &str = "'homelab@pve!homelab=SECRET'";
+
 /// Proxmox over HTTPS, hosts over SSH, the tailnet's API, Kubernetes through SSH, and time as it is.
 pub struct RealWorld {
     proxmox: ProxmoxClient,
@@ -28,8 +31,12 @@ impl RealWorld {
     /// Resolves the secrets that a run needs from its first moment; nothing is contacted yet.
     pub async fn new(desired: &Desired, events: &Events) -> Result<Self> {
         let place = format!("proxmox.token ({})", desired.proxmox.token.describe());
-        let token = desired.proxmox.token.resolve().await;
-        let token = token.map_err(|failure| Failure { place: Some(place.clone()), ..failure })?;
+        let token = desired.proxmox.token.resolve_like(TOKEN_EXAMPLE).await;
+        let token = token.map_err(|failure| match failure.place {
+            Some(_) => Failure { place: Some(place.clone()), ..failure },
+            // What is said of a variable names it already.
+            None => failure.at("proxmox.token"),
+        })?;
         let proxmox = ProxmoxClient::new(&desired.proxmox, token).map_err(|error| match error {
             ProxmoxError::Token => Failure::from(error).at(place),
             other => other.into(),

@@ -90,7 +90,14 @@ where
         if !wants_json(global) {
             render::output::talk(render::plan(&plan));
         }
-        confirm(&(terms.question)(&plan, &run.desired), &run.stop).await?;
+        let question = (terms.question)(&plan, &run.desired);
+        confirm(&question, &run.stop).await.map_err(|failure| match failure.kind {
+            Kind::Usage if wants_json(global) => failure.hint(format!(
+                "`homelab {}` without `-o json` shows what would be done; it does nothing unasked",
+                terms.command
+            )),
+            _ => failure,
+        })?;
     }
     let work = async {
         let plan = if lease::is_written(run) {

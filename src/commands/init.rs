@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Subcommand;
 use ipnet::Ipv4Net;
 
@@ -111,7 +112,7 @@ pub struct Facts {
     #[arg(long, default_value = "debian")]
     pub user: String,
     /// The LAN
-    #[arg(long, default_value = "192.168.1.0/24", value_name = "CIDR")]
+    #[arg(long, default_value = "192.168.1.0/24", value_name = "CIDR", value_parser = network)]
     pub network: Ipv4Net,
     /// Its gateway (default: the network's first host)
     #[arg(long, value_name = "ADDRESS")]
@@ -129,11 +130,15 @@ pub struct Facts {
     #[arg(long, default_value_t = 9000)]
     pub template: u32,
     /// Headscale's address (default: Tailscale's own service)
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", conflicts_with = "oauth_client")]
     pub headscale: Option<String>,
     /// The id of Tailscale's OAuth client
     #[arg(long, value_name = "ID")]
     pub oauth_client: Option<String>,
+}
+
+fn network(text: &str) -> Result<Ipv4Net, String> {
+    text.parse().map_err(|_| "an IPv4 network such as 192.168.1.0/24 is wanted".to_owned())
 }
 
 fn named(text: &str) -> Result<(NodeName, Ipv4Addr), String> {
@@ -199,19 +204,23 @@ fn write(global: &Global, facts: Facts) -> Result<()> {
         return Err(Failure::new(Kind::Usage, "an agent needs a server to join")
             .hint("give one, too: --server k3s-server=ADDRESS"));
     }
-    if servers.is_empty() {
-        let host = facts.network.hosts().nth(100).unwrap_or_else(|| facts.network.addr());
-        output::say(format_args!(
-            "no --server was given: the inventory names one, k3s-server at {host}"
-        ));
-        servers.push((named_server(), host));
-    }
+    let made_up = match servers.is_empty() {
+        true => {
+            let host = default_server(facts.network, facts.gateway).ok_or_else(|| {
+                let message = format!("{} has no room for a gateway and a server", facts.network);
+                Failure::new(Kind::Usage, message).hint("give a larger one as --network")
+            })?;
+            servers.push((named_server(), host));
+            Some(host)
+        }
+        false => None,
+    };
     let new = NewInventory {
         cluster: facts.cluster,
         endpoint: facts.endpoint,
         tls: match (facts.fingerprint, facts.ca_file) {
             (Some(fingerprint), _) => NewTls::Fingerprint(fingerprint),
-            (None, Some(file)) => NewTls::CaFile(file),
+            (None, Some(file)) => NewTls::CaFile(authority(&global.config, file)?),
             (None, None) => NewTls::System,
         },
         pool: facts.pool,
@@ -232,7 +241,12 @@ fn write(global: &Global, facts: Facts) -> Result<()> {
     };
     let text = inventory::new::new_inventory(&new)?;
     inventory::new::write_new(&global.config, &text)?;
-    let steps = next::steps(&new, &global.config);
+    if let Some(host) = made_up.filter(|_| !global.quiet) {
+        output::say(format_args!(
+            "no --server was given: the inventory names one, k3s-server at {host}"
+        ));
+    }
+    let steps = next::steps(&new, &global.config, has_key());
     if wants_json(global) {
         let steps: Vec<_> = steps
             .iter()
@@ -248,6 +262,57 @@ fn write(global: &Global, facts: Facts) -> Result<()> {
     Ok(())
 }
 
+/// The network's 101st host, or the last one before it that is not the gateway.
+fn default_server(network: Ipv4Net, gateway: Option<Ipv4Addr>) -> Option<Ipv4Addr> {
+    let gateway = gateway.or_else(|| network.hosts().next());
+    if network.prefix_len() > 30 {
+        return None;
+    }
+    network.hosts().take(101).filter(|host| Some(*host) != gateway).last()
+}
+
+/// The CA's file, as the inventory that names it will look for it.
+fn authority(inventory: &Utf8Path, file: String) -> Result<String> {
+    let found = path_of(inventory, &file);
+    if found.is_file() {
+        return Ok(file);
+    }
+    Err(Failure::new(Kind::Usage, "--ca-file names a file that is not there")
+        .at(found)
+        .hint("it is the Proxmox host's /etc/pve/pve-root-ca.pem: copy it")
+        .hint("a relative path begins in the inventory's folder"))
+}
+
+/// Whether there is the key that the new inventory names.
+fn has_key() -> bool {
+    path_of(Utf8Path::new(""), inventory::new::PUBLIC_KEY).exists()
+}
+
+/// A path of an inventory: relative ones begin in its folder.
+fn path_of(inventory: &Utf8Path, file: &str) -> Utf8PathBuf {
+    match (file.strip_prefix("~/"), std::env::var("HOME")) {
+        (Some(rest), Ok(home)) => Utf8PathBuf::from(home).join(rest),
+        _ => inventory.parent().unwrap_or(Utf8Path::new("")).join(file),
+    }
+}
+
 fn named_server() -> NodeName {
     "k3s-server".parse().expect("it is a DNS label")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_that_nobody_named_has_a_hosts_address() {
+        let server = |network: &str, gateway: Option<&str>| {
+            let gateway = gateway.map(|gateway| gateway.parse().unwrap());
+            default_server(network.parse().unwrap(), gateway).map(|host| host.to_string())
+        };
+        assert_eq!(server("192.168.1.0/24", None).unwrap(), "192.168.1.101");
+        assert_eq!(server("192.168.1.0/24", Some("192.168.1.101")).unwrap(), "192.168.1.100");
+        assert_eq!(server("192.168.1.0/30", None).unwrap(), "192.168.1.2");
+        assert_eq!(server("192.168.1.0/31", None), None);
+    }
 }

@@ -4,13 +4,15 @@ use std::io::Write;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::session::{Purpose, Session, wants_json};
+use super::{
+    nodes::proved,
+    session::{Purpose, Session, wants_json},
+};
 use crate::{
     cli::Global,
     error::{Failure, Kind, Result},
     inventory::Pins,
     journal::lock::state_folder,
-    observe,
     render::{self, output},
     secret::Secret,
     stage::cluster,
@@ -67,8 +69,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
 async fn fetch(session: &Session) -> Result<Secret> {
     let run = &session.run;
     let server = run.desired.first_server().name.clone();
-    // The marker is what names the host key.
-    observe::machine(run, &server).await?;
+    proved(run, &server).await?;
     let host = run.host(&server).await?;
     let kubeconfig = cluster::read_kubeconfig(&host).await?;
     let probe = run.probe(&server).await?;

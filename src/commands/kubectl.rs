@@ -1,6 +1,9 @@
 //! `homelab kubectl`: kubectl through SSH; neither the tailnet nor an open port is needed here.
 
-use super::session::{Purpose, Session};
+use super::{
+    nodes::proved,
+    session::{Purpose, Session},
+};
 use crate::{
     adapter::{
         kube::forward,
@@ -10,7 +13,6 @@ use crate::{
     error::{Failure, Kind, Result},
     inventory::Pins,
     model::NodeName,
-    observe,
     script::quote,
     stage::cluster,
 };
@@ -34,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<u8> {
 async fn kubectl(session: &Session, args: &Args) -> Result<u8> {
     let run = &session.run;
     let server = run.desired.first_server().name.clone();
-    observe::machine(run, &server).await?;
+    proved(run, &server).await?;
     let host = run.host(&server).await?;
     let kubeconfig = cluster::read_kubeconfig(&host).await?;
     let forward = forward::Forward::open(host).await?;
@@ -63,9 +65,7 @@ async fn kubectl(session: &Session, args: &Args) -> Result<u8> {
 async fn on_the_server(session: &Session, server: &NodeName, args: &Args) -> Result<u8> {
     tracing::info!("there is no kubectl here; using the one of {server}");
     let run = &session.run;
-    let target = run
-        .target(server)
-        .ok_or_else(|| Failure::new(Kind::Ssh, "its marker names no host key").at(server))?;
+    let target = run.target(server)?;
     let address = first_reachable(&target).await?;
     let mut command: Vec<String> =
         ["sudo", "-n", "k3s", "kubectl"].into_iter().map(str::to_owned).collect();

@@ -2,13 +2,16 @@
 
 use std::{io::Write, sync::Arc};
 
+use camino::Utf8Path;
+
 use super::session::{options, wants_json};
 use crate::{
     adapter::publishers::Publishers,
     cli::Global,
-    error::{Failure, Kind, Result},
+    error::{Effect, Failure, Kind, Result},
     inventory::{
-        self, Pins, pin,
+        self, LockFile, Pins,
+        pin::{self, Pinned, Pinning},
         versions::{self, Packaging, Settled},
     },
     render,
@@ -32,7 +35,21 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     let unpinned = inventory::load::load_unpinned(&options)?;
     let policy = pin::Policy { update: args.update, trust_download: args.trust_download };
     let publishers = Arc::new(Publishers);
-    let (mut lock, pinned) = pin::pin(&unpinned.file, &unpinned.lock, policy, &publishers).await?;
+    let path = options.lock_path();
+    if !unpinned.lock_faults.is_empty() && !global.quiet {
+        for fault in unpinned.lock_faults {
+            render::output::say(render::fault(&fault.warning()));
+        }
+        let text = format_args!("{path} pins nothing as it is: all of it is pinned anew");
+        render::output::say(text);
+    }
+    let pinning = pin::pin(&unpinned.file, &unpinned.lock, policy, &publishers).await?;
+    let Pinning { mut lock, pinned, failure } = pinning;
+    if pinned.is_empty()
+        && let Some(failure) = failure
+    {
+        return Err(failure.hint("nothing was written"));
+    }
     let settled = versions::settle(&unpinned.file, &unpinned.lock, args.update);
     for one in &settled {
         let pins = match one.release.packaging {
@@ -41,11 +58,21 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
         };
         pins.insert(one.release.name.to_owned(), one.version.clone());
     }
-    let path = options.lock_path();
-    let text = serde_saphyr::to_string(&lock).map_err(|error| {
-        Failure::new(Kind::Runtime, format!("the lock file cannot be written: {error}")).at(&path)
+    write(&path, &lock)?;
+    tell(global, &pinned, &settled)?;
+    match failure {
+        None => Ok(()),
+        Some(failure) => Err(failure.effect(Effect::Partial).hint(format!(
+            "{path} has what could be pinned; run `homelab lock` again for the rest"
+        ))),
+    }
+}
+
+fn write(path: &Utf8Path, lock: &LockFile) -> Result<()> {
+    let text = serde_saphyr::to_string(lock).map_err(|error| {
+        Failure::new(Kind::Runtime, format!("the lock file cannot be written: {error}")).at(path)
     })?;
-    let folder = path.parent().filter(|folder| *folder != "").unwrap_or(camino::Utf8Path::new("."));
+    let folder = path.parent().filter(|folder| *folder != "").unwrap_or(Utf8Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     writeln!(
         file,
@@ -55,9 +82,16 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     // It holds nothing that is secret, and others may work from the same checkout.
     file.as_file().set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     file.as_file().sync_all()?;
-    file.persist(&path).map_err(|error| error.error)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn tell(global: &Global, pinned: &[Pinned], settled: &[Settled]) -> Result<()> {
     if wants_json(global) {
-        return render::document(&documented(&pinned, &settled));
+        return render::document(&documented(pinned, settled));
+    }
+    if global.quiet {
+        return Ok(());
     }
     for one in pinned {
         let mark = if one.changed { "pinned" } else { "as before" };
@@ -75,7 +109,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
 }
 
 /// Charts and images stand behind the artifacts, with a version and no hash.
-fn documented(pinned: &[pin::Pinned], settled: &[Settled]) -> Vec<serde_json::Value> {
+fn documented(pinned: &[Pinned], settled: &[Settled]) -> Vec<serde_json::Value> {
     let artifacts = pinned.iter().map(|one| serde_json::json!(one));
     let versions = settled.iter().map(|one| {
         serde_json::json!({

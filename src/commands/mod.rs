@@ -27,16 +27,13 @@ use std::io::IsTerminal;
 use crate::{
     cli::{Cli, Color, Command, ConfigCommand, Global},
     error::Result,
-    render::output,
+    render::{output, program},
 };
 
 /// Colour and logging, before anything is printed.
 pub fn prepare(global: &Global) {
-    match global.color {
-        Color::Auto => {}
-        Color::Always => anstream::ColorChoice::Always.write_global(),
-        Color::Never => anstream::ColorChoice::Never.write_global(),
-    }
+    paint(global.color);
+    program::remember(global);
     let default = match global.verbose {
         0 => "warn",
         1 => "homelab=debug,warn",
@@ -53,6 +50,15 @@ pub fn prepare(global: &Global) {
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && global.color != Color::Never)
         .init();
+}
+
+/// Whether what is printed from here on has colours.
+pub fn paint(color: Color) {
+    match color {
+        Color::Auto => {}
+        Color::Always => anstream::ColorChoice::Always.write_global(),
+        Color::Never => anstream::ColorChoice::Never.write_global(),
+    }
 }
 
 /// Runs a command; the value is the exit code of success.

@@ -1,9 +1,13 @@
 //! Nodes named on the command line.
 
 use crate::{
+    engine::{Run, run::no_machine},
     error::{Failure, Kind, Result},
     inventory::{Desired, desired::Node},
     model::NodeName,
+    observe,
+    plan::observed::MachineSight,
+    ports::World,
 };
 
 /// The node of that name.
@@ -27,4 +31,15 @@ pub(super) fn known_node<'a>(desired: &'a Desired, name: &NodeName) -> Result<&'
 /// Whether the inventory knows all of them.
 pub(super) fn known_nodes(desired: &Desired, names: &[NodeName]) -> Result<()> {
     names.iter().try_for_each(|name| known_node(desired, name).map(drop))
+}
+
+/// Makes sure that a node's VM is ours, at this moment; from here on its host key is known.
+///
+/// # Errors
+/// As [`no_machine`] where there is none.
+pub(super) async fn proved<W: World>(run: &Run<W>, node: &NodeName) -> Result<()> {
+    match observe::machine(run, node).await? {
+        MachineSight::Ours(_) => Ok(()),
+        _ => Err(no_machine(node)),
+    }
 }

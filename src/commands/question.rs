@@ -17,7 +17,7 @@ use crate::{
 pub(super) async fn confirm(question: &str, stop: &CancellationToken) -> Result<()> {
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(Failure::new(Kind::Usage, "nobody can be asked here: there is no terminal")
-            .hint("give --yes"));
+            .hint("give --yes: it is then done without a question"));
     }
     rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush)
         .map_err(std::io::Error::from)?;

@@ -58,7 +58,7 @@ pub(super) fn load(global: &Global, pins: Pins) -> Result<Desired> {
     let loaded = inventory::load(&options)?;
     if !global.quiet {
         for warning in &loaded.warnings {
-            render::output::say(warning);
+            render::output::say(render::fault(warning));
         }
     }
     Ok(loaded.desired)

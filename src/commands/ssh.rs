@@ -1,17 +1,15 @@
 //! `homelab ssh`: the system's ssh with the host key that the marker names.
 
 use super::{
-    nodes::known_node,
+    nodes::{known_node, proved},
     session::{Purpose, Session, load},
 };
 use crate::{
     adapter::ssh::{first_reachable, system::SystemSsh},
     cli::Global,
-    error::{Failure, Kind, Result},
+    error::Result,
     inventory::Pins,
     model::NodeName,
-    observe,
-    plan::observed::MachineSight,
     ports::HostTarget,
 };
 
@@ -43,13 +41,6 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<u8> {
 
 /// How the node is reached and known, as its marker says.
 async fn target(session: &Session, node: &NodeName) -> Result<HostTarget> {
-    if !matches!(observe::machine(&session.run, node).await?, MachineSight::Ours(_)) {
-        return Err(Failure::new(Kind::Unreachable, "there is no VM of ours")
-            .at(node)
-            .hint("`homelab status` shows what there is"));
-    }
-    session
-        .run
-        .target(node)
-        .ok_or_else(|| Failure::new(Kind::Ssh, "its marker names no host key").at(node))
+    proved(&session.run, node).await?;
+    session.run.target(node)
 }

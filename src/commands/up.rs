@@ -8,6 +8,7 @@ use crate::{
     cli::{Global, UpArgs},
     error::Result,
     inventory::Pins,
+    render,
 };
 
 pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<()> {
@@ -18,7 +19,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<()> {
         yes: args.yes,
         timeout: args.timeout,
         question: |plan, desired| {
-            format!("{} steps on cluster `{}`. Go on?", plan.steps.len(), desired.cluster)
+            format!("{} on cluster `{}`. Go on?", render::steps(plan.steps.len()), desired.cluster)
         },
     };
     carry_out(global, terms, async |run, look| {

@@ -29,10 +29,11 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
             "warnings": Faults(loaded.warnings),
         }));
     }
-    if !global.quiet {
-        for warning in &loaded.warnings {
-            output::say(warning);
-        }
+    if global.quiet {
+        return Ok(());
+    }
+    for warning in &loaded.warnings {
+        output::say(render::fault(warning));
     }
     output::line(format_args!(
         "{} is sound: cluster {}, {servers} server{}, {agents} agent{}",

@@ -48,7 +48,7 @@ pub(crate) fn table(checks: &[Check]) -> String {
         let node = check.node.as_ref().map(ToString::to_string).unwrap_or_default();
         table.add_row([mark, Cell::new(&check.title), Cell::new(node), Cell::new(text)]);
     }
-    format!("{table}\n")
+    format!("{}\n", render::program::completed(&table.to_string()))
 }
 
 /// The failure that failed checks are.

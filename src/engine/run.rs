@@ -101,10 +101,16 @@ impl<W: World> Run<W> {
         lock(&self.found).insert(node.clone(), address);
     }
 
-    /// How a node is reached and known; `None` while no marker of it was seen.
-    pub fn target(&self, node: &NodeName) -> Option<HostTarget> {
-        let host_keys = lock(&self.host_keys).get(node).filter(|keys| !keys.is_empty())?.clone();
-        let wanted = self.desired.nodes.get(node)?;
+    /// How a node is reached and known.
+    ///
+    /// # Errors
+    /// As [`no_machine`], where no marker of it was seen; [`Kind::Ssh`] where its marker names no host key.
+    pub fn target(&self, node: &NodeName) -> Result<HostTarget> {
+        let host_keys = lock(&self.host_keys).get(node).cloned().ok_or_else(|| no_machine(node))?;
+        if host_keys.is_empty() {
+            return Err(Failure::new(Kind::Ssh, "its marker names no host key").at(node));
+        }
+        let wanted = self.desired.nodes.get(node).ok_or_else(|| no_machine(node))?;
         let mut addresses = vec![IpAddr::V4(wanted.address)];
         let recorded = lock(&self.memory).devices.get(node).map(|device| device.ipv4);
         if let Some(address) = recorded.or_else(|| lock(&self.found).get(node).copied()) {
@@ -114,7 +120,7 @@ impl<W: World> Run<W> {
             // The LAN side, once closed, does not even refuse.
             addresses.reverse();
         }
-        Some(HostTarget {
+        Ok(HostTarget {
             node: node.clone(),
             addresses,
             port: self.desired.access.port,
@@ -130,11 +136,7 @@ impl<W: World> Run<W> {
         if let Some(host) = slot.as_ref().filter(|host| host.is_open()) {
             return Ok(host.clone());
         }
-        let target = self.target(node).ok_or_else(|| {
-            Failure::new(Kind::Ssh, "its host key is not known: no marker of it was seen")
-                .at(node)
-                .hint("`homelab status` shows what Proxmox has")
-        })?;
+        let target = self.target(node)?;
         let host = self.world.connector().connect(&target).await?;
         *slot = Some(host.clone());
         Ok(host)
@@ -211,6 +213,13 @@ impl<W: World> Run<W> {
         self.world.proxmox().configure(proxmox_node, vmid, set, &[], Some(digest)).await?;
         Ok(())
     }
+}
+
+/// A node is asked for that has no VM of ours: the one way to say so.
+pub fn no_machine(node: &NodeName) -> Failure {
+    Failure::new(Kind::Unreachable, "there is no VM of ours")
+        .at(node)
+        .hint("a whole `homelab up` makes it; `homelab status` shows what there is")
 }
 
 /// The name of a run: when it began, to tell runs apart in journals and leases.

@@ -70,6 +70,11 @@ pub(crate) fn parse(source: Source) -> Result<Document, Box<Fault>> {
             // The library's own rendering repeats place and source line.
             let message = error.without_snippet().render_with_options(plain());
             let message = strip_place(&message);
+            if let Some(tab) = indenting_tab(&source.text, place.line, &message) {
+                let message = "this is no valid YAML: a tab stands where YAML takes blanks alone";
+                let fault = Fault::new(&source, tab, message.to_owned());
+                return Err(Box::new(fault.suggest("indent the line with blanks")));
+            }
             Err(Box::new(Fault::new(&source, place, format!("this is no valid YAML: {message}"))))
         }
     }
@@ -86,6 +91,20 @@ fn strip_place(message: &str) -> String {
     let line = message.lines().next().unwrap_or_default();
     let end = line.find(" at line ").unwrap_or(line.len());
     line[..end].trim_end_matches([',', ':', ' ']).to_owned()
+}
+
+/// The tab that the parser complains about: it names the value before, which it takes to go on there.
+fn indenting_tab(text: &str, line: usize, complaint: &str) -> Option<Place> {
+    if !complaint.contains("tab") {
+        return None;
+    }
+    text.lines().enumerate().skip(line.saturating_sub(1)).find_map(|(index, text)| {
+        let indentation = text.chars().take_while(|character| [' ', '\t'].contains(character));
+        let column = indentation.clone().position(|character| character == '\t')? + 1;
+        // A line of nothing but blanks and tabs is no fault.
+        let written = text.chars().nth(indentation.count()).is_some_and(|first| first != '#');
+        written.then_some(Place { line: index + 1, column, length: 1 })
+    })
 }
 
 fn options() -> Options {
@@ -320,6 +339,20 @@ mod tests {
         let document = document("a: 1\na: 2\n");
         let Value::Mapping(entries) = &document.root.value else { panic!() };
         assert_eq!(entries.len(), 2);
+    }
+
+    #[test]
+    fn a_tab_that_indents_is_told_on_its_own_line() {
+        for (text, line, column) in [
+            ("a:\n  b: 1\n\tc: 2\n", 3, 1),
+            ("a:\n  b: one\n \tc: 2\n", 3, 2),
+            ("a:\n\tb: 1\n", 2, 1),
+            ("a: one\n\n\tb: 1\n", 3, 1),
+        ] {
+            let fault = parse(Source::new("test.yaml", text)).unwrap_err();
+            assert_eq!((fault.line, fault.column), (line, column), "{text}: {fault}");
+            assert!(fault.message.contains("a tab stands"), "{fault}");
+        }
     }
 
     #[test]

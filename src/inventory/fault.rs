@@ -2,9 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
+use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 
-use super::{discretion::shown_line, path::FieldPath};
+use super::{discretion::shown_line, overrides::Origin, path::FieldPath};
 use crate::error::{Failure, Kind};
 
 /// A file's name and text.
@@ -49,9 +50,9 @@ pub struct Fault {
     #[serde(rename = "help")]
     pub suggestion: Option<String>,
     pub file: String,
-    /// From 1.
+    /// From 1; 0 where it is not of a file.
     pub line: usize,
-    /// From 1, in characters.
+    /// From 1, in characters; 0 where it is not of a file.
     pub column: usize,
     /// How much is wrong, in characters, on that line.
     pub length: usize,
@@ -73,6 +74,21 @@ impl Fault {
             column: place.column,
             length: place.length,
             source_line: source.text.lines().nth(place.line - 1).and_then(shown_line),
+            field: String::new(),
+        }
+    }
+
+    /// A fault of what wins over the file: a flag, or a variable of the environment.
+    pub(crate) fn outside(origin: &Origin, message: String) -> Self {
+        Self {
+            severity: Severity::Error,
+            message,
+            suggestion: None,
+            file: origin.to_string(),
+            line: 0,
+            column: 0,
+            length: 0,
+            source_line: None,
             field: String::new(),
         }
     }
@@ -116,23 +132,35 @@ impl Fault {
 }
 
 impl fmt::Display for Fault {
-    /// Several lines, in the manner of rustc.
+    /// Several lines, in the manner of rustc; in colour where `{:#}` asks for it.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let severity = match self.severity {
-            Severity::Error => "error",
-            Severity::Warning => "warning",
+        let coloured = formatter.alternate();
+        let paint = |style: Style, text: &str| match coloured {
+            true => text.style(style).to_string(),
+            false => text.to_owned(),
         };
-        write!(formatter, "{severity}: {}", self.message)?;
-        let gutter = self.line.to_string().len();
-        write!(formatter, "\n{:gutter$}--> {}:{}:{}", "", self.file, self.line, self.column)?;
+        let (severity, style) = match self.severity {
+            Severity::Error => ("error:", Style::new().red().bold()),
+            Severity::Warning => ("warning:", Style::new().yellow().bold()),
+        };
+        let frame = |text: &str| paint(Style::new().blue(), text);
+        write!(formatter, "{} {}", paint(style, severity), self.message)?;
+        let number = self.line.to_string();
+        let gutter = number.len();
+        write!(formatter, "\n{:gutter$}{} {}", "", frame("-->"), self.file)?;
+        if self.line > 0 {
+            write!(formatter, ":{}:{}", self.line, self.column)?;
+        }
         if let Some(line) = &self.source_line {
             let (line, before, carets) = self.underlined(line);
-            write!(formatter, "\n{:gutter$} |", "")?;
-            write!(formatter, "\n{} | {line}", self.line)?;
-            write!(formatter, "\n{:gutter$} | {:before$}{:^<carets$}", "", "", "")?;
+            let carets = paint(style, &"^".repeat(carets));
+            write!(formatter, "\n{:gutter$} {}", "", frame("|"))?;
+            write!(formatter, "\n{} {} {line}", frame(&number), frame("|"))?;
+            write!(formatter, "\n{:gutter$} {} {:before$}{carets}", "", frame("|"), "")?;
         }
         if let Some(suggestion) = &self.suggestion {
-            write!(formatter, "\n{:gutter$} = help: {suggestion}", "")?;
+            let help = paint(Style::new().cyan(), "help:");
+            write!(formatter, "\n{:gutter$} {} {help} {suggestion}", "", frame("="))?;
         }
         Ok(())
     }

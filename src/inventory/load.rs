@@ -69,6 +69,8 @@ pub struct Unpinned {
     pub file: InventoryFile,
     /// The lock file as it is; empty when it is absent or faulty.
     pub lock: LockFile,
+    /// What is wrong with it.
+    pub lock_faults: Vec<Fault>,
     pub warnings: Vec<Fault>,
 }
 
@@ -118,9 +120,9 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
 /// As [`load`], but for what the lock file lacks.
 pub fn load_unpinned(options: &LoadOptions) -> Result<Unpinned, Failure> {
     let texts = Texts::read(options)?;
-    let (lock, _) = texts.lock(&options.lock_path());
+    let (lock, lock_faults) = texts.lock(&options.lock_path());
     let (file, warnings) = validate_text(&options.path, &texts.inventory)?;
-    Ok(Unpinned { file, lock, warnings })
+    Ok(Unpinned { file, lock, lock_faults, warnings })
 }
 
 /// The same for a text that need not be in a file yet.

@@ -43,4 +43,4 @@ pub use self::{
     lock::{LockFile, LockedArtifact},
     overrides::{Origin, Override, Overrides},
 };
-pub(crate) use self::{scalar::is_https_origin, shape::closest};
+pub(crate) use self::{scalar::why_no_https_origin, shape::closest};

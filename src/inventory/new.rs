@@ -1,6 +1,6 @@
 //! A new inventory, commented, from a few facts.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use camino::Utf8Path;
 use ipnet::Ipv4Net;
@@ -10,6 +10,9 @@ use crate::{
     error::{Failure, Kind, Result},
     model::{ClusterId, NodeName},
 };
+
+/// The key that logs in, as a new inventory names it.
+pub const PUBLIC_KEY: &str = "~/.ssh/id_ed25519.pub";
 
 /// What a new inventory is made from.
 #[derive(Clone, Debug)]
@@ -57,6 +60,7 @@ pub enum NewTls {
 /// [`Kind::Usage`] with all faults of what was asked for, each with the flag that asked for it: there is
 /// no file yet to point into.
 pub fn new_inventory(new: &NewInventory) -> Result<String> {
+    named_once(new)?;
     let text = render(new, &ClusterId::random());
     match load::validate_text(Utf8Path::new("homelab.yaml"), &text) {
         Ok(_) => Ok(text),
@@ -65,6 +69,24 @@ pub fn new_inventory(new: &NewInventory) -> Result<String> {
             None => failure,
         }),
     }
+}
+
+/// A name that is given twice would be one key twice in the file.
+fn named_once(new: &NewInventory) -> Result<()> {
+    let mut flags: BTreeMap<&NodeName, Vec<&str>> = BTreeMap::new();
+    let servers = new.servers.iter().map(|(name, _)| (name, "--server"));
+    for (name, flag) in servers.chain(new.agents.iter().map(|(name, _)| (name, "--agent"))) {
+        flags.entry(name).or_default().push(flag);
+    }
+    let twice: Vec<String> = flags
+        .into_iter()
+        .filter(|(_, flags)| flags.len() > 1)
+        .map(|(name, flags)| format!("`{name}` is named more than once: {}", flags.join(", ")))
+        .collect();
+    if twice.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Usage, twice.join("\n")).hint("give each node a name of its own"))
 }
 
 /// The flags, by the fields that they become.
@@ -120,6 +142,14 @@ fn asked_for(faults: &Faults) -> Failure {
 /// [`Kind::Refused`] when the file exists.
 pub fn write_new(path: &Utf8Path, text: &str) -> Result<()> {
     use std::io::Write;
+    if let Some(folder) = path.parent().filter(|folder| *folder != "") {
+        fs_err::create_dir_all(folder).map_err(|error| {
+            Failure::new(Kind::Runtime, "the folder cannot be made")
+                .at(folder)
+                .hint("make it yourself, or write elsewhere: homelab -c OTHER.yaml init")
+                .because(error)
+        })?;
+    }
     let opened = fs_err::OpenOptions::new().write(true).create_new(true).open(path.as_std_path());
     let mut file = opened.map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
@@ -127,7 +157,10 @@ pub fn write_new(path: &Utf8Path, text: &str) -> Result<()> {
                 .at(path)
                 .hint(format!("write elsewhere: homelab -c OTHER.yaml init, or move {path} away"))
         }
-        _ => Failure::new(Kind::Runtime, "the file can't be written").at(path).because(error),
+        _ => Failure::new(Kind::Runtime, "the file can't be written")
+            .at(path)
+            .hint("write elsewhere: homelab -c OTHER.yaml init")
+            .because(error),
     })?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
@@ -204,7 +237,7 @@ image:
 
 access:
   user: {user}
-  public_key_files: [~/.ssh/id_ed25519.pub]
+  public_key_files: [{PUBLIC_KEY}]
   # `tailnet` closes SSH and 6443 on the LAN once contact over the tailnet is confirmed.
   exposure: lan
 
@@ -326,6 +359,18 @@ mod tests {
         assert!(told.contains("k3s-agent-1: 10.0.0.1 is not in the LAN"), "{told}");
         assert!(told.contains("192.168.1.101 is `k3s-server`'s"), "{told}");
         assert!(!told.contains("line") && !told.contains("homelab.yaml"), "{told}");
+    }
+
+    #[test]
+    fn a_name_that_is_given_twice_is_told_by_its_flags() {
+        let twice = NewInventory {
+            agents: vec![("k3s-server".parse().unwrap(), [192, 168, 1, 102].into())],
+            ..new()
+        };
+        assert_eq!(
+            new_inventory(&twice).unwrap_err().to_string(),
+            "`k3s-server` is named more than once: --server, --agent"
+        );
     }
 
     #[test]

@@ -22,6 +22,16 @@ pub enum Origin {
     Default,
 }
 
+impl Origin {
+    /// What it is called where it is set.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Flag(name) | Self::Environment(name) => (*name).to_owned(),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,7 +3,7 @@
 //! A hash is read from the publisher, or computed from bytes that a stronger sum of the publisher's
 //! vouches for, or (only when asked) taken from what is served now. None is ever made up.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeSet, future::Future, sync::Arc};
 
 use serde::Serialize;
 
@@ -36,6 +36,16 @@ pub struct Policy {
     pub update: bool,
     /// Where the publisher states no hash, pins what is served now.
     pub trust_download: bool,
+}
+
+/// What became of all of them.
+#[derive(Debug)]
+pub struct Pinning {
+    /// The lock file that the inventory asks for; what could not be pinned anew is in it as it was.
+    pub lock: LockFile,
+    pub pinned: Vec<Pinned>,
+    /// What could not be pinned, all of it.
+    pub failure: Option<Failure>,
 }
 
 /// What became of one artifact.
@@ -71,44 +81,78 @@ enum Sums {
     Sha256 { url: String },
 }
 
-/// The lock file that an inventory asks for, with what became of each entry.
+/// The lock file that an inventory asks for, with what became of each entry. One that cannot be pinned
+/// does not keep the others from it: a publisher states no hash, what was pinned has changed
+/// ([`Kind::Refused`]), or [`Fetch`] failed.
 ///
 /// # Errors
 ///
-/// [`Kind::Inventory`] when a version or URL is missing or a publisher states no hash; [`Kind::Refused`]
-/// when what was pinned has changed; what [`Fetch`] fails with.
+/// [`Kind::Inventory`] when a version or URL is missing.
 pub async fn pin<F: Fetch>(
     file: &InventoryFile,
     lock: &LockFile,
     policy: Policy,
     fetch: &Arc<F>,
-) -> Result<(LockFile, Vec<Pinned>)> {
-    let mut pinned = LockFile::empty();
-    let mut told = Vec::new();
-    for wanted in wanted(file, lock)? {
-        let (sha256, source) = find(&wanted, policy, &**fetch).await?;
-        let changed = wanted.locked.as_ref().is_none_or(|locked| {
-            (&locked.version, &locked.url, &locked.sha256)
-                != (&wanted.version, &wanted.url, &sha256)
-        });
-        refuse_change(&wanted, &sha256, policy)?;
-        told.push(Pinned {
-            artifact: wanted.name,
-            version: wanted.version.clone(),
-            sha256: sha256.clone(),
-            source,
-            changed,
-        });
-        let entry = LockedArtifact { version: wanted.version, url: wanted.url, sha256 };
+) -> Result<Pinning> {
+    let wanted = wanted(file, lock)?;
+    // At once, so that where nothing can be reached that is known after one wait.
+    let found = wanted.iter().map(|one| find(one, policy, &**fetch));
+    let found = futures::future::join_all(found).await;
+    let mut lock = LockFile::empty();
+    let (mut pinned, mut failures) = (Vec::new(), Vec::new());
+    for (wanted, found) in wanted.into_iter().zip(found) {
+        let checked =
+            found.and_then(|found| refuse_change(&wanted, &found.0, policy).map(|()| found));
+        let entry = match checked {
+            Ok((sha256, source)) => {
+                let (version, url) = (wanted.version, wanted.url);
+                let entry = LockedArtifact { version, url, sha256 };
+                pinned.push(Pinned {
+                    artifact: wanted.name,
+                    version: entry.version.clone(),
+                    sha256: entry.sha256.clone(),
+                    source,
+                    changed: wanted.locked.as_ref() != Some(&entry),
+                });
+                Some(entry)
+            }
+            Err(failure) => {
+                failures.push((wanted.name, failure));
+                wanted.locked
+            }
+        };
         *match wanted.name {
-            "image" => &mut pinned.image,
-            "tailscale" => &mut pinned.tailscale,
-            "k3s" => &mut pinned.k3s,
-            "flux" => &mut pinned.flux,
-            _ => &mut pinned.k3s_images,
-        } = Some(entry);
+            "image" => &mut lock.image,
+            "tailscale" => &mut lock.tailscale,
+            "k3s" => &mut lock.k3s,
+            "flux" => &mut lock.flux,
+            _ => &mut lock.k3s_images,
+        } = entry;
     }
-    Ok((pinned, told))
+    Ok(Pinning { lock, pinned, failure: all_failures(failures) })
+}
+
+/// All that cannot be pinned as one failure, each reason and each hint once.
+fn all_failures(failures: Vec<(&'static str, Failure)>) -> Option<Failure> {
+    let refused = failures.iter().any(|(_, failure)| failure.kind == Kind::Refused);
+    let kind = failures.first().map(|(_, failure)| failure.kind)?;
+    let (mut reasons, mut hints) = (Vec::<(Vec<&str>, String)>::new(), Vec::<String>::new());
+    for (name, failure) in failures {
+        let reason = failure.chain().join(": ");
+        let reason = failure.place.map_or(reason.clone(), |place| format!("{place}: {reason}"));
+        match reasons.iter_mut().find(|(_, known)| *known == reason) {
+            Some((names, _)) => names.push(name),
+            None => reasons.push((vec![name], reason)),
+        }
+        hints.extend(failure.hints);
+    }
+    let mut known = BTreeSet::new();
+    hints.retain(|hint| known.insert(hint.clone()));
+    let names: Vec<&str> = reasons.iter().flat_map(|(names, _)| names.clone()).collect();
+    let told = reasons.iter().map(|(names, reason)| format!("\n  {}: {reason}", names.join(", ")));
+    let message = format!("cannot pin {}:{}", names.join(", "), told.collect::<String>());
+    let failure = Failure::new(if refused { Kind::Refused } else { kind }, message);
+    Some(hints.into_iter().fold(failure, Failure::hint))
 }
 
 /// What has no hash in the inventory itself.
@@ -279,7 +323,7 @@ async fn find(wanted: &Wanted, policy: Policy, fetch: &impl Fetch) -> Result<(St
         ),
     )
     .hint("check the version or URL; or write `sha256` into the inventory")
-    .hint("or pin the bytes served now, unvouched for: homelab lock --trust-download"))
+    .hint("or pin the bytes served now, unvouched for: `homelab lock --trust-download`"))
 }
 
 /// The sum of a file in a list as `sha256sum` writes it: `<sum>  name`, `<sum> *name`, maybe with a path.
@@ -309,7 +353,7 @@ fn refuse_change(wanted: &Wanted, sha256: &str, policy: Policy) -> Result<()> {
     )
     .at(&wanted.url)
     .hint("a `latest` or `current` image changes; a release should not: ask the publisher")
-    .hint("take the new one: homelab lock --update"))
+    .hint("take the new one: `homelab lock --update`"))
 }
 
 #[cfg(test)]

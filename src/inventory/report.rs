@@ -3,6 +3,7 @@
 use super::{
     document::Document,
     fault::{Fault, Severity},
+    overrides::Origin,
     path::FieldPath,
 };
 
@@ -44,6 +45,18 @@ impl<'a> Report<'a> {
             let fault = Fault::new(&self.document.source, place, message.into()).on(path);
             self.faults.push(fault.suggest_if(suggestion.into()));
         }
+    }
+
+    /// Tells a fault of what wins over a field of the file.
+    pub(crate) fn fault_outside(
+        &mut self,
+        origin: &Origin,
+        path: &FieldPath,
+        message: impl Into<String>,
+        suggestion: impl Into<Option<String>>,
+    ) {
+        let fault = Fault::outside(origin, message.into()).on(path);
+        self.faults.push(fault.suggest_if(suggestion.into()));
     }
 
     pub(crate) fn warn(

@@ -105,15 +105,16 @@ fn proxmox(
         (Some(found), _) => {
             let format = scalar::format("https-origin").expect("a format of the table");
             if !(format.sound)(&found.value) {
-                report.fault(
+                report.fault_outside(
+                    &found.origin,
                     &FieldPath::dotted("proxmox.endpoint"),
                     format!(
-                        "the {} says `{}`; expected {}",
-                        found.origin,
+                        "{} says `{}`; expected {}",
+                        found.origin.name(),
                         shown_value(&found.value),
                         format.expected
                     ),
-                    None,
+                    scalar::why_no_https_origin(&found.value).map(str::to_owned),
                 );
                 return None;
             }
@@ -162,11 +163,13 @@ fn tls(file: &InventoryFile, context: &Context<'_>, report: &mut Report<'_>) -> 
     let path = FieldPath::dotted("proxmox.tls");
     match (&context.overrides.ca_file, &context.overrides.fingerprint) {
         (Some(first), Some(second)) => {
-            report.fault(
+            report.fault_outside(
+                &first.origin,
                 &path,
                 format!(
-                    "both the {} and the {} say how TLS is trusted",
-                    first.origin, second.origin
+                    "both {} and {} say how TLS is trusted",
+                    first.origin.name(),
+                    second.origin.name()
                 ),
                 "unset one of them".to_owned(),
             );
@@ -179,11 +182,10 @@ fn tls(file: &InventoryFile, context: &Context<'_>, report: &mut Report<'_>) -> 
                 found.value.split(',').map(|text| scalar::fingerprint(text.trim())).collect();
             if fingerprints.is_none() {
                 let expected = scalar::format("fingerprint").map_or("", |format| format.expected);
-                report.fault(
-                    &path,
-                    format!("the {} says `{}`; expected {expected}", found.origin, found.value),
-                    None,
-                );
+                let name = found.origin.name();
+                let value = shown_value(&found.value);
+                let message = format!("{name} says `{value}`; expected {expected}");
+                report.fault_outside(&found.origin, &path, message, None);
             }
             fingerprints.map(TlsTrust::Fingerprints)
         }

@@ -10,7 +10,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 
 pub use amount::{Size, Span};
-pub(crate) use check::{fingerprint, is_https_origin, is_sha256, is_ssh_public_key};
+pub(crate) use check::{
+    fingerprint, is_https_origin, is_sha256, is_ssh_public_key, why_no_https_origin,
+};
 use check::{
     is_artifact_url, is_cron, is_dns_name, is_email, is_environment_name, is_fingerprint,
     is_git_url, is_http_url, is_k3s_version, is_label_key, is_label_value, is_plain_version,
@@ -93,7 +95,7 @@ pub(crate) const FORMATS: &[Format] = &[
     },
     Format {
         name: "https-origin",
-        expected: "an origin without a path, such as `https://pve1.lan:8006`",
+        expected: "an `https://` origin without a path, such as `https://pve1.lan:8006`",
         pattern: Some(r"^https://[^/]+/?$"),
         sound: is_https_origin,
     },

@@ -42,25 +42,66 @@ impl SecretSource {
     /// [`Kind::Inventory`] when it is not there, is empty, or its file can be read by others; the message
     /// says where it was looked for and what to do.
     pub async fn resolve(&self) -> Result<Secret, Failure> {
+        self.resolve_like("SECRET").await
+    }
+
+    /// The same for a secret of a certain form; `example` shows it, as one word of a shell.
+    ///
+    /// # Errors
+    ///
+    /// As [`SecretSource::resolve`].
+    pub async fn resolve_like(&self, example: &str) -> Result<Secret, Failure> {
         let text = match self {
-            Self::Env(name) => std::env::var(name).map(Zeroizing::new).map_err(|_| {
-                failure("it is not set, or no UTF-8").hint(format!("export {name}=..."))
-            }),
+            Self::Env(name) => variable(name, example),
             Self::File(file) => private_text(file).await,
             Self::Command(command) => output(command, COMMAND_TIMEOUT).await,
             Self::Age { file, identity } => decrypted(file, identity).await,
         }
-        .map_err(|failure| failure.at(self.describe()))?;
+        .map_err(|failure| self.located(failure))?;
         let text = text.strip_suffix('\n').unwrap_or(&text);
         let text = text.strip_suffix('\r').unwrap_or(text);
         if text.is_empty() {
-            return Err(failure("it is empty").at(self.describe()));
+            return Err(self.located(match self {
+                Self::Env(name) => unset(&format!("{name} is empty"), name, example),
+                Self::File(file) => {
+                    failure("it is empty").hint(format!("write the secret into {file}"))
+                }
+                Self::Command(_) => {
+                    failure("it printed nothing").hint("run the command yourself, and see why")
+                }
+                Self::Age { .. } => {
+                    failure("it is empty once decrypted").hint("encrypt the secret anew with `age`")
+                }
+            }));
         }
         if text.contains('\0') {
-            return Err(failure("it holds a NUL").at(self.describe()));
+            return Err(self.located(failure("it holds a NUL")));
         }
         Ok(Secret::new(text))
     }
+
+    /// What is said of a variable names it already.
+    fn located(&self, failure: Failure) -> Failure {
+        match self {
+            Self::Env(_) => failure,
+            _ => failure.at(self.describe()),
+        }
+    }
+}
+
+fn variable(name: &str, example: &str) -> Result<Zeroizing<String>, Failure> {
+    use std::env::VarError;
+    std::env::var(name).map(Zeroizing::new).map_err(|error| match error {
+        VarError::NotPresent => unset(&format!("{name} is not set"), name, example),
+        // The error itself would show what is there.
+        VarError::NotUnicode(_) => {
+            Failure::new(Kind::Inventory, format!("what {name} holds is no UTF-8 text"))
+        }
+    })
+}
+
+fn unset(message: &str, name: &str, example: &str) -> Failure {
+    Failure::new(Kind::Inventory, message).hint(format!("export {name}={example}"))
 }
 
 fn failure(why: &str) -> Failure {
@@ -253,7 +294,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(complaint.chain().last().unwrap(), "locked");
         assert!(!format!("{complaint:?}").contains("hunter2"));
-        assert!(text_of(command(&["true"])).await.unwrap_err().contains("it is empty"));
+        assert!(text_of(command(&["true"])).await.unwrap_err().contains("it printed nothing"));
     }
 
     #[tokio::test]
@@ -287,8 +328,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_variable_that_is_not_set_is_named() {
-        let failure = SecretSource::Env("HOMELAB_NOT_SET_ANYWHERE".into()).resolve().await;
-        assert!(failure.unwrap_err().to_string().contains("HOMELAB_NOT_SET_ANYWHERE"));
+    async fn a_variable_that_is_not_set_is_named_with_what_to_type() {
+        let source = SecretSource::Env("HOMELAB_NOT_SET_ANYWHERE".into());
+        let failure = source.resolve_like("'me@pve!up=SECRET'").await.unwrap_err();
+        assert_eq!(failure.to_string(), "HOMELAB_NOT_SET_ANYWHERE is not set");
+        assert_eq!(failure.hints, ["export HOMELAB_NOT_SET_ANYWHERE='me@pve!up=SECRET'"]);
+    }
+
+    #[tokio::test]
+    async fn an_empty_secret_is_told_with_what_to_do() {
+        let folder = Folder::new();
+        let file = folder.file("token", 0o600, "\n");
+        let failure = SecretSource::File(file.clone()).resolve().await.unwrap_err();
+        assert_eq!(failure.hints, [format!("write the secret into {file}")]);
     }
 }

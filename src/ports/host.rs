@@ -129,7 +129,11 @@ pub enum HostError {
 impl From<HostError> for Failure {
     fn from(error: HostError) -> Self {
         let (kind, effect, hint) = match &error {
-            HostError::Unreachable { .. } => (Kind::Unreachable, Effect::None, None),
+            HostError::Unreachable { .. } => (
+                Kind::Unreachable,
+                Effect::None,
+                Some("`homelab status` shows whether its VM runs"),
+            ),
             HostError::HostKey { .. } => (
                 Kind::Ssh,
                 Effect::None,

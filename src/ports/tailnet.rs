@@ -103,6 +103,12 @@ impl From<TailnetError> for Failure {
             TailnetError::Unauthorized { .. } => failure.hint(
                 "`homelab init tailnet-policy` prints the tag owners, grants and scopes needed",
             ),
+            TailnetError::Unreachable { service, .. } if service == "Tailscale" => failure.hint(
+                "this machine must reach the internet: check its network, DNS and proxy",
+            ),
+            TailnetError::Unreachable { .. } => failure.hint(
+                "check that Headscale runs, and that `tailnet.control.headscale.login_server` is its address",
+            ),
             _ => failure,
         }
     }

@@ -5,10 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize;
 
-use super::{Renderer, output, row::Row, words};
+use super::{Renderer, output, program::completed, row::Row, words};
 use crate::{
     error::Result,
-    event::{Event, StepOutcome},
+    event::{Event, PlannedStep, StepOutcome},
+    model::NodeName,
     plan::StepId,
     stage::StageId,
 };
@@ -56,7 +57,7 @@ impl Bars {
     }
 
     fn say(&self, text: &str) {
-        self.screen.suspend(|| output::say(text));
+        self.screen.suspend(|| output::say(completed(text)));
     }
 
     /// Changes the row of a step, and draws it.
@@ -113,7 +114,7 @@ impl Renderer for Bars {
             }
             Event::Planned { steps } => {
                 for step in steps {
-                    let row = step.node.as_ref().map_or(CLUSTER, |node| node.as_str()).to_owned();
+                    let row = row_of(step);
                     self.stages.entry(step.stage).or_default().all += 1;
                     if !self.rows.contains_key(&row) {
                         let bar = self.screen.add(ProgressBar::new_spinner());
@@ -164,7 +165,7 @@ impl Renderer for Bars {
                         output::say(times);
                     }
                     let outcome = words::run_outcome(command, outcome);
-                    output::say(format_args!("{outcome} ({})", words::time(*seconds)));
+                    self.say(&format!("{outcome} ({})", words::time(*seconds)));
                 }
             }
             Event::Pause(_) | Event::Closed => {}
@@ -225,6 +226,15 @@ impl Bars {
     }
 }
 
+/// Whose row a step is on: a node's, a Proxmox node's, or the cluster's.
+fn row_of(step: &PlannedStep) -> String {
+    // The name of a step that is about a Proxmox node ends with it; a volume's has more in it.
+    let object = step.step.0.splitn(3, '/').nth(2);
+    let proxmox_node = object.filter(|object| !object.contains([':', '/']));
+    let row = step.node.as_ref().map(NodeName::as_str).or(proxmox_node);
+    row.unwrap_or(CLUSTER).to_owned()
+}
+
 /// The text in colour, or without it where the terminal or the person wants none.
 fn painted(text: String) -> String {
     match anstream::AutoStream::choice(&std::io::stderr()) {
@@ -235,4 +245,25 @@ fn painted(text: String) -> String {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates above are sound")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_a_proxmox_node_is_on_its_row() {
+        let row = |step: &str, node: Option<&str>| {
+            row_of(&PlannedStep {
+                step: StepId(step.into()),
+                stage: StageId::Image,
+                node: node.map(|node| node.parse().unwrap()),
+                title: String::new(),
+            })
+        };
+        assert_eq!(row("image/fetch/pve1", None), "pve1");
+        assert_eq!(row("machines/make/k3s-server", Some("k3s-server")), "k3s-server");
+        assert_eq!(row("network/check", None), CLUSTER);
+        assert_eq!(row("machines/sweep/local:iso/seed.iso", None), CLUSTER);
+    }
 }

@@ -1,27 +1,29 @@
 //! The end of a command that failed: what, where, why, what is known of the effect, what to do next.
 
+use std::borrow::Cow;
+
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
-use super::output;
+use super::{output, program::completed};
 use crate::{
     cli::OutputFormat,
     error::{Effect, Failure, Kind},
-    inventory::Faults,
+    inventory::{Fault, Faults},
 };
 
 #[derive(Serialize)]
 struct Document<'a> {
-    error: &'a str,
+    error: Cow<'a, str>,
     kind: Kind,
     exit_code: u8,
     place: Option<&'a str>,
     effect: Effect,
     because: Vec<String>,
-    hints: &'a [String],
+    hints: Vec<Cow<'a, str>>,
     /// Of an inventory or lock file: each fault with its place.
     #[serde(skip_serializing_if = "Option::is_none")]
-    faults: Option<&'a Faults>,
+    faults: Option<Faults>,
 }
 
 /// Prints a failure on stderr, as text or as one JSON document.
@@ -30,7 +32,7 @@ pub fn print(failure: &Failure, format: OutputFormat) {
         OutputFormat::Text => output::talk(text(failure)),
         OutputFormat::Json => {
             let document = Document {
-                error: &failure.message,
+                error: completed(&failure.message),
                 kind: failure.kind,
                 exit_code: failure.kind.exit_code(),
                 place: failure.place.as_deref(),
@@ -39,8 +41,9 @@ pub fn print(failure: &Failure, format: OutputFormat) {
                     Some(_) => Vec::new(),
                     None => failure.chain().into_iter().skip(1).collect(),
                 },
-                hints: &failure.hints,
-                faults: Faults::of(failure),
+                hints: failure.hints.iter().map(|hint| completed(hint)).collect(),
+                faults: Faults::of(failure)
+                    .map(|faults| Faults(faults.0.iter().map(complete).collect())),
             };
             match serde_json::to_string(&document) {
                 Ok(line) => output::say(line),
@@ -54,7 +57,8 @@ pub fn print(failure: &Failure, format: OutputFormat) {
 pub fn text(failure: &Failure) -> String {
     // The inventory's faults come with their own places, lines and carets.
     if let Some(faults) = Faults::of(failure) {
-        return format!("{}\n", faults.to_string().trim_end());
+        let texts: Vec<String> = faults.0.iter().map(fault).collect();
+        return format!("{}\n", texts.join("\n\n"));
     }
     let mut text =
         format!("{} {}\n", "error:".red().bold(), aligned(&failure.to_string(), "error:"));
@@ -70,7 +74,21 @@ pub fn text(failure: &Failure) -> String {
     for hint in &failure.hints {
         text.push_str(&format!("  {} {}\n", "hint:".cyan(), aligned(hint, "  hint:")));
     }
-    text
+    completed(&text).into_owned()
+}
+
+/// A fault, or a warning, of the inventory as text.
+pub fn fault(fault: &Fault) -> String {
+    format!("{:#}", complete(fault))
+}
+
+/// The file's own line stays what it is.
+fn complete(fault: &Fault) -> Fault {
+    Fault {
+        message: completed(&fault.message).into_owned(),
+        suggestion: fault.suggestion.as_deref().map(|text| completed(text).into_owned()),
+        ..fault.clone()
+    }
 }
 
 /// A text whose further lines begin where its first one does, behind a label.

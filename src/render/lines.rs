@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Renderer, output, words};
+use super::{Renderer, output, program::completed, words};
 use crate::{event::Event, plan::StepId};
 
 #[derive(Default)]
@@ -17,7 +17,7 @@ pub(super) struct Lines {
 impl Renderer for Lines {
     fn show(&mut self, event: &Event) {
         if let Some(line) = self.line(event) {
-            output::say(line);
+            output::say(completed(&line));
         }
     }
 }
@@ -30,7 +30,7 @@ impl Lines {
             Event::Looking { .. } => return None,
             Event::Planned { steps } => {
                 self.planned = true;
-                format!("{} steps", steps.len())
+                words::steps(steps.len())
             }
             Event::StepStarted { step, title, .. } => format!("{}: {title}", words::prefix(step)),
             Event::Waiting { step, wanted, seen, seconds_left } => {

@@ -8,6 +8,7 @@ mod json;
 mod lines;
 pub mod output;
 mod plan;
+pub mod program;
 mod row;
 mod table;
 pub mod usage;
@@ -23,8 +24,10 @@ use crate::{
     error::Result,
     event::Event,
 };
+pub use failure::fault;
 pub use plan::plan;
 pub(crate) use table::table;
+pub(crate) use words::steps;
 
 /// How events are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
+use super::{program::completed, words::steps};
 use crate::plan::{Impact, Plan};
 
 /// The plan as text, stage by stage.
@@ -41,10 +42,10 @@ pub fn plan(plan: &Plan) -> String {
     if !plan.is_empty() {
         let worst = plan.steps.iter().map(|step| step.impact).max().unwrap_or(Impact::Check);
         let _ =
-            writeln!(text, "{} steps; the highest price is {}.", plan.steps.len(), worst.name());
+            writeln!(text, "{}; the highest price is {}.", steps(plan.steps.len()), worst.name());
     }
     for note in &plan.notes {
-        let _ = writeln!(text, "{} {note}", "note:".yellow());
+        let _ = writeln!(text, "{} {}", "note:".yellow(), completed(note));
     }
     text
 }

@@ -1,6 +1,11 @@
 //! A command line that cannot be understood, as a failure like any other.
 
-use crate::error::{Failure, Kind};
+use clap::ValueEnum;
+
+use crate::{
+    cli::Color,
+    error::{Failure, Kind},
+};
 
 /// clap's text in our terms: its first sentence, then tips and usage as hints.
 pub fn failure(error: &clap::Error) -> Failure {
@@ -34,6 +39,22 @@ pub fn wants_json(arguments: impl IntoIterator<Item = String>) -> bool {
     false
 }
 
+/// What a command line that was not parsed says of colours.
+pub fn color(arguments: impl IntoIterator<Item = String>) -> Option<Color> {
+    let mut before = String::new();
+    let mut found = None;
+    // What follows two dashes is another program's.
+    for argument in arguments.into_iter().take_while(|argument| argument != "--") {
+        let value = match argument.strip_prefix("--color=") {
+            Some(value) => Some(value),
+            None => Some(argument.as_str()).filter(|_| before == "--color"),
+        };
+        found = value.and_then(|value| Color::from_str(value, false).ok()).or(found);
+        before = argument;
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -49,6 +70,14 @@ mod tests {
         assert_eq!(failure.message, "unexpected argument '--form' found");
         assert!(failure.hints[0].contains("'--from'"), "{:?}", failure.hints);
         assert!(failure.hints.iter().all(|hint| !hint.contains('\n')));
+    }
+
+    #[test]
+    fn colours_are_decided_for_help_too() {
+        let color = |line: &str| color(line.split(' ').map(str::to_owned));
+        assert_eq!(color("--color never --help"), Some(Color::Never));
+        assert_eq!(color("plan --color=always --form"), Some(Color::Always));
+        assert_eq!(color("ssh a -- --color never"), None);
     }
 
     #[test]

@@ -23,6 +23,14 @@ pub(super) fn left(seconds: u64) -> String {
     }
 }
 
+/// `1 step`, `12 steps`.
+pub(crate) fn steps(count: usize) -> String {
+    match count {
+        1 => "1 step".to_owned(),
+        count => format!("{count} steps"),
+    }
+}
+
 /// `37 %`, `12 of 64 MiB`.
 pub(super) fn progress(done: u64, total: Option<u64>, unit: &str) -> String {
     match total {
@@ -54,7 +62,7 @@ pub(super) fn is_well(outcome: &RunOutcome) -> bool {
 
 pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
     match outcome {
-        RunOutcome::Done { changed, .. } => format!("{changed} steps done"),
+        RunOutcome::Done { changed, .. } => format!("{} done", steps(*changed)),
         RunOutcome::NothingToDo { .. } if command == "destroy" => {
             "nothing to do: nothing of this cluster is there".into()
         }
@@ -100,6 +108,15 @@ mod tests {
         assert_eq!(progress(37, Some(100), "%"), "37 %");
         assert_eq!(progress(12, Some(64), "MiB"), "12 of 64 MiB");
         assert_eq!(progress(12, None, "MiB"), "12 MiB");
+    }
+
+    #[test]
+    fn one_step_is_no_steps() {
+        assert_eq!(steps(1), "1 step");
+        assert_eq!(
+            run_outcome("up", &RunOutcome::Done { changed: 2, stages: Vec::new() }),
+            "2 steps done"
+        );
     }
 
     #[test]

@@ -114,9 +114,7 @@ pub async fn expose<W: World>(context: &StepContext<W>, node: &NodeName) -> Resu
         Failure::new(Kind::Tailnet, "it has no tailnet address to be reached at").at(node)
     })?;
     close(&host, &run.desired).await?;
-    let mut target = run
-        .target(node)
-        .ok_or_else(|| Failure::new(Kind::Ssh, "its host key is not known").at(node))?;
+    let mut target = run.target(node)?;
     target.addresses = vec![address.into()];
     let confirmed = run.world.connector().connect(&target).await.map_err(|error| {
         Failure::from(error).hint(

@@ -42,7 +42,6 @@ async fn config_show_tells_where_each_value_comes_from() {
 async fn init_writes_an_inventory_that_is_sound_once_it_is_locked_and_never_overwrites_one() {
     let world = World::new().await;
     let init = ["init", "-c", "new/homelab.yaml", "--endpoint", "https://pve.example:8006"];
-    fs_err::create_dir(world.path("new")).unwrap();
     world.homelab(&init).await.well();
     let text = fs_err::read_to_string(world.path("new/homelab.yaml")).unwrap();
     assert!(text.contains("https://pve.example:8006") && text.contains('#'), "{text}");

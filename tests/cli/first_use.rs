@@ -31,6 +31,7 @@ async fn init_says_all_that_is_left_to_do() {
     for part in [
         "init fingerprint",
         "ssh-keygen",
+        "homelab -c new.yaml validate",
         "init proxmox-role",
         "export PROXMOX_VE_API_TOKEN='homelab@pve!homelab=SECRET'",
         "init tailnet-policy",
@@ -41,6 +42,10 @@ async fn init_says_all_that_is_left_to_do() {
     ] {
         assert!(told.contains(part), "no `{part}` in\n{told}");
     }
+    world.write_key_pair("home/.ssh/id_ed25519");
+    let with_key = ["-c", "other.yaml", "init", "--fingerprint", &"AB".repeat(32)];
+    let told = world.homelab(&with_key).await.well().err;
+    assert!(!told.contains("ssh-keygen"), "{told}");
     let text = fs_err::read_to_string(world.path("new.yaml")).unwrap();
     let version =
         text.lines().find_map(|line| line.trim().strip_prefix("version: v1.34.")).unwrap();
@@ -58,7 +63,38 @@ async fn what_init_cannot_write_is_told_by_its_flag_and_nothing_is_written() {
     let told = world.homelab(&init(&["--server", "s=10.0.0.1"])).await.refused(64);
     assert!(told.contains("--agent s: 10.0.0.1 is not in the LAN"), "{told}");
     assert!(!told.contains("new.yaml"), "it points into a file that is not there: {told}");
+    let twice = ["--server", "a=192.168.1.5", "--agent", "a=192.168.1.6"];
+    let told = world.homelab(&init(&twice)).await.refused(64);
+    assert!(told.contains("`a` is named more than once: --server, --agent"), "{told}");
+    let both = ["--oauth-client", "k1", "--headscale", "https://headscale.example"];
+    let told = world.homelab(&init(&both)).await.refused(64);
+    assert!(told.contains("cannot be used with"), "{told}");
+    let told = world.homelab(&init(&["--ca-file", "/nope/ca.pem"])).await.refused(64);
+    assert!(told.contains("/nope/ca.pem: --ca-file names a file that is not there"), "{told}");
+    for network in ["fd00::/64", "192.168.1.0"] {
+        let told = world.homelab(&init(&["--network", network])).await.refused(64);
+        assert!(told.contains("an IPv4 network such as 192.168.1.0/24 is wanted"), "{told}");
+    }
+    let told = world.homelab(&init(&["--network", "192.168.1.0/31"])).await.refused(64);
+    assert!(told.contains("192.168.1.0/31 has no room"), "{told}");
     assert!(!world.path("new.yaml").exists());
+}
+
+#[tokio::test]
+async fn what_lock_cannot_pin_is_told_at_once_and_a_lock_file_that_is_none_first() {
+    let world = World::new().await;
+    world.write_key_pair("home/.ssh/id_ed25519");
+    world.homelab(&init(&[])).await.well();
+    fs_err::write(world.path("homelab.lock"), "<<<<<<< mine\nversion: 1\n").unwrap();
+    let mut lock = world.command(&["-c", "new.yaml", "lock"]);
+    // Nothing listens there.
+    lock.env("HTTPS_PROXY", "http://127.0.0.1:1");
+    let told = world.run(lock).await.refused(14);
+    assert!(told.starts_with("warning: this is no valid YAML"), "{told}");
+    assert!(told.contains("cannot pin image, tailscale, k3s:\n"), "{told}");
+    assert!(told.contains("check its network") && told.contains("nothing was written"), "{told}");
+    let left = fs_err::read_to_string(world.path("homelab.lock")).unwrap();
+    assert!(left.starts_with("<<<<<<<"), "{left}");
 }
 
 #[tokio::test]
@@ -133,6 +169,10 @@ async fn the_fingerprint_is_shown_without_being_believed() {
     let named = ["init", "fingerprint", "-c", "nowhere.yaml", "--endpoint", endpoint.as_str()];
     assert_eq!(world.homelab(&named).await.well().out, shown.out);
     world.homelab(&["init", "fingerprint", "-c", "nowhere.yaml"]).await.refused(64);
+    for wrong in ["http://127.0.0.1:1", "127.0.0.1:8006"] {
+        let told = world.homelab(&["init", "fingerprint", "--endpoint", wrong]).await.refused(64);
+        assert!(told.contains("write `https://`"), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -66,12 +66,39 @@ async fn all_faults_are_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_fault_of_the_environment_is_not_pinned_on_the_file() {
+    let world = World::new().await;
+    let mut validate = world.command(&["validate"]);
+    validate.env("PROXMOX_VE_ENDPOINT", "http://pve");
+    let told = world.run(validate).await.refused(15);
+    insta::assert_snapshot!(told, @r"
+    error: PROXMOX_VE_ENDPOINT says `http://pve`; expected an `https://` origin without a path, such as `https://pve1.lan:8006`
+     --> environment PROXMOX_VE_ENDPOINT
+      = help: write `https://`: Proxmox speaks nothing else
+    ");
+}
+
+#[tokio::test]
+async fn a_default_that_cannot_be_is_told_once_and_not_once_a_node() {
+    let world = World::new().await;
+    world.edit("  memory: 2G", "  memory: 128M");
+    let told = world.homelab(&["validate"]).await.refused(15);
+    insta::assert_snapshot!(told, @r"
+    error: 128 MiB of memory; expected at least 512
+      --> homelab.yaml:30:11
+       |
+    30 |   memory: 128M
+       |           ^^^^
+    ");
+}
+
+#[tokio::test]
 async fn an_inventory_that_is_not_there_is_said_to_be_missing() {
     let world = World::new().await;
     let told = world.homelab(&["plan", "-c", "nowhere.yaml"]).await.refused(15);
     insta::assert_snapshot!(told, @r##"
     error: nowhere.yaml: the inventory can't be read
       because: failed to open file `nowhere.yaml`: No such file or directory (os error 2)
-      hint: name it with -c FILE, or make one with `homelab init`
+      hint: name it with -c FILE, or make one with `homelab -c nowhere.yaml init`
     "##);
 }

@@ -21,4 +21,5 @@ mod secrets;
 mod served;
 mod state;
 mod streams;
+mod words;
 mod world;

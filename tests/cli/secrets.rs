@@ -53,8 +53,17 @@ async fn a_token_that_is_none_is_told_with_its_field_and_source() {
     let mut plan = world.command(&["plan"]);
     plan.env_remove("TEST_TOKEN");
     let told = world.run(plan).await.refused(15);
-    assert!(told.starts_with(&format!("{place}a secret can't be had: it is not set")), "{told}");
-    assert!(told.contains("export TEST_TOKEN=..."), "{told}");
+    insta::assert_snapshot!(told, @r"
+    error: proxmox.token: TEST_TOKEN is not set
+      hint: export TEST_TOKEN='homelab@pve!homelab=SECRET'
+    ");
+    let mut plan = world.command(&["plan"]);
+    plan.env("TEST_TOKEN", "");
+    let told = world.run(plan).await.refused(15);
+    insta::assert_snapshot!(told, @r"
+    error: proxmox.token: TEST_TOKEN is empty
+      hint: export TEST_TOKEN='homelab@pve!homelab=SECRET'
+    ");
 }
 
 #[tokio::test]

@@ -5,18 +5,21 @@ use crate::{
     cli::Global,
     commands::session::{load, wants_json},
     error::{Failure, Kind, Result},
-    inventory::{Pins, is_https_origin},
+    inventory::{Pins, why_no_https_origin},
     render::{self, output},
 };
 
 /// Prints the fingerprint on stdout, and what it is worth on stderr.
 pub(super) async fn run(global: &Global, endpoint: Option<String>) -> Result<()> {
     let endpoint = match endpoint {
-        Some(endpoint) if is_https_origin(&endpoint) => endpoint,
-        Some(_) => {
-            return Err(Failure::new(Kind::Usage, "--endpoint takes an origin without a path")
-                .hint("such as https://192.168.1.10:8006"));
-        }
+        Some(endpoint) => match why_no_https_origin(&endpoint) {
+            None => endpoint,
+            Some(why) => {
+                return Err(Failure::new(Kind::Usage, "--endpoint takes https://HOST:PORT")
+                    .hint(why)
+                    .hint("such as https://192.168.1.10:8006"));
+            }
+        },
         None if global.config.exists() => load(global, Pins::Optional)?.proxmox.endpoint,
         None => {
             return Err(Failure::new(
@@ -34,6 +37,9 @@ pub(super) async fn run(global: &Global, endpoint: Option<String>) -> Result<()>
         );
     }
     output::line(&shown)?;
+    if global.quiet {
+        return Ok(());
+    }
     output::say(format_args!(
         "This is what answers at {endpoint}; whoever stands between would be shown here, too.\n\
          Compare it on the Proxmox host:\n\

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use crate::{
     commands::role::DEFAULT_TOKEN,
     inventory::new::{NewInventory, NewTls},
-    script::quote,
+    render::program::{self, word},
 };
 
 /// One thing to do.
@@ -14,20 +14,21 @@ pub(super) struct Step {
     pub(super) why: &'static str,
 }
 
-/// Everything from the new inventory to the cluster, in order.
-pub(super) fn steps(new: &NewInventory, path: &Utf8Path) -> Vec<Step> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
-    let file = match path.as_str() {
-        path if path.chars().all(plain) => path.to_owned(),
-        path => quote(path),
-    };
-    let program = match path.as_str() {
-        "homelab.yaml" => "homelab".to_owned(),
-        _ => format!("homelab -c {file}"),
-    };
+/// Everything from the new inventory to the cluster, in order; `has_key`: there is the SSH key that the
+/// inventory names.
+pub(super) fn steps(new: &NewInventory, path: &Utf8Path, has_key: bool) -> Vec<Step> {
+    let program = program::name();
     let step = |command: String, why| Step { command, why };
+    let file = word(path.as_str());
     let mut steps =
         vec![step(format!("$EDITOR {file}"), "look through it; each field is commented")];
+    // The commands below want a sound inventory.
+    if !has_key {
+        steps.push(step(
+            "ssh-keygen -t ed25519".into(),
+            "the key that logs in; if you have another, name it in `access.public_key_files`",
+        ));
+    }
     if matches!(new.tls, NewTls::System) {
         steps.push(step(
             format!("{program} init fingerprint"),
@@ -35,10 +36,7 @@ pub(super) fn steps(new: &NewInventory, path: &Utf8Path) -> Vec<Step> {
         ));
     }
     steps.extend([
-        step(
-            "ssh-keygen -t ed25519".into(),
-            "the key that logs in (`access.public_key_files`), if you have none",
-        ),
+        step(format!("{program} validate"), "every fault of the inventory at once, with its place"),
         step(
             format!("{program} init proxmox-role"),
             "pool, role and token: paste them into a root shell on Proxmox, once",

@@ -99,21 +99,26 @@ fn sizes(node: &NodeFile, written: &NodeFile, path: &FieldPath, report: &mut Rep
     let place = |field: &str, own: bool| {
         if own { path.key(field) } else { FieldPath::dotted("defaults").key(field) }
     };
-    let name = path.segments().last().map(|_| path.to_string()).unwrap_or_default();
+    // So that it is told once, not once a node.
+    let whose = |own: bool| if own { format!(" for `{path}`") } else { String::new() };
     if let Some(memory) = node.memory.map(Size::mebibytes) {
         let place = place("memory", written.memory.is_some());
         if memory < SMALLEST_MEMORY_MIB {
             report.fault(
                 &place,
                 format!(
-                    "{memory} MiB of memory for `{name}`; expected at least {SMALLEST_MEMORY_MIB}"
+                    "{memory} MiB of memory{}; expected at least {SMALLEST_MEMORY_MIB}",
+                    whose(written.memory.is_some())
                 ),
                 None,
             );
         } else if node.role == RoleFile::Server && memory < SERVER_MEMORY_MIB {
             report.warn(
                 &place,
-                format!("{memory} MiB of memory for the server `{name}`: k3s asks for {SERVER_MEMORY_MIB}"),
+                match written.memory {
+                    Some(_) => format!("{memory} MiB of memory for the server `{path}`: k3s asks for {SERVER_MEMORY_MIB}"),
+                    None => format!("{memory} MiB of memory for servers, too: k3s asks for {SERVER_MEMORY_MIB}"),
+                },
                 None,
             );
         }
@@ -121,7 +126,7 @@ fn sizes(node: &NodeFile, written: &NodeFile, path: &FieldPath, report: &mut Rep
     if let Some(disk) = node.disk.filter(|disk| disk.bytes() < SMALLEST_DISK) {
         report.fault(
             &place("disk", written.disk.is_some()),
-            format!("a boot disk of {disk} for `{name}`; expected at least 3G"),
+            format!("a boot disk of {disk}{}; expected at least 3G", whose(written.disk.is_some())),
             None,
         );
     }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::inventory::load::validate_text;
@@ -58,11 +58,49 @@ fn web() -> Web {
         .with(&format!("{K3S}sha256sum-amd64.txt"), &k3s)
 }
 
+/// What is pinned, where all of it can be.
+async fn all(
+    file: &InventoryFile,
+    lock: &LockFile,
+    policy: Policy,
+    web: &Arc<Web>,
+) -> Result<(LockFile, Vec<Pinned>)> {
+    let Pinning { lock, pinned, failure } = pin(file, lock, policy, web).await?;
+    failure.map_or(Ok((lock, pinned)), Err)
+}
+
+#[tokio::test]
+async fn what_cannot_be_pinned_is_told_at_once_and_keeps_nothing_else_back() {
+    let url = "https://pkgs.tailscale.com/stable/tailscale_1.102.5_amd64.tgz.sha256";
+    let known = || LockedArtifact {
+        version: "1.102.5".into(),
+        url: url.trim_end_matches(".sha256").into(),
+        sha256: "1".repeat(64),
+    };
+    let lock = LockFile { tailscale: Some(known()), ..LockFile::empty() };
+    let mut web = web().with(url, &"f".repeat(64));
+    web.0.remove(&format!("{K3S}sha256sum-amd64.txt"));
+    let pinning = pin(&inventory(), &lock, Policy::default(), &Arc::new(web)).await.unwrap();
+    assert!(pinning.lock.image.is_some(), "{:?}", pinning.lock);
+    assert_eq!(pinning.lock.tailscale, Some(known()), "what was pinned stays");
+    let failure = pinning.failure.unwrap();
+    assert_eq!(failure.kind, Kind::Refused);
+    let message = failure.message.replace(&"1".repeat(64), "OLD").replace(&"f".repeat(64), "NEW");
+    insta::assert_snapshot!(message, @r"
+    cannot pin tailscale, k3s, k3s_images:
+      tailscale: https://pkgs.tailscale.com/stable/tailscale_1.102.5_amd64.tgz: tailscale 1.102.5 was pinned to OLD and is now NEW
+      k3s: no publisher's checksum was found for k3s v1.34.9+k3s1 (looked at https://github.com/k3s-io/k3s/releases/download/v1.34.9%2Bk3s1/sha256sum-amd64.txt)
+      k3s_images: no publisher's checksum was found for k3s_images v1.34.9+k3s1 (looked at https://github.com/k3s-io/k3s/releases/download/v1.34.9%2Bk3s1/sha256sum-amd64.txt)
+    ");
+    let once: BTreeSet<&String> = failure.hints.iter().collect();
+    assert_eq!(once.len(), failure.hints.len(), "{:?}", failure.hints);
+}
+
 #[tokio::test]
 async fn each_hash_comes_from_its_publisher() {
     let web = Arc::new(web());
     let (lock, told) =
-        pin(&inventory(), &LockFile::empty(), Policy::default(), &web).await.unwrap();
+        all(&inventory(), &LockFile::empty(), Policy::default(), &web).await.unwrap();
     assert_eq!(lock.tailscale.unwrap().sha256, "1".repeat(64));
     assert_eq!(lock.k3s_images.unwrap().sha256, "2".repeat(64));
     let k3s = lock.k3s.unwrap();
@@ -75,15 +113,15 @@ async fn each_hash_comes_from_its_publisher() {
 #[tokio::test]
 async fn bytes_that_the_publishers_sum_does_not_vouch_for_are_refused() {
     let web = web().with(&format!("{IMAGE}debian-12-genericcloud-amd64.qcow2"), "another image");
-    let failure = pin(&inventory(), &LockFile::empty(), Policy::default(), &Arc::new(web)).await;
+    let failure = all(&inventory(), &LockFile::empty(), Policy::default(), &Arc::new(web)).await;
     assert!(failure.unwrap_err().message.contains("is not what"));
 }
 
 #[tokio::test]
 async fn a_pinned_hash_changes_only_when_asked() {
     let (lock, _) =
-        pin(&inventory(), &LockFile::empty(), Policy::default(), &Arc::new(web())).await.unwrap();
-    let again = pin(&inventory(), &lock, Policy::default(), &Arc::new(web())).await.unwrap();
+        all(&inventory(), &LockFile::empty(), Policy::default(), &Arc::new(web())).await.unwrap();
+    let again = all(&inventory(), &lock, Policy::default(), &Arc::new(web())).await.unwrap();
     assert_eq!(again.0, lock);
     assert!(again.1.iter().all(|one| !one.changed));
 
@@ -91,10 +129,10 @@ async fn a_pinned_hash_changes_only_when_asked() {
         let url = "https://pkgs.tailscale.com/stable/tailscale_1.102.5_amd64.tgz.sha256";
         Arc::new(web().with(url, &"f".repeat(64)))
     };
-    let refused = pin(&inventory(), &lock, Policy::default(), &moved()).await.unwrap_err();
+    let refused = all(&inventory(), &lock, Policy::default(), &moved()).await.unwrap_err();
     assert_eq!(refused.kind, Kind::Refused);
     let policy = Policy { update: true, ..Policy::default() };
-    let (updated, _) = pin(&inventory(), &lock, policy, &moved()).await.unwrap();
+    let (updated, _) = all(&inventory(), &lock, policy, &moved()).await.unwrap();
     assert_eq!(updated.tailscale.unwrap().sha256, "f".repeat(64));
 }
 
@@ -103,10 +141,10 @@ async fn without_a_publishers_sum_nothing_is_pinned_unless_the_download_is_trust
     let mut file = inventory();
     file.image.url = Some("https://mirror.lan/debian.qcow2".into());
     let web = Arc::new(web().with("https://mirror.lan/debian.qcow2", "bytes"));
-    let failure = pin(&file, &LockFile::empty(), Policy::default(), &web).await.unwrap_err();
+    let failure = all(&file, &LockFile::empty(), Policy::default(), &web).await.unwrap_err();
     assert!(failure.message.contains("https://mirror.lan/SHA256SUMS"), "{failure}");
     let policy = Policy { trust_download: true, ..Policy::default() };
-    let (_, told) = pin(&file, &LockFile::empty(), policy, &web).await.unwrap();
+    let (_, told) = all(&file, &LockFile::empty(), policy, &web).await.unwrap();
     assert!(told[0].source.contains("nobody vouches"), "{told:?}");
 }
 

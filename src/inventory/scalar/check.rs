@@ -51,6 +51,20 @@ pub(crate) fn is_https_origin(text: &str) -> bool {
         .is_some_and(|(authority, path)| !authority.contains('@') && matches!(&*path, "" | "/"))
 }
 
+/// What is wrong with a text that is no [`is_https_origin`]; it repeats nothing of it.
+pub(crate) fn why_no_https_origin(text: &str) -> Option<&'static str> {
+    if is_https_origin(text) {
+        return None;
+    }
+    Some(match text.split_once("://") {
+        None => "it has no scheme: write `https://` before it",
+        Some((scheme, _)) if scheme != "https" => "write `https://`: Proxmox speaks nothing else",
+        Some((_, rest)) if rest.contains('@') => "take name and password out: the token logs in",
+        Some((_, rest)) if rest.trim_end_matches('/').contains('/') => "take the path out",
+        Some(_) => "write scheme, host and port, and nothing else",
+    })
+}
+
 pub(super) fn is_http_url(text: &str) -> bool {
     authority(text, &["https", "http"]).is_some_and(|(authority, _)| !authority.contains('@'))
 }
