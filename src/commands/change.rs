@@ -128,7 +128,8 @@ async fn unless_stopped<T>(
 ) -> Result<T> {
     tokio::select! {
         seen = look => seen,
-        () = run.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "stopped on request")),
+        () = run.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "stopped on request")
+            .hint("the same command goes on from here")),
     }
 }
 

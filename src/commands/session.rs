@@ -197,7 +197,7 @@ fn of_another(known: &RunState, desired: &Desired) -> Option<Failure> {
                     desired.cluster, desired.id
                 ),
             )
-            .hint("two clusters of one name: give this one another `cluster.name`")
+            .hint("an id that was changed: put the old `cluster.id` back; two clusters of one name: give this one another `cluster.name`")
             .hint(
                 "if the other one is gone for good: `homelab up --new-host` puts its journal aside",
             ),

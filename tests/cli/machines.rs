@@ -68,8 +68,9 @@ async fn the_clusters_id_cannot_be_changed() {
     world.edit("11111111-", "99999999-");
     let told = world.homelab(&["up", "--yes"]).await.refused(20);
     insta::assert_snapshot!(told, @r##"
-    error: /state/homelab/test/journal.jsonl: the journal of `test` was written for another cluster id
-      hint: if the host was reinstalled or renamed: `homelab up --new-host` archives the journal
+    error: /state/homelab/test/journal.jsonl: the journal of `test` belongs to cluster 11111111-2222-4333-8444-555555555555, the inventory is of 99999999-2222-4333-8444-555555555555
+      hint: an id that was changed: put the old `cluster.id` back; two clusters of one name: give this one another `cluster.name`
+      hint: if the other one is gone for good: `homelab up --new-host` puts its journal aside
     "##);
     assert!(world.changes().await.is_empty());
 }
@@ -145,7 +146,7 @@ async fn what_cannot_be_changed_is_refused_with_its_own_words_and_nothing_is_tou
     let changes = [
         ("vmid: 101", "vmid: 105", "agent: it exists as VMID 101 on pve1, the inventory says 105"),
         ("disk: 6G", "disk: 5G", "scsi0 has 6 GiB, the inventory asks for 5 GiB: disks only grow"),
-        (id, "id: 99999999-2222-4333-8444-555555555555", "for another cluster id"),
+        (id, "id: 99999999-2222-4333-8444-555555555555", "belongs to cluster 11111111-"),
     ];
     for (from, to, words) in changes {
         world.edit(from, to);

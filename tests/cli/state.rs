@@ -105,21 +105,3 @@ async fn a_run_that_never_reached_its_proxmox_binds_nothing_to_it() {
     let told = world.homelab(&["up", "--until", "image", "--yes"]).await.refused(20);
     assert!(told.contains("`--new-host` puts the journal aside"), "{told}");
 }
-
-#[tokio::test]
-async fn two_clusters_of_one_name_are_told_apart() {
-    let world = World::new().await;
-    world.homelab(&["up", "--until", "image", "--yes"]).await.well();
-    world.edit(
-        "id: 11111111-2222-4333-8444-555555555555",
-        "id: 99999999-2222-4333-8444-555555555555",
-    );
-    world.forget_requests().await;
-    let told = world.homelab(&["up", "--yes"]).await.refused(20);
-    insta::assert_snapshot!(told, @r##"
-    error: /state/homelab/test/journal.jsonl: the journal of `test` belongs to cluster 11111111-2222-4333-8444-555555555555, the inventory is of 99999999-2222-4333-8444-555555555555
-      hint: two clusters of one name: give this one another `cluster.name`
-      hint: if the other one is gone for good: `homelab up --new-host` puts its journal aside
-    "##);
-    assert!(world.changes().await.is_empty());
-}
