@@ -215,6 +215,7 @@ pub(crate) fn install_script(desired: &Desired) -> Result<Script> {
         "tailscale": paths::TAILSCALE.trim_start_matches('/'),
         "tailscaled": paths::TAILSCALED.trim_start_matches('/'),
         "persistent": desired.tailnet.persistent_tun,
+        "overlay": desired.k3s.overlay == Overlay::Tailscale,
         "files": files(desired)?,
     });
     template::script("tailnet/install-tailscale.sh", context)

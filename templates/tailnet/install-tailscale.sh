@@ -66,10 +66,30 @@ tun_is_wrong() {
     false
 <% endif %>
 }
+device() { cat "${HOMELAB_ROOT}/sys/class/net/tailscale0/ifindex" 2>/dev/null || :; }
+<% if overlay %>
+# Flannel makes its VTEP when it starts, and on another device there is none: all nodes at once would
+# otherwise wait for their guards.
+start_vteps_anew() {
+    [ -n "$1" ] || return 0
+<% if persistent %>
+    [ "$(device)" != "$1" ] || return 0
+<% endif %>
+    for unit in k3s k3s-agent; do
+        systemctl --quiet is-active "$unit.service" || continue
+        echo "$unit starts anew: tailscale0 is another device" >>"$changes"
+        systemctl --no-block restart "$unit.service"
+    done
+}
+<% endif %>
 if tun_is_wrong || ! systemctl --quiet is-active tailscaled.service || grep -qv overlay.nft "$changes"; then
+    before=$(device)
     systemctl stop tailscaled.service
     systemctl restart homelab-tun.service
     systemctl start tailscaled.service
+<% if overlay %>
+    start_vteps_anew "$before"
+<% endif %>
 fi
 rm -f "$archive"
 cat "$changes"

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tokio::process::Child;
+
 /// A run that ended.
 #[derive(Debug)]
 pub(crate) struct Ended {
@@ -31,4 +33,11 @@ impl fmt::Display for Ended {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "exit {:?}\n--- out\n{}--- err\n{}", self.code, self.out, self.err)
     }
+}
+
+/// What a person's Ctrl-C or a service manager does.
+pub(crate) fn terminate(child: &Child) {
+    let pid = child.id().expect("it still runs").to_string();
+    let status = std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    assert!(status.success());
 }

@@ -7,7 +7,7 @@ use homelab::{
 use serde_json::json;
 use tokio::process::Child;
 
-use crate::world::{World, terminate};
+use crate::{ended::terminate, world::World};
 
 const TEMPLATE: Vmid = Vmid(9000);
 const UP: [&str; 4] = ["up", "--until", "machines", "--yes"];

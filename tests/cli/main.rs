@@ -10,6 +10,7 @@ mod commands;
 mod ended;
 mod faults;
 mod first_use;
+mod furniture;
 mod inventory;
 mod json;
 mod lease;

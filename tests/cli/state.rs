@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use crate::world::{World, terminate};
+use crate::{ended::terminate, world::World};
 
 #[tokio::test]
 async fn a_second_up_at_the_same_time_is_told_who_holds_the_cluster() {

@@ -9,24 +9,23 @@ use std::{
 use camino::Utf8PathBuf;
 use homelab::{
     adapter::proxmox::ProxmoxClient,
-    commands::role::Scope,
     inventory::{self, LoadOptions, Overrides, Pins},
     secret::Secret,
 };
-use homelab_lab::pve::{
-    AccessSetup, Config, GuestSetup, NodeConfig, RoleSetup, Running, Server, Setup, StorageConfig,
-    TokenSetup, control::client,
-};
+use homelab_lab::pve::{Config, NodeConfig, Running, Server, StorageConfig, control::client};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use crate::{ended::Ended, served::Served};
+use crate::{
+    ended::{Ended, terminate},
+    furniture::{USER, setup},
+    served::Served,
+};
 
 /// The guest that is nobody's and must stay as it is.
 pub(crate) const BYSTANDER: u32 = 104;
 /// Where the guests would be if they were there: nothing listens on these loopback addresses.
 pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(127, 79, 0, 102);
-const USER: &str = "homelab@pve";
 
 /// An emulator with exactly the rights that the program asks for, and an inventory that points at it.
 pub(crate) struct World {
@@ -391,54 +390,5 @@ impl Offline {
             .unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
-    }
-}
-
-/// What a person's Ctrl-C or a service manager does.
-pub(crate) fn terminate(child: &Child) {
-    let pid = child.id().expect("it still runs").to_string();
-    let status = std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
-    assert!(status.success());
-}
-
-/// What an administrator types from `homelab init proxmox-role`, and a bystander.
-fn setup(without: Option<&str>, token: &str) -> Setup {
-    let id = format!("{USER}!{token}");
-    let scope = Scope { nodes: ["pve1".to_owned()].into(), ..Scope::placeholders() };
-    let roles = scope.roles().into_iter().map(|role| RoleSetup {
-        name: role.name.to_owned(),
-        privileges: role
-            .privileges
-            .into_iter()
-            .filter(|privilege| Some(*privilege) != without)
-            .map(str::to_owned)
-            .collect(),
-    });
-    let access = scope.grants().into_iter().flat_map(|grant| {
-        [USER.to_owned(), id.clone()].map(|subject| AccessSetup {
-            path: grant.path.clone(),
-            subject,
-            role: grant.role.to_owned(),
-            propagate: true,
-        })
-    });
-    Setup {
-        roles: roles.collect(),
-        users: vec![USER.to_owned()],
-        tokens: vec![TokenSetup {
-            user: USER.to_owned(),
-            name: token.to_owned(),
-            separated: true,
-            expire: 0,
-        }],
-        access: access.collect(),
-        pools: vec!["homelab".to_owned()],
-        guests: vec![GuestSetup {
-            vmid: BYSTANDER,
-            name: "gameserver".to_owned(),
-            node: None,
-            disk_gib: 1,
-            running: true,
-        }],
     }
 }
