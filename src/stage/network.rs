@@ -34,6 +34,8 @@ const VXLAN: u16 = 50;
 /// Up to so many nodes, every node sends to every other; beyond, to the few that follow it in the ring.
 const ALL_PAIRS: usize = 12;
 const NEIGHBOURS_IN_RING: usize = 4;
+/// More streams at once would measure each other.
+const STREAMS_AT_ONCE: usize = 4;
 /// How long a stream or a name may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Enough to fill windows and to meet a path that carries small packets only.
@@ -102,7 +104,9 @@ pub async fn send(
     probes: &BTreeMap<NodeName, HostProbe>,
     kube: &[KubeNode],
 ) -> Vec<Check> {
-    let mut all = Vec::new();
+    let mut unknown = Vec::new();
+    let mut sent = Vec::new();
+    let mut streams = Vec::new();
     for peer in peers_of(node, kube) {
         let name: Option<NodeName> = peer.name.parse().ok();
         let probe = name.as_ref().and_then(|name| probes.get(name));
@@ -110,19 +114,26 @@ pub async fn send(
             (name, probe.and_then(HostProbe::tailnet_ipv4), peer.pod_cidr)
         else {
             let why = "the peer's addresses are not known";
-            all.push(Target::unknown(node, &peer.name, why));
+            unknown.push(Target::unknown(node, &peer.name, why));
             continue;
         };
         let targets = targets(desired, &name, tailnet, pods.network());
-        let link = link_target(desired, node, &name);
-        let sent: Vec<Target> = link.into_iter().chain(targets.iter().cloned()).collect();
-        all.extend(packets(host, node, &sent).await);
-        all.extend(
-            join_all(targets.iter().map(|target| stream_to(host, desired, node, target))).await,
-        );
+        sent.extend(link_target(desired, node, &name));
+        sent.extend(targets.iter().cloned());
+        streams.extend(targets);
     }
-    all.push(name_from(host, desired, node).await);
-    all
+    // Where the network is broken each of these waits its time out: side by side, not one after the other.
+    // Streams follow the packets, which make nodes find each other that never spoke.
+    let reached = async {
+        let mut checks = packets(host, node, &sent).await;
+        for some in streams.chunks(STREAMS_AT_ONCE) {
+            let looks = some.iter().map(|target| stream_to(host, desired, node, target));
+            checks.extend(join_all(looks).await);
+        }
+        checks
+    };
+    let (reached, name) = futures::join!(reached, name_from(host, desired, node));
+    [unknown, reached, vec![name]].concat()
 }
 
 impl Target {
