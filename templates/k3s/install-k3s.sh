@@ -74,12 +74,15 @@ for name in kubectl crictl ctr; do
     [ -e "${k3s%/*}/$name" ] || ln -s k3s "${k3s%/*}/$name"
 done
 
-# The pods' bridge keeps the MTU that it was made with, whatever Flannel says later; so do pods that run.
-bridge_mtu=$(cat "${HOMELAB_ROOT}/sys/class/net/cni0/mtu" 2>/dev/null) || bridge_mtu=
-if [ -n "$bridge_mtu" ] && [ "$bridge_mtu" != <{ pod_mtu }> ]; then
-    ip link set dev cni0 mtu <{ pod_mtu }>
-    echo 'cni0: MTU <{ pod_mtu }>; pods that run keep theirs until they are made anew'
-fi
+# Flannel's device and the pods' bridge keep the MTU that they were made with, whatever Flannel says later; so
+# do pods that run.
+for device in flannel.1 cni0; do
+    found=$(cat "${HOMELAB_ROOT}/sys/class/net/$device/mtu" 2>/dev/null) || continue
+    [ "$found" != <{ pod_mtu }> ] || continue
+    # Too much for what is below: then the overlay itself changes, and Flannel makes its device anew.
+    ip link set dev "$device" mtu <{ pod_mtu }> 2>/dev/null || continue
+    echo "$device: MTU <{ pod_mtu }>; pods that run keep theirs until they are made anew"
+done
 
 # The binary has a start of its own: a new one runs only after a restart.
 stamp="${HOMELAB_ROOT}/run/homelab/k3s.started"

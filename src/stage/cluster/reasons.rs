@@ -7,7 +7,7 @@ use crate::{
     inventory::desired::{Desired, Node, Overlay, Role},
     plan::probe::HostProbe,
     ports::KubeNode,
-    stage::{files::drift, overlay},
+    stage::{files::drift, network, overlay},
 };
 
 /// Whether k3s runs, as server or agent.
@@ -61,9 +61,17 @@ pub fn install_reasons(
     }
     if state.is_active() {
         reasons.extend(node_reasons(desired, node, probe, kube));
+        reasons.extend(vtep_mtu_reason(desired, probe));
     }
     reasons.extend(overlay::guard_reasons(desired, node, probe));
     reasons
+}
+
+/// Flannel takes a device that is there as it is: started anew, it leaves a wrong MTU as it was.
+fn vtep_mtu_reason(desired: &Desired, probe: &HostProbe) -> Option<String> {
+    let wanted = u32::from(network::pod_mtu(desired));
+    let found = probe.mtu("flannel.1").filter(|found| *found != wanted)?;
+    Some(format!("flannel.1 has MTU {found}, not {wanted}"))
 }
 
 /// What the Node object says against it.

@@ -186,6 +186,11 @@ fn each_difference_is_a_reason_of_its_own() {
     assert_eq!(reasons(&other, &kube), ["/etc/rancher/k3s/config.yaml differs"]);
     let lan = KubeNode { vtep: Some([192, 168, 1, 102].into()), ..kube.clone() };
     assert_eq!(reasons(&probe, &lan), ["the VTEP is 192.168.1.102, not 100.64.0.7"]);
+    let mut low = probe.clone();
+    low.links.push(
+        serde_json::from_value(serde_json::json!({ "ifname": "flannel.1", "mtu": 1230 })).unwrap(),
+    );
+    assert_eq!(reasons(&low, &kube), ["flannel.1 has MTU 1230, not 1370"]);
     let old = KubeNode { kubelet_version: "v1.33.1+k3s1".into(), ..kube };
     assert_eq!(reasons(&probe, &old), ["kubelet is v1.33.1+k3s1, not v1.34.4+k3s1"]);
     assert_eq!(

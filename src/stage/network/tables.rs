@@ -123,7 +123,7 @@ fn overlay_checks(
         expect(
             found == Some(mtu.into()),
             cause,
-            "Flannel looks at the MTU below once, at start: restart k3s on the node",
+            "`homelab up` sets it: Flannel looks at the MTU below when it makes its device, and at no other time",
         )
     };
     let mut checks =
