@@ -66,7 +66,7 @@ async fn announced_wrongly<W: World>(
     // Where the API does not answer, the wait for the node tells of it.
     let nodes = context.run.cluster().await.ok()?.nodes().await.ok()?;
     let seen = nodes.iter().find(|seen| seen.name == node.name.as_str())?;
-    cluster::wrong_vtep(&context.run.desired, node, probe, seen)
+    cluster::announced_wrongly(&context.run.desired, node, probe, seen)
 }
 
 /// The Node object and node password of a former self, whose disk is gone (K3S-04).

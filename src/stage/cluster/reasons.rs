@@ -7,7 +7,7 @@ use crate::{
     inventory::desired::{Desired, Node, Overlay, Role},
     plan::probe::HostProbe,
     ports::KubeNode,
-    stage::{files::drift, network, overlay},
+    stage::{files::drift, network, overlay, paths},
 };
 
 /// Whether k3s runs, as server or agent.
@@ -104,9 +104,24 @@ fn node_reasons(
     reasons
 }
 
+/// What k3s that runs says wrongly of itself until it starts anew: its version, where the pinned binary was
+/// put in place under it, or its VTEP.
+pub(crate) fn announced_wrongly(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+    kube: &KubeNode,
+) -> Option<String> {
+    let version = &desired.k3s.binary.version;
+    let other = kube.kubelet_version != *version;
+    other
+        .then(|| format!("kubelet is {}, not {version}", kube.kubelet_version))
+        .or_else(|| wrong_vtep(desired, node, probe, kube))
+}
+
 /// What the Node object says of the VTEP, where that is wrong. Flannel writes it when k3s starts, and then
 /// never again: only a start heals it.
-pub(crate) fn wrong_vtep(
+fn wrong_vtep(
     desired: &Desired,
     node: &Node,
     probe: &HostProbe,
@@ -186,7 +201,10 @@ pub fn immutable_change(
     let replace =
         format!("`homelab destroy --node {}`, then `homelab up`, makes it anew", node.name);
     let version = &desired.k3s.binary.version;
-    if let Some(found) = kube.map(|kube| &kube.kubelet_version).filter(|found| *found != version) {
+    // With the pinned binary on the disk nothing is to be upgraded: k3s has to start it.
+    let is_pinned = probe.sha256(paths::K3S) == Some(desired.k3s.binary.sha256.as_str());
+    let running = kube.map(|kube| &kube.kubelet_version);
+    if let Some(found) = running.filter(|found| !is_pinned && *found != version) {
         return Some((
             format!("k3s is {found} and the inventory says {version}: upgrades come later"),
             "put the old version back, in the inventory and in the lock file".into(),

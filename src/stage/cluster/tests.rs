@@ -211,7 +211,12 @@ fn what_k3s_cannot_change_is_refused_with_the_way_out() {
     let (what, hint) = immutable_change(&desired, &agent, &probe, None).unwrap();
     assert!(what.contains("server") && hint.contains("--node k3s-server"), "{what} {hint}");
     let old = KubeNode { kubelet_version: "v1.33.1+k3s1".into(), ..kube };
-    let (what, _) = immutable_change(&desired, desired.first_server(), &probe, Some(&old)).unwrap();
+    let mut replaced = probe.clone();
+    replaced.files.insert(paths::K3S.into(), "00".into());
+    desired.k3s.cluster_cidr = "10.42.0.0/16".parse().unwrap();
+    let change = |probe| immutable_change(&desired, desired.first_server(), probe, Some(&old));
+    assert_eq!(change(&probe), None, "the pinned binary has only to be started");
+    let (what, _) = change(&replaced).unwrap();
     assert_eq!(
         what,
         "k3s is v1.33.1+k3s1 and the inventory says v1.34.4+k3s1: upgrades come later"
