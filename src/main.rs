@@ -33,10 +33,15 @@ fn main() -> ExitCode {
     }
 }
 
+/// What was typed, whatever bytes are in it.
+fn words() -> impl Iterator<Item = String> {
+    std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned())
+}
+
 /// Help and version are data; anything else is a usage error.
 fn unparsed(error: &clap::Error) -> ExitCode {
     // `--color` cannot be read from a command line that is not understood, or that asks for help.
-    if let Some(color) = usage::color(std::env::args().skip(1)) {
+    if let Some(color) = usage::color(words()) {
         commands::paint(color);
     }
     if !error.use_stderr() {
@@ -46,7 +51,7 @@ fn unparsed(error: &clap::Error) -> ExitCode {
         };
     }
     // clap's own code for a usage error is 2, which `plan --detailed-exitcode` gives a meaning.
-    if usage::wants_json(std::env::args().skip(1)) {
+    if usage::wants_json(words()) {
         return failed(&usage::failure(error), OutputFormat::Json);
     }
     output::talk(error.render().ansi());

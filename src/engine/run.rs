@@ -222,9 +222,10 @@ pub fn no_machine(node: &NodeName) -> Failure {
         .hint("a whole `homelab up` makes it; `homelab status` shows what there is")
 }
 
-/// The name of a run: when it began, to tell runs apart in journals and leases.
+/// The name of a run: when it began, and something random: in containers all process ids may be 1.
 pub fn run_name() -> String {
-    format!("{}-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"), std::process::id())
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    format!("{}-{}", jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ"), &random[..8])
 }
 
 /// The default limit of a wait for a host that boots.

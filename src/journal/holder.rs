@@ -38,7 +38,11 @@ impl Holder {
         }
         let Some((pid, start)) = process.split_once('@') else { return false };
         let Ok(pid) = pid.parse() else { return false };
-        start_of(pid).is_none_or(|seen| seen != start)
+        match start_of(pid) {
+            Some(seen) => seen != start,
+            // `/proc` may hide the processes of others: no signal reaches only one that has ended.
+            None => is_gone(pid),
+        }
     }
 }
 
@@ -50,14 +54,20 @@ fn place() -> Option<String> {
     Some(format!("{}:{}", word(boot.trim()), word(namespace.to_str()?)))
 }
 
-/// When a process started, in ticks after the boot; `None` when there is none with this id.
+fn is_gone(pid: u32) -> bool {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_none_or(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+}
+
+/// When a process started, in ticks after the boot, or nothing where it has ended; `None` when there is none
+/// with this id to be seen.
 fn start_of(pid: u32) -> Option<String> {
     let line = fs_err::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the name, in parentheses, and may hold anything.
     let mut fields = line.rsplit_once(") ")?.1.split(' ');
     // A zombie has ended: only its parent does not know yet.
     if fields.next()? == "Z" {
-        return None;
+        return Some(String::new());
     }
     fields.nth(18).map(str::to_owned)
 }

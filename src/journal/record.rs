@@ -67,6 +67,10 @@ pub enum Record {
         vmid: Vmid,
         nonce: Nonce,
     },
+    /// The template is gone: what has its VMID from now on is somebody else's.
+    TemplateDropped {
+        proxmox_node: String,
+    },
     /// Proxmox began a task for a step.
     TaskBegun {
         step: StepId,

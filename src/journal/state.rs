@@ -111,6 +111,9 @@ impl RunState {
             Record::TemplateIntended { proxmox_node, vmid, nonce } => {
                 self.templates.insert(proxmox_node, TemplateMemory { vmid, nonce });
             }
+            Record::TemplateDropped { proxmox_node } => {
+                self.templates.remove(&proxmox_node);
+            }
             Record::TaskBegun { step, upid } => {
                 self.open_tasks.insert(upid, step);
             }

@@ -7,6 +7,7 @@ use crate::{
     model::{Marker, NodeName, Upid, Vmid, marker::MarkerRole},
     plan::{
         diff::template_vmid,
+        guest,
         observed::{Machine, MachineSight, Stranger, TemplateSight},
     },
     ports::{GuestConfig, PowerState, Proxmox, ProxmoxError, World},
@@ -161,8 +162,7 @@ pub(super) fn ours<W: World>(
     power: PowerState,
     lock: Option<String>,
 ) -> MachineSight {
-    let uuid = run.desired.id.smbios_uuid(node).to_string();
-    let configured = config.get("smbios1").is_some_and(|smbios| smbios.contains(&uuid));
+    let configured = guest::has_our_uuid(&run.desired, node, &config);
     let known =
         run.memory().guests.get(node).is_some_and(|guest| guest.making.nonce == marker.nonce);
     // A fresh clone has a random UUID until it is configured; it is proved by the nonce that the journal

@@ -13,7 +13,7 @@ use crate::{
     plan::{
         Refusal,
         diff::template_vmid,
-        guest::cluster_tag,
+        guest::{self, cluster_tag},
         observed::{MachineSight, Observed, Sight, Stranger, Stray, TemplateSight},
         probe::HostProbe,
     },
@@ -224,7 +224,8 @@ async fn find_strays<W: World>(run: &Arc<Run<W>>, guests: &[GuestSummary]) -> Re
         let config = run.world.proxmox().guest_config(&guest.node, guest.vmid).await.ok()??;
         let marker = Marker::find(config.get("description")?)?;
         let node = marker.node_of(&run.desired.id)?.clone();
-        Some(Stray {
+        // A copy that somebody made has our marker and our tags, and another UUID: it is theirs.
+        guest::has_our_uuid(&run.desired, &node, &config).then(|| Stray {
             node,
             proxmox_node: guest.node.clone(),
             vmid: guest.vmid,

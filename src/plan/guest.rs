@@ -2,7 +2,7 @@
 
 use crate::{
     inventory::{Desired, desired::Node},
-    model::Mac,
+    model::{Mac, NodeName},
     ports::GuestConfig,
 };
 
@@ -48,6 +48,12 @@ pub fn tags(desired: &Desired, node: &Node) -> Vec<String> {
     tags.sort();
     tags.dedup();
     tags
+}
+
+/// Whether a guest's SMBIOS UUID is the one of this node: a copy of a guest gets another one.
+pub fn has_our_uuid(desired: &Desired, node: &NodeName, config: &GuestConfig) -> bool {
+    let uuid = desired.id.smbios_uuid(node).to_string();
+    config.get("smbios1").is_some_and(|smbios| smbios.contains(&uuid))
 }
 
 /// The tag that all guests of a cluster carry: a label for looking, never a proof.

@@ -7,10 +7,10 @@ use crate::{
     engine::StepContext,
     error::{Effect, Failure, Kind, Result},
     journal::Record,
-    model::{Marker, NodeName, Upid, Vmid},
+    model::{Marker, NodeName, Upid, Vmid, marker::MarkerRole},
     observe,
-    plan::observed::TemplateSight,
-    ports::{Cluster, PowerState, Proxmox, Tailnet, World},
+    plan::{guest, observed::TemplateSight},
+    ports::{Cluster, GuestConfig, PowerState, Proxmox, Tailnet, World},
     stage::{image::allocation, tailnet::twins},
 };
 
@@ -36,7 +36,7 @@ pub async fn machine<W: World>(
                 Err(left(proxmox_node, &disks))
             };
         };
-        prove(context, node, vmid, config.get("description"))?;
+        prove(context, node, vmid, &config)?;
         if config.get("protection") == Some("1") {
             return Err(Failure::new(Kind::Refused, format!("VM {vmid} is protected"))
                 .at(node)
@@ -108,15 +108,41 @@ fn prove<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     vmid: Vmid,
-    description: Option<&str>,
+    config: &GuestConfig,
 ) -> Result<()> {
-    let marker = description.and_then(Marker::find);
-    let ours = marker.is_some_and(|marker| marker.node_of(&context.run.desired.id) == Some(node));
+    let desired = &context.run.desired;
+    let marker = config.get("description").and_then(Marker::find);
+    let marked = marker.is_some_and(|marker| marker.node_of(&desired.id) == Some(node));
+    // Under another VMID than the inventory's it may be a copy that somebody made, marker and all.
+    let in_place = desired.nodes.get(node).is_some_and(|wanted| wanted.vmid == vmid);
+    if marked && (in_place || guest::has_our_uuid(desired, node, config)) {
+        return Ok(());
+    }
+    let lacks = if marked { "SMBIOS UUID" } else { "marker" };
+    Err(Failure::new(Kind::Refused, format!("VM {vmid} does not carry the {lacks} of {node}"))
+        .hint("it is left alone; delete it yourself if it is yours"))
+}
+
+/// A template that is being made carries its marker from its first configuration on; until then, or without
+/// it, it may be anybody's.
+async fn prove_template<W: World>(
+    context: &StepContext<W>,
+    proxmox_node: &str,
+    vmid: Vmid,
+) -> Result<()> {
+    let config = context.run.world.proxmox().guest_config(proxmox_node, vmid).await?;
+    let marker = config.and_then(|config| Marker::find(config.get("description")?));
+    let ours = marker.is_some_and(|marker| {
+        marker.cluster == context.run.desired.id
+            && matches!(marker.role, MarkerRole::Template { .. })
+    });
     if ours {
         return Ok(());
     }
-    Err(Failure::new(Kind::Refused, format!("VM {vmid} does not carry the marker of {node}"))
-        .hint("it is left alone; delete it yourself if it is yours"))
+    let message = format!("VMID {vmid} is being made and does not carry our marker");
+    Err(Failure::new(Kind::Refused, message)
+        .at(proxmox_node)
+        .hint("run the same command again when its task has ended: what is ours is deleted then"))
 }
 
 /// What the guest leaves elsewhere: its device, its keys, its Node object.
@@ -179,7 +205,11 @@ pub async fn template<W: World>(
     let proxmox = context.run.world.proxmox();
     for _ in 0..3 {
         match observe::template(&context.run, proxmox_node).await? {
-            TemplateSight::Absent => return Ok(Outcome::Done),
+            TemplateSight::Absent => {
+                let proxmox_node = proxmox_node.to_owned();
+                context.record(&Record::TemplateDropped { proxmox_node })?;
+                return Ok(Outcome::Done);
+            }
             TemplateSight::Foreign(stranger) => {
                 return Err(Failure::new(
                     Kind::Refused,
@@ -187,14 +217,17 @@ pub async fn template<W: World>(
                 )
                 .at(proxmox_node));
             }
-            TemplateSight::HalfMade { .. } | TemplateSight::Ready { .. } => settle(
-                context,
-                context
-                    .task(DELETE_LIMIT, || async {
-                        proxmox.delete_guest(proxmox_node, vmid).await.map(Some)
-                    })
-                    .await,
-            )?,
+            TemplateSight::HalfMade { .. } | TemplateSight::Ready { .. } => {
+                prove_template(context, proxmox_node, vmid).await?;
+                settle(
+                    context,
+                    context
+                        .task(DELETE_LIMIT, || async {
+                            proxmox.delete_guest(proxmox_node, vmid).await.map(Some)
+                        })
+                        .await,
+                )?;
+            }
         }
     }
     Err(Failure::new(Kind::Proxmox, format!("template {vmid} is still there")).at(proxmox_node))

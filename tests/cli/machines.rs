@@ -2,6 +2,11 @@
 
 use serde_json::json;
 
+use homelab::{
+    model::Vmid,
+    ports::{CloneRequest, Proxmox},
+};
+
 use crate::world::{BYSTANDER, Wish, World};
 
 fn clones(changes: &[String]) -> Vec<&str> {
@@ -177,4 +182,33 @@ async fn a_disk_that_proxmox_could_not_free_with_its_guest_is_named_with_what_to
     let told = world.homelab(&["destroy", "--node", "agent", "--yes"]).await.refused(17);
     assert!(told.contains("could not free its disk local-lvm:vm-101-disk-0"), "{told}");
     assert!(told.contains("as root on pve1: pvesm free local-lvm:vm-101-disk-0"), "{told}");
+}
+
+#[tokio::test]
+async fn a_copy_that_somebody_made_of_a_guest_of_ours_is_theirs() {
+    let world = World::with_machines().await;
+    // Proxmox copies notes and tags with everything else, and makes up another UUID.
+    let api = world.api();
+    let config = api.guest_config("pve1", Vmid(102)).await.unwrap().unwrap();
+    let request = CloneRequest {
+        source: Vmid(102),
+        target: Vmid(500),
+        name: "experiment".into(),
+        description: config.get("description").unwrap().into(),
+        storage: Some("local-lvm".into()),
+        pool: Some("homelab".into()),
+        full: true,
+    };
+    api.clone_guest("pve1", &request).await.unwrap();
+    let made = async |_: &World| {
+        let copy = api.guest_config("pve1", Vmid(500)).await.ok().flatten();
+        copy.is_some_and(|copy| copy.get("lock").is_none() && copy.get("tags").is_some())
+    };
+    world.until("the copy to be made", made).await;
+    let plan = world.homelab(&["plan", "--until", "machines", "--prune"]).await.well().out;
+    assert!(!plan.contains("500") && !plan.contains("[data loss]"), "{plan}");
+    world.forget_requests().await;
+    world.homelab(&["destroy", "--all", "--yes"]).await.well();
+    let changes = world.changes().await;
+    assert!(!changes.iter().any(|line| line.contains("/qemu/500")), "{changes:?}");
 }

@@ -83,19 +83,22 @@ fn options(guest: &GuestSpec, hardware: &Hardware<'_>) -> Vec<String> {
     options
 }
 
-/// The guest's first process: the child of nspawn that has a process namespace of its own. A child
-/// that has none yet is nspawn's helper.
+/// The guest's first process: the child of nspawn that has namespaces of its own. A child without one of
+/// processes is nspawn's helper; one of its network it gets a moment later, and cards that are plugged in
+/// before that stay outside.
 pub(crate) fn leader(nspawn: u32) -> Option<u32> {
-    let own = namespace_of(nspawn)?;
+    let outside = |kind| Some((kind, namespace_of(nspawn, kind)?));
+    let outside = [outside("pid")?, outside("net")?];
     let children = fs_err::read_to_string(format!("/proc/{nspawn}/task/{nspawn}/children")).ok()?;
-    children
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .find(|child| namespace_of(*child).is_some_and(|namespace| namespace != own))
+    children.split_whitespace().filter_map(|child| child.parse().ok()).find(|child| {
+        outside.iter().all(|(kind, outside)| {
+            namespace_of(*child, kind).is_some_and(|inside| inside != *outside)
+        })
+    })
 }
 
-fn namespace_of(process: u32) -> Option<std::path::PathBuf> {
-    fs_err::read_link(format!("/proc/{process}/ns/pid")).ok()
+fn namespace_of(process: u32, kind: &str) -> Option<std::path::PathBuf> {
+    fs_err::read_link(format!("/proc/{process}/ns/{kind}")).ok()
 }
 
 #[cfg(test)]

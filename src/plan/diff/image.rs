@@ -33,8 +33,9 @@ pub(super) fn image(
                         format!("VMID {vmid} on {proxmox_node}"),
                         format!(
                             "the template was made from image {}, the inventory pins {}",
-                            &image_sha256[..12.min(image_sha256.len())],
-                            &wanted[..12]
+                            // A person may have edited it: it need not be a hash any more.
+                            image_sha256.chars().take(12).collect::<String>(),
+                            wanted.chars().take(12).collect::<String>()
                         ),
                         "give the new image a template VMID of its own (`image.template`); linked and full clones of the old one stay as they are",
                     ));

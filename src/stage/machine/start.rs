@@ -17,6 +17,7 @@ const SHUTDOWN_SECONDS: u32 = 120;
 /// Starts a guest that is stopped.
 pub async fn start<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
     let proxmox = context.run.world.proxmox();
+    let mut last = None;
     for _ in 0..3 {
         let machine = proved(context, node).await?;
         if machine.power == PowerState::Running {
@@ -31,11 +32,18 @@ pub async fn start<W: World>(context: &StepContext<W>, node: &NodeName) -> Resul
             Ok(()) => return Ok(Outcome::Done),
             Err(failure)
                 if failure.effect == Effect::Unknown
-                    || failure.message.contains("already running") => {}
+                    || failure.message.contains("already running") =>
+            {
+                last = Some(failure);
+            }
             Err(failure) => return Err(failure),
         }
     }
-    Ok(Outcome::Done)
+    // Nobody knows what became of the last request but the guest itself.
+    match (proved(context, node).await?.power, last) {
+        (PowerState::Stopped, Some(failure)) => Err(failure.at(node)),
+        _ => Ok(Outcome::Done),
+    }
 }
 
 /// Drains the node if it is one of Kubernetes', lets Proxmox reboot the guest, and waits until it is
