@@ -8,6 +8,7 @@
 //!
 //! A clone holds its source's lock, so that for as long the lease can neither be renewed nor taken.
 
+mod keeping;
 mod standing;
 
 use std::{
@@ -15,7 +16,10 @@ use std::{
     time::Duration,
 };
 
-use self::standing::{Death, Standing, held, standing, take_over};
+use self::{
+    keeping::keep,
+    standing::{Death, Standing, held, standing, take_over},
+};
 use super::Run;
 use crate::{
     error::{Effect, Failure, Kind, Result},
@@ -30,9 +34,7 @@ use crate::{
     ports::{Clock, GuestConfig, Proxmox, ProxmoxError, World},
 };
 
-/// Between two renewals.
-const PERIOD: Duration = Duration::from_secs(30);
-/// Before a renewal that met a lock is tried again.
+/// Before a lock that a task holds is tried again.
 const SOON: Duration = Duration::from_secs(5);
 /// How long a lock is waited out that none of our own clones holds.
 const LOCK_PATIENCE: Duration = Duration::from_secs(60);
@@ -122,7 +124,7 @@ async fn take<W: World>(run: &Arc<Run<W>>, observed: &Observed, name: &str) -> R
     };
     let tenure = run.tenure.get_or_init(|| tenure);
     for place in places(run, observed) {
-        if claim(run, tenure, &place).await? {
+        if claim_patiently(run, tenure, &place).await? {
             break;
         }
     }
@@ -164,13 +166,47 @@ fn places<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Place> {
     templates.chain(machines).collect()
 }
 
-/// Takes the lease at a place by compare-and-swap; `false` when no guest of ours is there any more.
-async fn claim<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<bool> {
+/// What became of a try to take the lease.
+enum Claim {
+    Taken,
+    /// No guest of ours can be read there.
+    Unseen,
+    /// A task holds its lock: Proxmox's words.
+    Busy(String),
+}
+
+/// Takes the lease at a place, for which a lock is waited out; `false` when no guest of ours is there any more.
+async fn claim_patiently<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<bool> {
     let clock = run.world.clock();
     let begun = clock.now();
+    loop {
+        let message = match claim(run, tenure, place).await? {
+            Claim::Taken => return Ok(true),
+            Claim::Unseen => return Ok(false),
+            Claim::Busy(message) => message,
+        };
+        if clock.now().saturating_sub(begun) >= LOCK_PATIENCE {
+            return Err(Failure::new(
+                Kind::Locked,
+                format!("its lock is held by a task, so the lease cannot be taken: {message}"),
+            )
+            .at(place)
+            .hint("another run may be cloning it; see the task list of the Proxmox node"));
+        }
+        tokio::select! {
+            () = clock.sleep(SOON) => {}
+            () = run.stop.cancelled() => {
+                return Err(Failure::new(Kind::Interrupted, "stopped on request; nothing was changed"));
+            }
+        }
+    }
+}
+
+/// Takes the lease at a place by compare-and-swap.
+async fn claim<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<Claim> {
     let mut turns = 0;
     loop {
-        let Some(config) = read(run, place).await? else { return Ok(false) };
+        let Some(config) = read(run, place).await? else { return Ok(Claim::Unseen) };
         let now = run.world.proxmox().time().await?;
         let (since, predecessor) = match standing(run, tenure, &config, now) {
             Standing::Ours(since) => (since, None),
@@ -185,33 +221,16 @@ async fn claim<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result
                     take_over(run, &lease, why);
                 }
                 tenure.add(place);
-                return Ok(true);
+                return Ok(Claim::Taken);
             }
             // A clone of our own dead run holds the lock: the renewal writes when it is done.
             Err(ProxmoxError::Locked { .. })
                 if predecessor.as_ref().is_some_and(|(_, why)| why.is_certain()) =>
             {
                 tenure.add(place);
-                return Ok(true);
+                return Ok(Claim::Taken);
             }
-            Err(ProxmoxError::Locked { message, .. }) => {
-                if clock.now().saturating_sub(begun) >= LOCK_PATIENCE {
-                    return Err(Failure::new(
-                        Kind::Locked,
-                        format!(
-                            "its lock is held by a task, so the lease cannot be taken: {message}"
-                        ),
-                    )
-                    .at(place)
-                    .hint("another run may be cloning it; see the task list of the Proxmox node"));
-                }
-                tokio::select! {
-                    () = clock.sleep(SOON) => {}
-                    () = run.stop.cancelled() => {
-                        return Err(Failure::new(Kind::Interrupted, "stopped on request; nothing was changed"));
-                    }
-                }
-            }
+            Err(ProxmoxError::Locked { message, .. }) => return Ok(Claim::Busy(message)),
             // Somebody wrote in between, or the reply was lost: look again.
             Err(error)
                 if matches!(error, ProxmoxError::Changed { .. })
@@ -243,64 +262,9 @@ pub async fn confirm<W: World>(run: &Run<W>, proxmox_node: &str, vmid: Vmid) -> 
     let Some(tenure) = run.tenure.get() else { return Ok(()) };
     let place = Place { proxmox_node: proxmox_node.to_owned(), vmid };
     if !locked(&tenure.places).contains(&place) {
-        claim(run, tenure, &place).await?;
+        claim_patiently(run, tenure, &place).await?;
     }
     Ok(())
-}
-
-/// Renews for as long as it is polled. A lease that somebody else took stops the run.
-async fn keep<W: World, T>(run: &Arc<Run<W>>) -> T {
-    let tenure = run.tenure.get().expect("only a run that took the lease keeps it");
-    let mut pause = PERIOD;
-    loop {
-        run.world.clock().sleep(pause).await;
-        pause = PERIOD;
-        let places = locked(&tenure.places).clone();
-        for place in places {
-            match renew(run, tenure, &place).await {
-                Ok(()) => {}
-                Err(failure) if failure.kind == Kind::Locked => {
-                    locked(&tenure.lost).get_or_insert(failure);
-                    run.stop.cancel();
-                }
-                Err(failure) => {
-                    tracing::debug!(%place, %failure, "the lease was not renewed yet");
-                    pause = SOON;
-                }
-            }
-        }
-    }
-}
-
-async fn renew<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<()> {
-    let Some(config) = read(run, place).await? else {
-        locked(&tenure.places).retain(|known| known != place);
-        return Ok(());
-    };
-    let now = run.world.proxmox().time().await?;
-    let since = match standing(run, tenure, &config, now) {
-        Standing::Ours(since) => since,
-        // Whoever edited the notes by hand meant nothing by it.
-        Standing::Free => now,
-        // What a lock kept us from taking over at the start.
-        Standing::Dead(_, Death::OurOwn | Death::Ended) => now,
-        Standing::Dead(lease, Death::Expired) | Standing::Held(lease) => {
-            return Err(Failure::new(
-                Kind::Locked,
-                format!(
-                    "the lease was taken over by {} while this run could not renew it",
-                    lease.holder
-                ),
-            )
-            .at(place)
-            .effect(Effect::Partial)
-            .hint("`homelab up` goes on from here when that run has ended"));
-        }
-    };
-    write(run, place, &config, &tenure.lease(since, now)).await.map_err(|error| {
-        // A busy lock says nothing about who holds the lease.
-        Failure::new(Kind::Proxmox, error.to_string()).at(place)
-    })
 }
 
 /// Gives back what is held. What cannot be given back in time runs out by itself, and this state folder

@@ -160,3 +160,39 @@ async fn interrupted(world: &World, mut command: tokio::process::Command) -> Str
     assert_eq!(ended.code, Some(130), "{ended}");
     ended.err
 }
+
+#[tokio::test]
+async fn a_lease_whose_template_is_deleted_goes_on_with_the_first_guest() {
+    let world = World::with_machines().await;
+    let (up, held) = at_work(&world).await;
+    world.api().delete_guest("pve1", TEMPLATE).await.unwrap();
+    let moved = async |world: &World| {
+        let config = world.api().guest_config("pve1", Vmid(102)).await.ok().flatten();
+        let notes = config.and_then(|config| config.get("description").map(str::to_owned));
+        notes.and_then(|notes| Lease::find(&notes)).is_some_and(|lease| lease.run == held.run)
+    };
+    world.until("the lease on the server's guest", moved).await;
+    let told = world.run(world.elsewhere(&UP)).await.refused(21);
+    assert!(told.contains("VMID 102 on pve1"), "{told}");
+    terminate(&up);
+    assert_eq!(world.end(up).await.code, Some(130));
+    assert!(!moved(&world).await, "given back");
+}
+
+#[tokio::test]
+async fn a_renewal_that_was_forbidden_once_does_not_end_the_lease() {
+    let world = World::with_machines().await;
+    let (up, held) = at_work(&world).await;
+    let forbidden = json!({
+        "kind": "http", "status": 403, "reason": "Permission check failed",
+        "method": "GET", "path": "/nodes/pve1/qemu/9000/config",
+    });
+    world.fault(forbidden).await;
+    let renewed = async |world: &World| {
+        lease(world).await.is_some_and(|lease| lease.run == held.run && lease.until > held.until)
+    };
+    world.until("a renewal", renewed).await;
+    terminate(&up);
+    assert_eq!(world.end(up).await.code, Some(130));
+    assert_eq!(lease(&world).await, None, "given back");
+}
