@@ -12,13 +12,14 @@ use crate::{
     engine::Run,
     error::Result,
     inventory::{Desired, Pins},
+    model::{Marker, marker::MarkerRole},
     observe::{self, Depth},
     plan::{
         Change, Impact, Observed, Plan, Step,
         diff::template_vmid,
         observed::{MachineSight, TemplateSight},
     },
-    ports::{ContentKind, Proxmox, World},
+    ports::{ContentKind, GuestSummary, Proxmox, World},
     stage::image,
 };
 
@@ -104,6 +105,7 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
     }
     if args.all {
         image_and_template(run, observed, &mut plan).await?;
+        plan.notes.extend(former_templates(run, observed).await);
     }
     Ok(plan)
 }
@@ -139,6 +141,33 @@ async fn image_and_template<W: World>(
         }
     }
     Ok(())
+}
+
+/// Templates with our marker under VMIDs that the inventory does not name any more. A copy that somebody
+/// made looks the same, so that they are named and left to a person.
+async fn former_templates<W: World>(run: &Run<W>, observed: &Observed) -> Vec<String> {
+    let desired = &run.desired;
+    let named = |guest: &GuestSummary| {
+        let places = observed.templates.keys();
+        places
+            .into_iter()
+            .any(|node| guest.node == *node && guest.vmid == template_vmid(desired, node))
+    };
+    let candidates = observed.guests.iter().filter(|guest| guest.template && !named(guest));
+    let looks = candidates.map(|guest| async move {
+        let config = run.world.proxmox().guest_config(&guest.node, guest.vmid).await.ok()??;
+        let marker = Marker::find(config.get("description")?)?;
+        let ours = marker.cluster == desired.id
+            && matches!(marker.role, MarkerRole::Template { .. });
+        ours.then(|| {
+            format!(
+                "template {vmid} on {node} carries this cluster's marker, and the inventory does not name it: it is left alone. To delete it with its image, set `image.template: {vmid}` and run `homelab destroy --all`; it alone: `qm destroy {vmid}` on {node}",
+                vmid = guest.vmid,
+                node = guest.node
+            )
+        })
+    });
+    futures::future::join_all(looks).await.into_iter().flatten().collect()
 }
 
 /// The hashes of the images that are ours: the pinned one, and those that our templates were made from.

@@ -2,8 +2,10 @@
 
 use crate::{
     inventory::{Desired, desired::Node},
-    model::{Mac, NodeName},
-    ports::GuestConfig,
+    model::{Mac, NodeName, Nonce},
+    plan::observed::Machine,
+    ports::{GuestConfig, PowerState},
+    seed::SeedName,
 };
 
 /// How a changed key reaches a running guest.
@@ -192,6 +194,19 @@ pub fn seed_volume(config: &GuestConfig) -> Option<&str> {
     let volume = config.get(SEED_DRIVE)?.split(',').next()?;
     let volume = volume.strip_prefix("file=").unwrap_or(volume);
     (volume != "none" && volume != "cdrom").then_some(volume)
+}
+
+/// The volume id of a node's seed: it names cluster, node and making.
+pub fn seed_of(desired: &Desired, node: &NodeName, nonce: &Nonce) -> String {
+    format!("{}:iso/{}", desired.proxmox.seed_storage, SeedName::new(&desired.id, node, nonce))
+}
+
+/// The seed without which Proxmox would not start a stopped guest: its configuration names it.
+pub fn awaited_seed(desired: &Desired, node: &NodeName, machine: &Machine) -> Option<String> {
+    let seed = seed_of(desired, node, &machine.marker.nonce);
+    let awaited =
+        machine.power == PowerState::Stopped && seed_volume(&machine.config) == Some(&seed);
+    awaited.then_some(seed)
 }
 
 /// The size that a drive's line names: `local-lvm:vm-102-disk-0,size=32G`.

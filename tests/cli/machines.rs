@@ -3,11 +3,14 @@
 use serde_json::json;
 
 use homelab::{
-    model::Vmid,
-    ports::{CloneRequest, Proxmox},
+    model::{Marker, Vmid},
+    ports::{CloneRequest, ContentKind, PowerState, Proxmox},
 };
 
-use crate::world::{BYSTANDER, Wish, World};
+use crate::{
+    ended::terminate,
+    world::{BYSTANDER, Wish, World},
+};
 
 fn clones(changes: &[String]) -> Vec<&str> {
     changes.iter().filter(|line| line.contains("/clone")).map(String::as_str).collect()
@@ -211,4 +214,65 @@ async fn a_copy_that_somebody_made_of_a_guest_of_ours_is_theirs() {
     world.homelab(&["destroy", "--all", "--yes"]).await.well();
     let changes = world.changes().await;
     assert!(!changes.iter().any(|line| line.contains("/qemu/500")), "{changes:?}");
+}
+
+#[tokio::test]
+async fn a_seed_that_vanished_before_its_guest_booted_is_made_anew() {
+    let world = World::with_machines().await;
+    let api = world.api();
+    let seeds = async |_: &World| {
+        let volumes = world.api().volumes("pve1", "local", ContentKind::Iso).await.unwrap();
+        volumes.into_iter().map(|volume| volume.id).find(|id| id.contains("-agent-"))
+    };
+    let seed = seeds(&world).await.expect("the seed stays until first contact");
+    api.stop("pve1", Vmid(101)).await.unwrap();
+    let power = async |world: &World, wanted: PowerState| {
+        let status = world.api().guest_status("pve1", Vmid(101)).await.unwrap().unwrap();
+        status.power == wanted
+    };
+    world.until("the stop", async |world: &World| power(world, PowerState::Stopped).await).await;
+    let before = api.guest_config("pve1", Vmid(101)).await.unwrap().unwrap();
+    let former = Marker::find(before.get("description").unwrap()).unwrap().host_keys;
+    api.delete_volume("pve1", &seed).await.unwrap();
+    world.until("the seed to be gone", async |world: &World| seeds(world).await.is_none()).await;
+
+    let plan = world.homelab(&["plan", "--until", "machines"]).await.well().out;
+    assert!(plan.contains("its seed is gone from the storage"), "{plan}");
+    let up = world.start(&["up", "--until", "machines", "--yes"]);
+    world.until("the start", async |world: &World| power(world, PowerState::Running).await).await;
+    terminate(&up);
+    world.end(up).await;
+    assert_eq!(seeds(&world).await, Some(seed));
+    let after = api.guest_config("pve1", Vmid(101)).await.unwrap().unwrap();
+    let keys = Marker::find(after.get("description").unwrap()).unwrap().host_keys;
+    // It may have booted once: then it still shows the former one.
+    assert_eq!(keys.len(), former.len() + 1);
+    assert_eq!(keys[1..], former);
+}
+
+#[tokio::test]
+async fn a_template_that_the_inventory_does_not_name_any_more_is_named_and_left_alone() {
+    let world = World::new().await;
+    world.homelab(&["up", "--until", "image", "--yes"]).await.well();
+    world.edit("template: 9000", "template: 9001");
+    world.forget_requests().await;
+    let told = world.homelab(&["destroy", "--all", "--yes"]).await.well();
+    assert!(told.err.contains("template 9000 on pve1 carries this cluster's marker"), "{told}");
+    assert!(told.err.contains("set `image.template: 9000`"), "{told}");
+    let changes = world.changes().await;
+    assert!(!changes.iter().any(|line| line.contains("/qemu/9000")), "{changes:?}");
+}
+
+#[tokio::test]
+async fn a_vmid_that_was_taken_a_moment_earlier_is_not_called_our_dead_clone() {
+    let world = World::new().await;
+    let taken = json!({
+        "method": "POST", "path": "/nodes/{node}/qemu/{vmid}/clone", "kind": "foreign", "vmid": 102,
+    });
+    world.fault(taken).await;
+    let up = ["up", "--until", "machines", "--node", "server", "--yes"];
+    let told = world.homelab(&up).await.refused(20);
+    assert!(told.contains("was taken by somebody else a moment earlier"), "{told}");
+    assert!(!told.contains("qm destroy"), "{told}");
+    assert!(world.journal().contains("guest_dropped"));
 }

@@ -186,12 +186,17 @@ fn existing_machine(
     let mut waiting =
         if running { guest::waiting_for_reboot(&machine.pending) } else { Vec::new() };
     waiting.retain(|waiting| !keys.iter().any(|change| change.key == waiting));
-    if !keys.is_empty() || !disks.is_empty() || !waiting.is_empty() {
+    let seed_is_gone = guest::awaited_seed(desired, name, machine).is_some_and(|seed| {
+        let there = observed.seeds.get(&machine.proxmox_node);
+        there.is_some_and(|there| there.iter().all(|volume| volume.id != seed))
+    });
+    if !keys.is_empty() || !disks.is_empty() || !waiting.is_empty() || seed_is_gone {
         let needs_it = keys.iter().any(|change| change.reach == Reach::Reboot);
         let reboot = running && (needs_it || !waiting.is_empty());
         let mut names: Vec<String> = keys.iter().map(|change| change.key.to_owned()).collect();
         names.extend(waiting.iter().cloned());
         names.extend(disks.iter().map(|change| change.disk.to_owned()));
+        names.extend(seed_is_gone.then(|| "seed".to_owned()));
         let impact = if reboot { Impact::Reboot } else { Impact::InPlace };
         let mut step = Step::new(
             Change::ConfigureMachine { node: name.clone(), keys: names, reboot },
@@ -209,6 +214,7 @@ fn existing_machine(
                 let seen = disk.seen_bytes.map_or_else(|| "absent".into(), size);
                 format!("{}: {seen} -> {}", disk.disk, size(disk.wanted_bytes))
             }))
+            .chain(seed_is_gone.then(|| "its seed is gone from the storage".to_owned()))
             .collect();
         after = Some(plan.add(step, &[]));
     }

@@ -48,6 +48,15 @@ pub async fn configure<W: World>(
         }
     }
     let mut machine = proved(context, node).await?;
+    if guest::awaited_seed(&context.run.desired, node, &machine).is_some()
+        && !seed::is_there(context, node, &machine.marker.nonce).await?
+    {
+        // Its configuration names the volume, so that Proxmox would not start it.
+        context.output("its seed is gone from the storage: made anew");
+        seed_again(context, node, &machine).await?;
+        changed = true;
+        machine = proved(context, node).await?;
+    }
     for _ in 0..3 {
         context.still_wanted()?;
         for disk in guest::changed_disks(wanted, &machine.config) {
@@ -57,6 +66,8 @@ pub async fn configure<W: World>(
                 Err(failure) if failure.effect == Effect::Unknown => {
                     context.output(format!("looking whether it happened: {failure}"));
                 }
+                // The disk before it changed the configuration, or somebody did: look again.
+                Err(failure) if is_stale(&failure) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -128,7 +139,7 @@ async fn set_keys<W: World>(
         }
         let (nonce, new_digest) = seed_for(context, node, machine).await?;
         digest = new_digest;
-        let volume = seed::volume(&context.run.desired, node, &nonce);
+        let volume = guest::seed_of(&context.run.desired, node, &nonce);
         set.push((SEED_DRIVE.to_owned(), format!("{volume},media=cdrom")));
         set.push(("boot".to_owned(), format!("order={}", guest::BOOT_DISK)));
     } else if keys.iter().all(|change| change.reach == Reach::InPlace) {
@@ -154,21 +165,34 @@ async fn seed_for<W: World>(
     if seed::is_there(context, node, &nonce).await? {
         return Ok((nonce, machine.config.digest.clone()));
     }
+    seed_again(context, node, machine).await?;
+    let digest = proved(context, node).await?.config.digest;
+    Ok((nonce, digest))
+}
+
+/// Makes the seed of a guest anew under its own name, with a new host key: the former one was in the seed
+/// alone. A guest that did boot from it keeps the former key, so that both are known.
+async fn seed_again<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    machine: &Machine,
+) -> Result<()> {
+    let nonce = &machine.marker.nonce;
     let host_key = HostKey::generate()?;
     let making = Making {
         proxmox_node: machine.proxmox_node.clone(),
         vmid: machine.vmid,
         nonce: nonce.clone(),
         host_key: host_key.public.clone(),
-        seed: seed::volume(&context.run.desired, node, &nonce),
+        seed: guest::seed_of(&context.run.desired, node, nonce),
     };
     context.record(&Record::GuestIntended { node: node.clone(), making })?;
-    let marker = Marker { host_keys: vec![host_key.public.clone()], ..machine.marker.clone() };
+    let former = machine.marker.host_keys.iter().cloned();
+    let host_keys = std::iter::once(host_key.public.clone()).chain(former).collect();
+    let marker = Marker { host_keys, ..machine.marker.clone() };
     write_marker(context, machine, &marker).await?;
     context.record(&Record::GuestMade { node: node.clone() })?;
-    seed::upload(context, node, &nonce, &host_key).await?;
-    let digest = proved(context, node).await?.config.digest;
-    Ok((nonce, digest))
+    seed::upload(context, node, nonce, &host_key).await
 }
 
 /// Replaces the marker in the description; everything that a person wrote beside it stays.
@@ -194,7 +218,8 @@ async fn grow<W: World>(
         let gibibytes = disk.wanted_bytes.div_ceil(1 << 30);
         let value = format!("{}:{gibibytes},discard=on,ssd=1", wanted.storage_disk_storage);
         let set = [(disk.disk.to_owned(), value)];
-        proxmox.configure(&machine.proxmox_node, machine.vmid, &set, &[], None).await?;
+        let digest = Some(machine.config.digest.as_str());
+        proxmox.configure(&machine.proxmox_node, machine.vmid, &set, &[], digest).await?;
         return Ok(());
     }
     context

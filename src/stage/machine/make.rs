@@ -11,6 +11,7 @@ use crate::{
     observe,
     plan::{
         diff::template_vmid,
+        guest::seed_of,
         observed::{MachineSight, Stranger},
     },
     ports::{CloneRequest, Proxmox, World},
@@ -85,7 +86,7 @@ async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
         vmid: wanted.vmid,
         nonce: nonce.clone(),
         host_key: host_key.public.clone(),
-        seed: seed::volume(desired, node, &nonce),
+        seed: seed_of(desired, node, &nonce),
     };
     context.record(&Record::GuestIntended { node: node.clone(), making })?;
     seed::upload(context, node, &nonce, &host_key).await?;
@@ -115,6 +116,19 @@ async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
         Err(failure) if failure.effect == Effect::Unknown => {
             context.output(format!("looking whether it happened: {failure}"));
             Ok(())
+        }
+        // It was free a moment ago: whatever is there now is not our clone, alive or dead.
+        Err(failure) if failure.message.contains("already exists") => {
+            context.record(&Record::GuestDropped { node: node.clone() })?;
+            Err(Failure::new(
+                Kind::Refused,
+                format!(
+                    "VMID {} was taken by somebody else a moment earlier: {}",
+                    wanted.vmid, failure.message
+                ),
+            )
+            .at(node)
+            .hint("give the node another `vmid`; the seed that was made for it is swept by the next `homelab up`"))
         }
         other => other,
     }

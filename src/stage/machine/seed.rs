@@ -7,19 +7,14 @@ use camino::Utf8Path;
 use crate::{
     engine::StepContext,
     error::{Effect, Failure, Kind, Result},
-    inventory::Desired,
     journal::Record,
     model::{NodeName, Nonce},
+    plan::guest::seed_of,
     ports::{ContentKind, Proxmox, Upload, World},
     seed::{HostKey, Seed, SeedName},
 };
 
 const UPLOAD_LIMIT: Duration = Duration::from_secs(300);
-
-/// The volume id of a node's seed: it names cluster, node and making.
-pub(super) fn volume(desired: &Desired, node: &NodeName, nonce: &Nonce) -> String {
-    format!("{}:iso/{}", desired.proxmox.seed_storage, SeedName::new(&desired.id, node, nonce))
-}
 
 /// Makes the seed and puts it on the storage; journalled before, so that it can be swept.
 pub(super) async fn upload<W: World>(
@@ -47,7 +42,7 @@ pub(super) async fn upload<W: World>(
     };
     context.record(&Record::VolumeIntended {
         proxmox_node: wanted.proxmox_node.clone(),
-        volume: volume(desired, node, nonce),
+        volume: seed_of(desired, node, nonce),
     })?;
     let proxmox = context.run.world.proxmox();
     let sent = context
@@ -70,7 +65,7 @@ pub(super) async fn is_there<W: World>(
     node: &NodeName,
     nonce: &Nonce,
 ) -> Result<bool> {
-    let wanted = volume(&context.run.desired, node, nonce);
+    let wanted = seed_of(&context.run.desired, node, nonce);
     Ok(of_node(context, node).await?.contains(&wanted))
 }
 
