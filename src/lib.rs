@@ -22,6 +22,7 @@ pub mod adapter;
 pub mod cli;
 pub mod commands;
 pub mod engine;
+pub mod environment;
 pub mod error;
 pub mod event;
 pub mod gitops;

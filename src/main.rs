@@ -54,7 +54,7 @@ fn unparsed(error: &clap::Error) -> ExitCode {
     if usage::wants_json(words()) {
         return failed(&usage::failure(error), OutputFormat::Json);
     }
-    output::talk(error.render().ansi());
+    output::talk(usage::text(error));
     ExitCode::from(Kind::Usage.exit_code())
 }
 

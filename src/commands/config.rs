@@ -19,7 +19,7 @@ pub struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
-    let options = options(global, Pins::Optional);
+    let options = options(global, Pins::Optional)?;
     let loaded = inventory::load(&options)?;
     if args.origin {
         let settings = effective::effective(&loaded, &options.overrides);

@@ -31,7 +31,7 @@ pub struct Args {
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
-    let options = options(global, Pins::Optional);
+    let options = options(global, Pins::Optional)?;
     let unpinned = inventory::load::load_unpinned(&options)?;
     let policy = pin::Policy { update: args.update, trust_download: args.trust_download };
     let publishers = Arc::new(Publishers);

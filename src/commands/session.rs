@@ -42,19 +42,19 @@ pub(super) enum Purpose {
 }
 
 /// What to read, and what wins over it.
-pub(super) fn options(global: &Global, pins: Pins) -> LoadOptions {
-    LoadOptions {
+pub(super) fn options(global: &Global, pins: Pins) -> Result<LoadOptions> {
+    Ok(LoadOptions {
         path: global.config.clone(),
         // An empty HOMELAB_LOCK says nothing.
         lock: global.lock.clone().filter(|path| path != ""),
-        overrides: Overrides::from_environment(),
+        overrides: Overrides::from_environment()?,
         pins,
-    }
+    })
 }
 
 /// Reads the inventory; its warnings go to stderr.
 pub(super) fn load(global: &Global, pins: Pins) -> Result<Desired> {
-    let options = options(global, pins);
+    let options = options(global, pins)?;
     let loaded = inventory::load(&options)?;
     if !global.quiet {
         for warning in &loaded.warnings {

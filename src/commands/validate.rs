@@ -16,7 +16,7 @@ pub struct Args {}
 
 pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
     // What is not pinned yet is no fault of the inventory: `homelab lock` comes after this.
-    let loaded = inventory::load(&options(global, Pins::Warned))?;
+    let loaded = inventory::load(&options(global, Pins::Warned)?)?;
     let desired = &loaded.desired;
     let agents = desired.agents().count();
     let servers = desired.servers().count();

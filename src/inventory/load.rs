@@ -1,5 +1,7 @@
 //! Reads an inventory and its lock file.
 
+use std::io::Read;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use garde::Validate;
 use sha2::{Digest, Sha256};
@@ -14,6 +16,9 @@ use super::{
     shape::{self, Shaped},
 };
 use crate::error::{Failure, Kind};
+
+/// A file that is larger is something else: 16 MiB.
+const LARGEST: u64 = 16 << 20;
 
 /// What to read, and what wins over it.
 #[derive(Clone, Debug, Default)]
@@ -40,8 +45,12 @@ pub enum Pins {
 
 impl LoadOptions {
     /// An inventory and its lock file, with what this process's environment overrides.
-    pub fn new(path: Utf8PathBuf, lock: Option<Utf8PathBuf>) -> Self {
-        Self { path, lock, overrides: Overrides::from_environment(), pins: Pins::Required }
+    ///
+    /// # Errors
+    /// As [`Overrides::from_environment`].
+    pub fn new(path: Utf8PathBuf, lock: Option<Utf8PathBuf>) -> Result<Self, Failure> {
+        let overrides = Overrides::from_environment()?;
+        Ok(Self { path, lock, overrides, pins: Pins::Required })
     }
 
     /// Where the lock file is.
@@ -149,7 +158,7 @@ struct Texts {
 impl Texts {
     fn read(options: &LoadOptions) -> Result<Self, Failure> {
         let lock_path = options.lock_path();
-        let lock = match fs_err::read_to_string(&lock_path) {
+        let lock = match bounded(&lock_path) {
             Ok(text) => Some(text),
             // `homelab lock` makes it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
@@ -195,7 +204,7 @@ fn sound_file(document: &Document, faults: Vec<Fault>) -> (Option<InventoryFile>
 }
 
 fn read(path: &Utf8Path) -> Result<String, Failure> {
-    fs_err::read_to_string(path).map_err(|error| {
+    bounded(path).map_err(|error| {
         let failure = Failure::new(Kind::Inventory, "the inventory can't be read").at(path);
         let failure = match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -205,6 +214,17 @@ fn read(path: &Utf8Path) -> Result<String, Failure> {
         };
         failure.because(error)
     })
+}
+
+/// The text of a file, or of a pipe: `-c <(...)`.
+fn bounded(path: &Utf8Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    fs_err::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        let message = format!("it is larger than {} MiB", LARGEST >> 20);
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
 }
 
 /// The folder that relative paths begin in.

@@ -11,7 +11,7 @@
 mod check;
 pub mod class;
 pub mod desired;
-mod discretion;
+pub(crate) mod discretion;
 mod document;
 pub mod effective;
 pub mod fault;

@@ -5,6 +5,8 @@ use std::fmt;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
+use crate::{environment, error::Result};
+
 /// Where a value came from; the first that says something wins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "from", content = "name")]
@@ -73,12 +75,19 @@ pub(crate) mod variable {
     pub(crate) const CA_FILE: &str = "PROXMOX_VE_CA_FILE";
     pub(crate) const FINGERPRINT: &str = "PROXMOX_VE_FINGERPRINT";
     pub(crate) const SSH_KEY: &str = "HOMELAB_SSH_KEY";
+    pub(super) const ALL: [&str; 5] = [ENDPOINT, TOKEN, CA_FILE, FINGERPRINT, SSH_KEY];
 }
 
 impl Overrides {
     /// What this process's environment says; an empty variable says nothing.
-    pub fn from_environment() -> Self {
-        Self::from_variables(|name| std::env::var(name).ok())
+    ///
+    /// # Errors
+    /// When one of the variables is no text.
+    pub fn from_environment() -> Result<Self> {
+        for name in variable::ALL {
+            environment::variable(name)?;
+        }
+        Ok(Self::from_variables(|name| std::env::var(name).ok()))
     }
 
     pub(crate) fn from_variables(get: impl Fn(&str) -> Option<String>) -> Self {

@@ -33,11 +33,7 @@ impl Journal {
     /// are passed over: the world is the truth, and what they knew is observed again.
     pub fn open(folder: &Utf8Path) -> Result<(Self, Damage)> {
         let path = folder.join("journal.jsonl");
-        let text = match fs_err::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
+        let text = bytes(&path)?.unwrap_or_default();
         let (state, damage, lines) = fold(&text)
             .map_err(|illegal| Failure::new(Kind::Runtime, illegal.to_string()).at(&path))?;
         if damage.torn || lines > COMPACT_AT {
@@ -54,13 +50,10 @@ impl Journal {
     /// Reads the state without opening for writing.
     pub fn read(folder: &Utf8Path) -> Result<RunState> {
         let path = folder.join("journal.jsonl");
-        match fs_err::read(&path) {
-            Ok(bytes) => fold(&bytes)
-                .map(|(state, _, _)| state)
-                .map_err(|illegal| Failure::new(Kind::Runtime, illegal.to_string()).at(&path)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(RunState::default()),
-            Err(error) => Err(error.into()),
-        }
+        let Some(bytes) = bytes(&path)? else { return Ok(RunState::default()) };
+        fold(&bytes)
+            .map(|(state, _, _)| state)
+            .map_err(|illegal| Failure::new(Kind::Runtime, illegal.to_string()).at(&path))
     }
 
     pub fn state(&self) -> &RunState {
@@ -69,8 +62,9 @@ impl Journal {
 
     /// Appends a record and waits until the disk has it.
     pub fn append(&mut self, record: &Record) -> Result<()> {
-        let next = std::mem::take(&mut self.state)
-            .next(record)
+        // Asked before it is written, and folded after it: a full disk leaves file and state as they were.
+        self.state
+            .admits(record)
             .map_err(|illegal| Failure::new(Kind::Runtime, illegal.to_string()).at(&self.path))?;
         let mut line = serde_json::to_vec(record)
             .map_err(|error| Failure::new(Kind::Runtime, error.to_string()).at(&self.path))?;
@@ -78,8 +72,22 @@ impl Journal {
         // One write call: a reader, or a crash, sees the whole line or a torn last one.
         self.file.write_all(&line)?;
         self.file.sync_data()?;
-        self.state = next;
+        self.state = std::mem::take(&mut self.state)
+            .next(record)
+            .map_err(|illegal| Failure::new(Kind::Runtime, illegal.to_string()).at(&self.path))?;
         Ok(())
+    }
+}
+
+/// What the file holds; `None` where there is none. A pipe or a device would be read for ever.
+fn bytes(path: &Utf8Path) -> Result<Option<Vec<u8>>> {
+    match fs_err::metadata(path) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(fs_err::read(path)?)),
+        Ok(_) => Err(Failure::new(Kind::Runtime, "the journal is not a regular file")
+            .at(path)
+            .hint("move it away: what it knew is observed again")),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -182,6 +190,28 @@ mod tests {
         let (journal, damage) = Journal::open(&path).unwrap();
         assert_eq!(damage.unreadable, [1]);
         assert!(journal.state().open_steps.contains(&StepId("b".into())));
+    }
+
+    #[test]
+    fn a_record_that_could_not_be_written_leaves_the_state_as_it_was() {
+        let (_guard, path) = folder();
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        journal.append(&started("a")).unwrap();
+        let state = journal.state().clone();
+        // A device that is always full.
+        journal.file = OpenOptions::new().append(true).open("/dev/full").unwrap();
+        journal.append(&started("b")).unwrap_err();
+        assert_eq!(journal.state(), &state);
+    }
+
+    #[test]
+    fn a_journal_that_is_no_file_is_refused_at_once() {
+        let (_guard, path) = folder();
+        fs_err::create_dir(path.join("journal.jsonl")).unwrap();
+        for failure in [Journal::open(&path).unwrap_err(), Journal::read(&path).unwrap_err()] {
+            assert_eq!(failure.message, "the journal is not a regular file");
+            assert_eq!(failure.place.as_deref(), Some(path.join("journal.jsonl").as_str()));
+        }
     }
 
     #[test]

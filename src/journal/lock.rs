@@ -8,7 +8,10 @@ use std::{
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Holder;
-use crate::error::{Failure, Kind, Result};
+use crate::{
+    environment,
+    error::{Failure, Kind, Result},
+};
 
 /// Held for as long as it lives; the kernel lets go of it when the process dies, however it dies.
 #[derive(Debug)]
@@ -18,7 +21,8 @@ pub struct StateLock {
 
 /// The state folder of a cluster: `$XDG_STATE_HOME/homelab/<cluster>`, mode 0700.
 pub fn state_folder(cluster: &str) -> Result<Utf8PathBuf> {
-    let base = state_base(|name| std::env::var(name).ok()).ok_or_else(|| {
+    let (state, home) = (environment::variable("XDG_STATE_HOME")?, environment::variable("HOME")?);
+    let base = state_base(state, home).ok_or_else(|| {
         Failure::new(Kind::Runtime, "neither XDG_STATE_HOME nor HOME names a folder for state")
     })?;
     let folder = base.join("homelab").join(cluster);
@@ -32,9 +36,10 @@ pub fn state_folder(cluster: &str) -> Result<Utf8PathBuf> {
 
 /// Where programs keep state. A relative path in the environment is ignored, as the XDG base directory
 /// specification wants it: what it means would depend on where the program was started.
-fn state_base(variable: impl Fn(&str) -> Option<String>) -> Option<Utf8PathBuf> {
-    let absolute = |name| variable(name).map(Utf8PathBuf::from).filter(|path| path.is_absolute());
-    absolute("XDG_STATE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".local/state")))
+fn state_base(state: Option<String>, home: Option<String>) -> Option<Utf8PathBuf> {
+    let absolute =
+        |path: Option<String>| path.map(Utf8PathBuf::from).filter(|path| path.is_absolute());
+    absolute(state).or_else(|| absolute(home).map(|home| home.join(".local/state")))
 }
 
 impl StateLock {
@@ -44,7 +49,9 @@ impl StateLock {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path)?;
+        let mut file = options.open(&path).map_err(|error| {
+            Failure::new(Kind::Runtime, "the lock cannot be opened").at(&path).because(error)
+        })?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -74,18 +81,11 @@ mod tests {
 
     #[test]
     fn a_relative_state_home_is_ignored() {
-        let base = |state: &str| {
-            let state = state.to_owned();
-            state_base(move |name| match name {
-                "XDG_STATE_HOME" => Some(state.clone()),
-                "HOME" => Some("/home/me".to_owned()),
-                _ => None,
-            })
-        };
+        let base = |state: &str| state_base(Some(state.to_owned()), Some("/home/me".to_owned()));
         assert_eq!(base("/var/state").unwrap(), "/var/state");
         assert_eq!(base("state").unwrap(), "/home/me/.local/state");
         assert_eq!(base("").unwrap(), "/home/me/.local/state");
-        assert_eq!(state_base(|_| None), None);
+        assert_eq!(state_base(None, None), None);
     }
 
     #[test]

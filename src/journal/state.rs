@@ -62,16 +62,23 @@ pub enum IllegalRecord {
 }
 
 impl RunState {
+    /// Whether a record can follow.
+    pub fn admits(&self, record: &Record) -> Result<(), IllegalRecord> {
+        let Record::Opened { version, cluster, .. } = record else { return Ok(()) };
+        if *version > JOURNAL_VERSION {
+            return Err(IllegalRecord::NewerVersion(*version));
+        }
+        match self.cluster.filter(|known| known != cluster) {
+            Some(expected) => Err(IllegalRecord::OtherCluster { expected, found: *cluster }),
+            None => Ok(()),
+        }
+    }
+
     /// The state after one more record. Recording, resuming and testing all go through here.
     pub fn next(mut self, record: &Record) -> Result<Self, IllegalRecord> {
+        self.admits(record)?;
         match record.clone() {
-            Record::Opened { version, cluster, site, .. } => {
-                if version > JOURNAL_VERSION {
-                    return Err(IllegalRecord::NewerVersion(version));
-                }
-                if let Some(expected) = self.cluster.filter(|known| *known != cluster) {
-                    return Err(IllegalRecord::OtherCluster { expected, found: cluster });
-                }
+            Record::Opened { cluster, site, .. } => {
                 self.cluster = Some(cluster);
                 self.site = Some(site);
             }

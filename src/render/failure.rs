@@ -1,26 +1,24 @@
 //! The end of a command that failed: what, where, why, what is known of the effect, what to do next.
 
-use std::borrow::Cow;
-
 use owo_colors::OwoColorize;
 use serde::Serialize;
 
-use super::{output, program::completed};
+use super::{output, program};
 use crate::{
     cli::OutputFormat,
     error::{Effect, Failure, Kind},
-    inventory::{Fault, Faults},
+    inventory::{Fault, Faults, discretion::without_secrets},
 };
 
 #[derive(Serialize)]
-struct Document<'a> {
-    error: Cow<'a, str>,
+struct Document {
+    error: String,
     kind: Kind,
     exit_code: u8,
-    place: Option<&'a str>,
+    place: Option<String>,
     effect: Effect,
     because: Vec<String>,
-    hints: Vec<Cow<'a, str>>,
+    hints: Vec<String>,
     /// Of an inventory or lock file: each fault with its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     faults: Option<Faults>,
@@ -32,16 +30,18 @@ pub fn print(failure: &Failure, format: OutputFormat) {
         OutputFormat::Text => output::talk(text(failure)),
         OutputFormat::Json => {
             let document = Document {
-                error: completed(&failure.message),
+                error: shown(&failure.message),
                 kind: failure.kind,
                 exit_code: failure.kind.exit_code(),
-                place: failure.place.as_deref(),
+                place: failure.place.as_deref().map(without_secrets),
                 effect: failure.effect,
                 because: match Faults::of(failure) {
                     Some(_) => Vec::new(),
-                    None => failure.chain().into_iter().skip(1).collect(),
+                    None => {
+                        failure.chain().iter().skip(1).map(|text| without_secrets(text)).collect()
+                    }
                 },
-                hints: failure.hints.iter().map(|hint| completed(hint)).collect(),
+                hints: failure.hints.iter().map(|hint| shown(hint)).collect(),
                 faults: Faults::of(failure)
                     .map(|faults| Faults(faults.0.iter().map(complete).collect())),
             };
@@ -74,7 +74,13 @@ pub fn text(failure: &Failure) -> String {
     for hint in &failure.hints {
         text.push_str(&format!("  {} {}\n", "hint:".cyan(), aligned(hint, "  hint:")));
     }
-    completed(&text).into_owned()
+    shown(&text)
+}
+
+/// With whole commands, and without what has the form of a secret: what was typed or exported in a wrong
+/// place is repeated by many messages.
+fn shown(text: &str) -> String {
+    without_secrets(&program::completed(text))
 }
 
 /// A fault, or a warning, of the inventory as text.
@@ -85,8 +91,8 @@ pub fn fault(fault: &Fault) -> String {
 /// The file's own line stays what it is.
 fn complete(fault: &Fault) -> Fault {
     Fault {
-        message: completed(&fault.message).into_owned(),
-        suggestion: fault.suggestion.as_deref().map(|text| completed(text).into_owned()),
+        message: shown(&fault.message),
+        suggestion: fault.suggestion.as_deref().map(shown),
         ..fault.clone()
     }
 }

@@ -5,6 +5,7 @@ use clap::ValueEnum;
 use crate::{
     cli::Color,
     error::{Failure, Kind},
+    inventory::discretion::without_secrets,
 };
 
 /// clap's text in our terms: its first sentence, then tips and usage as hints.
@@ -19,6 +20,11 @@ pub fn failure(error: &clap::Error) -> Failure {
     hints.fold(Failure::new(Kind::Usage, message), |failure, hint| {
         failure.hint(hint.strip_prefix("tip: ").unwrap_or(&hint))
     })
+}
+
+/// clap's text as it may be printed: a secret that was typed in a wrong place is not repeated.
+pub fn text(error: &clap::Error) -> String {
+    without_secrets(&error.render().ansi().to_string())
 }
 
 /// Whether a command line that cannot be understood asks for JSON.
