@@ -9,8 +9,11 @@ use super::{Artifact, ArtifactError, Cache, Name};
 /// Build what the lab needs, or say what is there.
 #[derive(Args, Debug)]
 pub struct Arguments {
-    /// Which ones; all of them when none is named.
+    /// Which ones; all that a lab takes when none is named.
     names: Vec<Name>,
+    /// Those of a lab with GitOps, too.
+    #[arg(long)]
+    gitops: bool,
     /// Only say what is cached, build nothing.
     #[arg(long)]
     list: bool,
@@ -28,24 +31,48 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn print(arguments: &Arguments) -> Result<(), ArtifactError> {
-    let names = match arguments.names.as_slice() {
-        [] => Name::value_variants(),
-        names => names,
-    };
     let cache = Cache::open()?;
-    for name in names {
-        let artifact = if arguments.list { cache.look(*name)? } else { Some(cache.ensure(*name)?) };
-        println!("{}", line(*name, artifact.as_ref()));
+    for name in chosen(arguments) {
+        let artifact = if arguments.list { cache.look(name)? } else { Some(cache.ensure(name)?) };
+        println!("{}", line(name, artifact.as_ref()));
     }
     Ok(())
+}
+
+/// A list is of all that there is; what is built unasked is what every lab takes.
+fn chosen(arguments: &Arguments) -> Vec<Name> {
+    let all = || Name::value_variants().iter().copied();
+    match arguments.names.as_slice() {
+        [] if arguments.gitops || arguments.list => all().collect(),
+        [] => all().filter(|name| !name.is_for_gitops()).collect(),
+        names => names.to_vec(),
+    }
 }
 
 fn line(name: Name, artifact: Option<&Artifact>) -> String {
     match artifact {
         Some(found) => {
             let what = if found.hit { "hit" } else { "miss" };
-            format!("{name:<11} {what:<5} {:<14} {} {}", found.version, found.sha256, found.path)
+            format!("{name:<15} {what:<5} {:<14} {} {}", found.version, found.sha256, found.path)
         }
-        None => format!("{name:<11} {:<5}", "miss"),
+        None => format!("{name:<15} {:<5}", "miss"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(names: &[Name], gitops: bool, list: bool) -> Vec<Name> {
+        chosen(&Arguments { names: names.to_vec(), gitops, list })
+    }
+
+    #[test]
+    fn what_only_gitops_takes_is_listed_and_not_built_unasked() {
+        assert!(!of(&[], false, false).contains(&Name::FluxImages));
+        assert!(of(&[], false, false).contains(&Name::K3s));
+        assert!(of(&[], false, true).contains(&Name::FluxImages));
+        assert!(of(&[], true, false).contains(&Name::Versitygw));
+        assert_eq!(of(&[Name::FluxComponents], false, false), [Name::FluxComponents]);
     }
 }

@@ -78,6 +78,32 @@ pub(crate) fn sources(
     })
 }
 
+/// The sources of a module at a version, fetched if need be under the checksums of a module of ours.
+pub(crate) fn fetched(
+    build: &Build<'_>,
+    checksums: &str,
+    module_at_version: &str,
+) -> Result<Utf8PathBuf, ArtifactError> {
+    let output = go()
+        .current_dir(module(checksums))
+        .args(["mod", "download", "-json", module_at_version])
+        .output()?;
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    match answer["Dir"].as_str() {
+        Some(directory) => Ok(directory.into()),
+        None => Err(ArtifactError::Content {
+            artifact: build.name(),
+            reason: format!(
+                "Go did not fetch {module_at_version}: {}",
+                answer["Error"]
+                    .as_str()
+                    .map_or_else(|| String::from_utf8_lossy(&output.stderr), Into::into)
+                    .trim()
+            ),
+        }),
+    }
+}
+
 fn go() -> Command {
     let mut command = Command::new("go");
     // Static binaries: they run in guests whose C library is older than the host's. Not nice'd by us:
@@ -146,7 +172,7 @@ mod tests {
 
     #[test]
     fn every_module_of_ours_says_which_go_it_wants() {
-        for name in ["headscale", "coredns", "pause"] {
+        for name in ["headscale", "coredns", "pause", "flux", "gotk", "versitygw"] {
             let text = wanted(&module(name)).unwrap();
             assert!(numbers(&text) >= vec![1, 24], "{name}: {text}");
         }

@@ -1,6 +1,6 @@
 //! What the lab builds before it can start, cached by version and recipe.
 //!
-//! Tailscale, Headscale and CoreDNS are built from their Go modules, a few binaries come out of Debian
+//! Tailscale, Headscale, CoreDNS, Flux and an S3 gateway are built from their Go modules, a few binaries come out of Debian
 //! packages that are never installed, and k3s is a stand-in (`lab/go/k3s`) unless a real one is to be
 //! had ([`release`]). An artifact lives in `$XDG_CACHE_HOME/homelab-lab/artifacts/` under its name, its
 //! version and the hash of its recipe: whatever could change the result changes the directory, so a hit
@@ -8,9 +8,12 @@
 
 pub mod command;
 
+mod archive;
 mod cache;
+mod combined;
 mod debian;
 mod error;
+mod flux;
 mod golang;
 mod images;
 mod progress;
@@ -23,6 +26,7 @@ mod tailscale;
 use camino::Utf8PathBuf;
 
 pub use cache::Cache;
+pub use combined::combine;
 pub use error::ArtifactError;
 pub use recipe::Name;
 

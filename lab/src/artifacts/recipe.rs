@@ -29,6 +29,12 @@ pub enum Name {
     Images,
     /// The k3s binary: a real one, or the stand-in.
     K3s,
+    /// Flux's four controllers as container images, in an archive of their own.
+    FluxImages,
+    /// Their manifests, as Flux's own generator writes them.
+    FluxComponents,
+    /// The lab's S3: a gateway over a folder.
+    Versitygw,
 }
 
 impl Name {
@@ -43,7 +49,15 @@ impl Name {
             Self::Pause => "pause",
             Self::Images => "images",
             Self::K3s => "k3s",
+            Self::FluxImages => "flux-images",
+            Self::FluxComponents => "flux-components",
+            Self::Versitygw => "versitygw",
         }
+    }
+
+    /// Whether only a lab with GitOps takes it.
+    pub fn is_for_gitops(self) -> bool {
+        matches!(self, Self::FluxImages | Self::FluxComponents | Self::Versitygw)
     }
 }
 

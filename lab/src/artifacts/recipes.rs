@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Name, debian,
+    Name, debian, flux,
     golang::{self, Program},
     images,
     recipe::{Ingredient, Recipe},
@@ -12,6 +12,7 @@ use super::{
 
 const HEADSCALE: &str = "0.29.3";
 pub(crate) const COREDNS: &str = "1.15.0";
+const VERSITYGW: &str = "1.8.0";
 const FLANNEL: &str = "0.28.10";
 /// The version of Kubernetes, and so of k3s.
 pub(crate) const KUBERNETES: &str = "1.34.4";
@@ -96,6 +97,43 @@ pub(crate) fn recipe(name: Name) -> Recipe {
             ingredients: standin::ingredients(),
             estimate: minutes(1),
             method: standin::make,
+            name,
+        },
+        Name::FluxImages => Recipe {
+            version: flux::VERSION.into(),
+            file: flux::IMAGES.into(),
+            ingredients: vec![
+                sources("flux"),
+                text(flux::CONTROLLERS.map(flux::reference)),
+                text([flux::LAYOUT]),
+            ],
+            estimate: minutes(15),
+            method: flux::images,
+            name,
+        },
+        Name::FluxComponents => Recipe {
+            version: flux::VERSION.into(),
+            file: flux::COMPONENTS.into(),
+            ingredients: vec![sources("gotk"), text(flux::CONTROLLERS.map(flux::reference))],
+            estimate: minutes(1),
+            method: flux::components,
+            name,
+        },
+        Name::Versitygw => Recipe {
+            version: VERSITYGW.into(),
+            file: "versitygw".into(),
+            ingredients: vec![sources("versitygw")],
+            estimate: minutes(2),
+            method: |build| {
+                Program {
+                    module: "versitygw",
+                    package: "github.com/versity/versitygw/cmd/versitygw",
+                    tags: "",
+                    stamps: &[],
+                    output: "versitygw",
+                }
+                .build(build)
+            },
             name,
         },
     }

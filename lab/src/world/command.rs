@@ -93,8 +93,12 @@ pub struct New {
     #[arg(long, default_value_t = 1500, value_parser = clap::value_parser!(u16).range(1280..=9216))]
     link_mtu: u16,
     /// Only namespaces, LAN and mirror with the guest image: for tests of the machines themselves.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "gitops")]
     bare: bool,
+    /// Flux's images and manifests, a git server and S3, too. The first time this builds for a quarter
+    /// of an hour and longer.
+    #[arg(long)]
+    gitops: bool,
 }
 
 /// The command to run in the world.
@@ -180,7 +184,7 @@ fn start(place: &Place, new: &New) -> Result<Child, WorldError> {
     if enclosure::first_process(place).is_some() {
         return Err(WorldError::Up { name: place.name.clone() });
     }
-    let supplies = supplies::gather(new.bare)?;
+    let supplies = supplies::gather(new.bare, new.gitops)?;
     fs_err::create_dir_all(&place.folder)?;
     // A world that died leaves files and cgroups.
     enclosure::take_down(place)?;

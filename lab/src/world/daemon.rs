@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     WorldError,
     environment::{self, Environment},
+    gitops::{self, GitOps},
     headscale::{self, Headscale},
     mirror, names,
     place::{Options, Place, read_json, write_json},
@@ -49,7 +50,7 @@ pub(crate) async fn run(place: &Place) -> Result<(), WorldError> {
 }
 
 /// Services run for as long as this is kept.
-type Running = (Service, Headscale, Proxmox);
+type Running = (Service, Headscale, Proxmox, Option<GitOps>);
 
 async fn start_services(
     place: &Place,
@@ -72,5 +73,9 @@ async fn start_services(
     environment.set("PROXMOX_VE_CA_FILE", format!("{}/pve-root-ca.pem", segment::FILES));
     environment.set("HOMELAB_LAB_CONTROL", proxmox.server.control());
     tracing::info!("the emulated Proxmox VE answers");
-    Ok((names, headscale, proxmox))
+    let gitops = match &services.gitops {
+        Some(supplies) => Some(gitops::start(place, supplies, environment).await?),
+        None => None,
+    };
+    Ok((names, headscale, proxmox, gitops))
 }

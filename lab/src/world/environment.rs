@@ -25,6 +25,11 @@ impl Environment {
         self.variables.insert(name.to_owned(), value.into());
     }
 
+    /// A variable that was set before; nothing if it was not.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.variables.get(name).map(String::as_str).unwrap_or_default()
+    }
+
     /// Sets a variable, and `NAME_FILE` to a file with the value, for who prefers secrets so.
     pub(crate) fn set_secret(&mut self, name: &str, value: &str) -> Result<(), WorldError> {
         let file = Utf8Path::new(FILES).join(name.to_lowercase().replace('_', "-"));

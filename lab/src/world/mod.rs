@@ -21,10 +21,13 @@ mod daemon;
 mod enclosure;
 mod environment;
 mod first_process;
+mod git_server;
+mod gitops;
 mod headscale;
 mod image;
 mod mirror;
 mod names;
+mod object_store;
 mod proxmox;
 mod segment;
 mod service;
@@ -63,6 +66,8 @@ pub enum WorldError {
     Silent { service: &'static str, seconds: u64, log: Utf8PathBuf },
     #[error("{service} answered what the lab does not understand: {answer}")]
     Answer { service: &'static str, answer: String },
+    #[error("the lab's git server needs {program}; install the package {package}")]
+    NoProgram { program: &'static str, package: &'static str },
     #[error("left behind by the lab: {0:?}")]
     LeftBehind(Vec<Utf8PathBuf>),
 }

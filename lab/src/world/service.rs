@@ -28,11 +28,21 @@ impl Service {
         arguments: &[&str],
         folder: &Utf8Path,
     ) -> Result<Self, WorldError> {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        Self::spawn(name, command, folder)
+    }
+
+    /// Starts a command of the caller's making, in `folder`.
+    pub(crate) fn spawn(
+        name: &'static str,
+        mut command: Command,
+        folder: &Utf8Path,
+    ) -> Result<Self, WorldError> {
         fs_err::create_dir_all(folder)?;
         let log = folder.join(format!("{name}.log"));
         let output = fs_err::File::create(&log)?.into_parts().0;
-        let process = Command::new(program)
-            .args(arguments)
+        let process = command
             .current_dir(folder)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

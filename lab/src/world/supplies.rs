@@ -8,7 +8,7 @@ use super::{
     image::{self, GuestImage},
     mirror,
 };
-use crate::artifacts::{self, Name};
+use crate::artifacts::{self, Artifact, Cache, Name};
 
 /// Everything that was built or found for a world.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,7 +25,19 @@ pub(crate) struct Services {
     pub(crate) coredns: Utf8PathBuf,
     pub(crate) tailscale: Download,
     pub(crate) k3s: Download,
+    /// With GitOps, Flux's are among them.
     pub(crate) k3s_images: Download,
+    /// `None` unless it was asked for: it takes a long time to build.
+    pub(crate) gitops: Option<GitOps>,
+}
+
+/// What GitOps takes beside the images of Flux's controllers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct GitOps {
+    /// The manifests of Flux's controllers.
+    pub(crate) components: Download,
+    /// The program that serves S3.
+    pub(crate) versitygw: Utf8PathBuf,
 }
 
 /// A file that the product fetches from the mirror.
@@ -37,27 +49,36 @@ pub(crate) struct Download {
 }
 
 /// Gathers it all; blocks for as long as builds take when caches are cold.
-pub(crate) fn gather(bare: bool) -> Result<Supplies, WorldError> {
+pub(crate) fn gather(bare: bool, gitops: bool) -> Result<Supplies, WorldError> {
     let image = image::ensure(&cache()?)?;
-    let services = if bare { None } else { Some(gather_services()?) };
+    let services = if bare { None } else { Some(gather_services(gitops)?) };
     Ok(Supplies { image, services })
 }
 
-fn gather_services() -> Result<Services, WorldError> {
+fn gather_services(gitops: bool) -> Result<Services, WorldError> {
     let program = |name| artifacts::ensure(name).map(|artifact| artifact.path);
-    let download = |name| {
-        artifacts::ensure(name).map(|artifact| Download {
-            version: artifact.version,
-            file: artifact.path,
-            sha256: artifact.sha256,
-        })
+    let download = |name| artifacts::ensure(name).map(Download::from);
+    let images = artifacts::ensure(Name::Images)?;
+    let images = match gitops {
+        true => {
+            artifacts::combine(&Cache::open()?, &[images, artifacts::ensure(Name::FluxImages)?])?
+        }
+        false => images,
+    };
+    let gitops = match gitops {
+        true => Some(GitOps {
+            components: download(Name::FluxComponents)?,
+            versitygw: program(Name::Versitygw)?,
+        }),
+        false => None,
     };
     Ok(Services {
         headscale: program(Name::Headscale)?,
         coredns: program(Name::Coredns)?,
         tailscale: download(Name::Tailscale)?,
         k3s: download(Name::K3s)?,
-        k3s_images: download(Name::Images)?,
+        k3s_images: images.into(),
+        gitops,
     })
 }
 
@@ -73,6 +94,12 @@ fn cache() -> Result<Utf8PathBuf, WorldError> {
     Ok(folder)
 }
 
+impl From<Artifact> for Download {
+    fn from(artifact: Artifact) -> Self {
+        Self { version: artifact.version, file: artifact.path, sha256: artifact.sha256 }
+    }
+}
+
 impl Download {
     /// Its path on the mirror.
     pub(crate) fn path(&self, folder: &str) -> String {
@@ -81,12 +108,14 @@ impl Download {
 }
 
 impl Services {
-    fn downloads(&self) -> [(&'static str, String, &Download); 3] {
-        [
+    fn downloads(&self) -> impl Iterator<Item = (&'static str, String, &Download)> {
+        let always = [
             ("tailscale", self.tailscale.path("tailscale"), &self.tailscale),
             ("k3s", self.k3s.path("k3s"), &self.k3s),
             ("k3s_images", self.k3s_images.path("k3s"), &self.k3s_images),
-        ]
+        ];
+        let components = self.gitops.as_ref().map(|gitops| &gitops.components);
+        always.into_iter().chain(components.map(|flux| ("flux", flux.path("flux"), flux)))
     }
 }
 
@@ -132,7 +161,7 @@ impl Supplies {
 mod tests {
     use super::*;
 
-    fn supplies() -> Supplies {
+    fn supplies(gitops: bool) -> Supplies {
         let download = |file: &str| Download {
             version: "1".into(),
             file: file.into(),
@@ -151,21 +180,39 @@ mod tests {
                 tailscale: download("/cache/tailscale_1_amd64.tgz"),
                 k3s: download("/cache/k3s"),
                 k3s_images: download("/cache/images.tar"),
+                gitops: gitops.then(|| GitOps {
+                    components: download("/cache/gotk-components.yaml"),
+                    versitygw: "/cache/versitygw".into(),
+                }),
             }),
         }
     }
 
     #[test]
     fn everything_in_the_lock_file_is_on_the_mirror() {
-        let supplies = supplies();
-        let content = supplies.content();
-        let lock = supplies.lock_file();
-        let urls: Vec<&str> =
-            lock.lines().filter_map(|line| line.trim().strip_prefix("url: ")).collect();
-        assert_eq!(urls.len(), 4);
-        for url in urls {
-            let path = url.strip_prefix("http://10.79.0.1:8000/").unwrap();
-            assert!(content.files.contains_key(path), "{path}");
+        for (gitops, artifacts) in [(false, 4), (true, 5)] {
+            let supplies = supplies(gitops);
+            let content = supplies.content();
+            let lock = supplies.lock_file();
+            let urls: Vec<&str> =
+                lock.lines().filter_map(|line| line.trim().strip_prefix("url: ")).collect();
+            assert_eq!(urls.len(), artifacts);
+            for url in urls {
+                let path = url.strip_prefix("http://10.79.0.1:8000/").unwrap();
+                assert!(content.files.contains_key(path), "{path}");
+            }
         }
+    }
+
+    #[test]
+    fn the_manifests_of_flux_are_pinned_where_they_are_served_and_nowhere_else() {
+        assert!(!supplies(false).lock_file().contains("flux"));
+        let lock = supplies(true).lock_file();
+        insta::assert_snapshot!(lock.split_once("flux:").unwrap().1, @r#"
+
+          version: "1"
+          url: http://10.79.0.1:8000/flux/gotk-components.yaml
+          sha256: cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd
+        "#);
     }
 }

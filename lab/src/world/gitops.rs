@@ -1,0 +1,44 @@
+//! What GitOps takes: a repository that the operator writes and the cluster reads, and a store for
+//! backups.
+
+use super::{
+    WorldError,
+    environment::Environment,
+    git_server::GitServer,
+    object_store::{self, ObjectStore},
+    place::Place,
+    supplies,
+};
+
+/// Both run for as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct GitOps {
+    _git: GitServer,
+    _store: ObjectStore,
+}
+
+/// Starts both and tells the commands in the world where they are.
+pub(crate) async fn start(
+    place: &Place,
+    supplies: &supplies::GitOps,
+    environment: &mut Environment,
+) -> Result<GitOps, WorldError> {
+    let operator = environment.get("HOMELAB_SSH_PUBLIC_KEY").to_owned();
+    let key = environment.get("HOMELAB_SSH_KEY").to_owned();
+    let git = GitServer::start(&operator, &place.folder.join("git")).await?;
+    environment.set("HOMELAB_LAB_GIT_URL", GitServer::url());
+    // The operator's own key may push.
+    environment.set("HOMELAB_LAB_GIT_KEY", key);
+    environment.set("HOMELAB_LAB_DEPLOY_KEY", git.deploy_key.as_str());
+    environment.set("HOMELAB_LAB_KNOWN_HOSTS", git.known_hosts.as_str());
+    tracing::info!("the git server answers");
+
+    let store = ObjectStore::start(&supplies.versitygw, &place.folder.join("s3")).await?;
+    environment.set("HOMELAB_LAB_S3_URL", ObjectStore::url());
+    environment.set("HOMELAB_LAB_S3_BUCKET", object_store::BUCKET);
+    environment.set("AWS_REGION", object_store::REGION);
+    environment.set("AWS_ACCESS_KEY_ID", object_store::ACCESS_KEY);
+    environment.set_secret("AWS_SECRET_ACCESS_KEY", &store.secret_key)?;
+    tracing::info!("the object store answers");
+    Ok(GitOps { _git: git, _store: store })
+}
