@@ -188,6 +188,24 @@ mod tests {
     }
 
     #[test]
+    fn what_its_publisher_packed_is_unpacked() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
+        let plain = part(&folder, &["a"]).path;
+        let packed = Command::new("zstd").args(["-q", plain.as_str()]).status();
+        if !packed.is_ok_and(|status| status.success()) {
+            eprintln!("skipped: zstd is not installed");
+            return;
+        }
+        let whole = folder.join("whole.tar");
+        let packed = folder.join("a.tar.zst");
+        merge(&[&packed, &plain], fs_err::File::create(&whole).unwrap()).unwrap();
+        assert_eq!(names_in(&whole).1, ["lab.local/a:1", "lab.local/a:1"]);
+        fs_err::write(&packed, "no archive").unwrap();
+        assert!(merge(&[&packed], Vec::new()).is_err());
+    }
+
+    #[test]
     fn what_lists_no_images_is_refused_by_its_name() {
         let folder = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(folder.path().join("other.tar")).unwrap();
