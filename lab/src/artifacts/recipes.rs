@@ -107,7 +107,7 @@ pub(crate) fn recipe(name: Name) -> Recipe {
                 text(flux::CONTROLLERS.map(flux::reference)),
                 text([flux::LAYOUT]),
             ],
-            estimate: minutes(15),
+            estimate: minutes(9),
             method: flux::images,
             name,
         },
