@@ -4,7 +4,9 @@
 //! implementation of one. [`World`] bundles them so that code carries one type parameter.
 
 mod cluster;
+mod git;
 mod host;
+mod objects;
 mod proxmox;
 mod tailnet;
 
@@ -14,7 +16,9 @@ pub use cluster::{
     CORDONED, Cluster, ClusterAccess, ClusterError, Drained, KubeNode, OUR_LABELS, OUR_TAINTS,
     Taint,
 };
+pub use git::{Checkout, Git, GitError, GitLogin, GitSource};
 pub use host::{Connector, Host, HostError, HostTarget, Output, RemoteFile};
+pub use objects::{ObjectKind, Objects};
 pub use proxmox::{
     AgentState, Bridge, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,
     NodeSummary, PowerState, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version,
@@ -28,6 +32,7 @@ pub trait World: Send + Sync + 'static {
     type Connector: Connector;
     type Tailnet: Tailnet;
     type ClusterAccess: ClusterAccess<Host = <Self::Connector as Connector>::Host>;
+    type Git: Git;
     type Clock: Clock;
 
     fn proxmox(&self) -> &Self::Proxmox;
@@ -35,6 +40,7 @@ pub trait World: Send + Sync + 'static {
     fn tailnet(&self) -> &Self::Tailnet;
     /// The Kubernetes API, reached through a connected server.
     fn cluster(&self) -> &Self::ClusterAccess;
+    fn git(&self) -> &Self::Git;
     fn clock(&self) -> &Self::Clock;
 }
 

@@ -1,6 +1,7 @@
 //! The real outside world behind the ports.
 
 pub mod artifact;
+pub mod git;
 pub mod kube;
 pub mod proxmox;
 pub mod publishers;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{
+    git::GitProgram,
     kube::KubeAccess,
     proxmox::ProxmoxClient,
     ssh::{Credentials, SshConnector},
@@ -67,6 +68,7 @@ impl World for RealWorld {
     type Connector = SshConnector;
     type Tailnet = AnyTailnet;
     type ClusterAccess = KubeAccess;
+    type Git = GitProgram;
     type Clock = SystemClock;
 
     fn proxmox(&self) -> &ProxmoxClient {
@@ -83,6 +85,10 @@ impl World for RealWorld {
 
     fn cluster(&self) -> &KubeAccess {
         &self.cluster
+    }
+
+    fn git(&self) -> &GitProgram {
+        &GitProgram
     }
 
     fn clock(&self) -> &SystemClock {

@@ -15,6 +15,7 @@ mod given;
 mod overview;
 mod part;
 pub mod record;
+pub mod repository;
 pub mod seal;
 pub mod secret;
 pub mod sops;

@@ -155,6 +155,8 @@ pub(crate) const TABLE: &[(&str, Class)] = &[
     ("flux.branch", InPlace),
     ("flux.path", InPlace),
     ("flux.interval", InPlace),
+    ("flux.known_hosts", InPlace),
+    ("flux.known_hosts_file", InPlace),
     ("flux.credentials.deploy_key", InPlace),
     ("flux.credentials.token", InPlace),
     ("longhorn.version", InPlace),

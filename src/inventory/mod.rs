@@ -16,6 +16,7 @@ mod document;
 pub mod effective;
 pub mod fault;
 pub mod file;
+pub(crate) mod git_host;
 pub mod load;
 pub mod lock;
 pub(crate) mod mtu;

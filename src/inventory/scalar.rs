@@ -118,6 +118,12 @@ pub(crate) const FORMATS: &[Format] = &[
         sound: is_git_url,
     },
     Format {
+        name: "known-host",
+        expected: "a line of known_hosts, such as `git.lan ssh-ed25519 AAAA...`",
+        pattern: None,
+        sound: super::git_host::is_known_host,
+    },
+    Format {
         name: "s3-url",
         expected: "the URL of an S3 endpoint, such as `https://s3.eu-central-1.amazonaws.com`",
         pattern: Some(r"^https?://"),

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use futures::future::{join_all, try_join, try_join_all};
 
-use super::{hosts, proxmox};
+use super::{
+    flux::{flux, repository},
+    hosts, proxmox,
+};
 use crate::{
     engine::Run,
     error::{Failure, Result},
@@ -13,6 +16,7 @@ use crate::{
     plan::{
         Refusal,
         diff::template_vmid,
+        flux::FluxSight,
         guest::{self, cluster_tag},
         observed::{MachineSight, Observed, Sight, Stranger, Stray, TemplateSight},
         probe::HostProbe,
@@ -85,8 +89,14 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
     let devices = async {
         Ok(if depth == Depth::All && any_guest { devices(run).await } else { Sight::Unseen })
     };
-    let (((machines, hosts, kube), templates), ((seeds, strays), devices)) =
-        try_join(try_join(machines, templates), try_join(try_join(seeds, strays), devices)).await?;
+    let repository =
+        async { Ok(if depth == Depth::All { repository(run).await } else { Sight::Unseen }) };
+    let ((((machines, hosts, kube, flux), templates), ((seeds, strays), devices)), repository) =
+        try_join(
+            try_join(try_join(machines, templates), try_join(try_join(seeds, strays), devices)),
+            repository,
+        )
+        .await?;
     Ok(Observed {
         nodes,
         guests,
@@ -101,6 +111,8 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
             .collect(),
         devices,
         kube,
+        flux,
+        repository,
         seeds: seeds.into_iter().collect(),
         strays,
     })
@@ -114,7 +126,7 @@ async fn join_machines<W: World>(
     run: &Arc<Run<W>>,
     guests: &[GuestSummary],
     depth: Depth,
-) -> Result<(Machines, Hosts, Kube)> {
+) -> Result<(Machines, Hosts, Kube, Sight<FluxSight>)> {
     let first = &run.desired.first_server().name;
     let looks = run.desired.nodes.values().map(|node| async move {
         let known = find(guests, node.vmid.0, &node.proxmox_node);
@@ -139,20 +151,24 @@ async fn join_machines<W: World>(
             _ => Sight::Unseen,
         };
         // Not waiting for the others, which may be slow to answer.
-        let kube = if node.name == *first { kube(run, &host).await } else { Sight::Unseen };
-        Ok::<_, Failure>((node.name.clone(), sight, host, kube))
+        let (kube, flux) = if node.name == *first {
+            futures::join!(kube(run, &host), flux_on(run, &host))
+        } else {
+            (Sight::Unseen, Sight::Unseen)
+        };
+        Ok::<_, Failure>((node.name.clone(), sight, host, kube, flux))
     });
     let mut machines = Vec::new();
     let mut hosts = BTreeMap::new();
-    let mut kube = Sight::Unseen;
-    for (name, sight, host, nodes) in try_join_all(looks).await? {
+    let (mut kube, mut flux) = (Sight::Unseen, Sight::Unseen);
+    for (name, sight, host, nodes, seen) in try_join_all(looks).await? {
         if name == *first {
-            kube = nodes;
+            (kube, flux) = (nodes, seen);
         }
         machines.push((name.clone(), sight));
         hosts.insert(name, host);
     }
-    Ok((machines, hosts, kube))
+    Ok((machines, hosts, kube, flux))
 }
 
 /// Where the LAN side may be closed and the journal is lost, the tailnet knows where the nodes are.
@@ -201,6 +217,15 @@ async fn kube<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Kube {
             run.forget_cluster().await;
             Sight::Silent(failure.to_string())
         }
+    }
+}
+
+/// What Flux shows, where the first server's host runs Kubernetes.
+async fn flux_on<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Sight<FluxSight> {
+    if server.seen().is_some_and(crate::stage::cluster::is_running) {
+        flux(run).await
+    } else {
+        Sight::Unseen
     }
 }
 

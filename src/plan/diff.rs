@@ -1,5 +1,6 @@
 //! From what is wanted and what is there to the steps between them. Pure.
 
+mod flux;
 mod image;
 mod machine;
 mod node;
@@ -9,6 +10,10 @@ use super::{
     observed::{MachineSight, Observed},
     step::{Change, Impact, Plan, Step, StepId},
 };
+pub(crate) use flux::AGE_KEY;
+#[cfg(test)]
+pub(crate) use flux::LOGIN_BY_KEY;
+pub use flux::{connect_reasons, install_reasons};
 pub use image::template_vmid;
 pub use node::{join_reasons, tailscale_reasons};
 
@@ -76,23 +81,29 @@ pub fn diff(desired: &Desired, observed: &Observed, wishes: Wishes) -> Result<Pl
     for node in desired.nodes.values() {
         node::cluster_steps(desired, observed, node, &mut plan, &mut refusals);
     }
-    whole_cluster(desired, observed, &mut plan);
+    whole_cluster(desired, observed, &mut plan, &mut refusals);
     strays(observed, wishes, &mut plan);
     sweep(desired, observed, &mut plan);
     if refusals.is_empty() { Ok(plan) } else { Err(refusals) }
 }
 
-fn whole_cluster(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+fn whole_cluster(
+    desired: &Desired,
+    observed: &Observed,
+    plan: &mut Plan,
+    refusals: &mut Vec<Refusal>,
+) {
     exposure(desired, observed, plan);
-    if plan.is_empty() {
-        return;
+    if !plan.is_empty() {
+        let all: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
+        let reason = "something between the nodes changes";
+        plan.add(Step::new(Change::CheckNetwork, Impact::Check, reason), &all);
     }
-    let all: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
-    let checked = plan.add(
-        Step::new(Change::CheckNetwork, Impact::Check, "something between the nodes changes"),
-        &all,
-    );
-    plan.add(Step::new(Change::Verify, Impact::Check, "after a change"), &[checked]);
+    flux::steps(desired, observed, plan, refusals);
+    // The last one waits for all others.
+    if let Some(last) = plan.steps.last().map(|step| step.id.clone()) {
+        plan.add(Step::new(Change::Verify, Impact::Check, "after a change"), &[last]);
+    }
 }
 
 /// The LAN side is closed last of all, and opened at any time.

@@ -1,11 +1,13 @@
 //! What is there, what differs from what is wanted, and what it takes. Pure.
 //!
 //! * [`observed`]: the world as it was seen.
+//! * [`flux`]: what Flux shows of itself.
 //! * [`guest`]: the configuration that a guest should have, and how far one is from it.
 //! * [`diff`]: from both to steps.
 //! * [`step`]: a step: what, why, at what price, after which others.
 
 pub mod diff;
+pub mod flux;
 pub mod guest;
 pub mod observed;
 pub mod probe;

@@ -6,8 +6,10 @@ use indexmap::IndexMap;
 
 use crate::{
     model::{Marker, NodeName, Upid, Vmid},
-    plan::probe::HostProbe,
-    ports::{Device, GuestConfig, GuestSummary, KubeNode, NodeSummary, PowerState, Volume},
+    plan::{flux::FluxSight, probe::HostProbe},
+    ports::{
+        Checkout, Device, GuestConfig, GuestSummary, KubeNode, NodeSummary, PowerState, Volume,
+    },
 };
 
 /// What looking at something gave.
@@ -44,6 +46,10 @@ pub struct Observed {
     pub addresses: BTreeMap<NodeName, Ipv4Addr>,
     pub devices: Sight<Vec<Device>>,
     pub kube: Sight<Vec<KubeNode>>,
+    /// Unseen where the cluster is not to have it, or does not run.
+    pub flux: Sight<FluxSight>,
+    /// What Flux is to read, as this computer reads it.
+    pub repository: Sight<Checkout>,
     /// Seeds with our cluster's name, by Proxmox node.
     pub seeds: BTreeMap<String, Vec<Volume>>,
     /// Guests with our cluster's marker that the inventory does not name.

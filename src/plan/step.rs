@@ -108,6 +108,12 @@ pub enum Change {
     OpenLan {
         node: NodeName,
     },
+    /// The controllers, from the repository's own manifests.
+    InstallFlux,
+    /// What opens the repository, and its own source and entry point.
+    ConnectFlux,
+    /// Everything that Git has is applied.
+    SyncFlux,
     Verify,
     /// A seed that nothing refers to any more.
     SweepSeed {
@@ -148,6 +154,8 @@ impl Change {
                 StageId::Cluster
             }
             Self::CheckNetwork | Self::Expose { .. } | Self::OpenLan { .. } => StageId::Network,
+            Self::InstallFlux | Self::ConnectFlux => StageId::Flux,
+            Self::SyncFlux => StageId::Sync,
             Self::Verify => StageId::Verify,
         }
     }
@@ -188,6 +196,9 @@ impl Change {
             Self::CheckNetwork => ("check", String::new()),
             Self::Expose { node } => ("close-lan", node.to_string()),
             Self::OpenLan { node } => ("open-lan", node.to_string()),
+            Self::InstallFlux => ("controllers", String::new()),
+            Self::ConnectFlux => ("source", String::new()),
+            Self::SyncFlux => ("head", String::new()),
             Self::Verify => ("all", String::new()),
             Self::SweepSeed { volume, .. } => ("sweep", volume.clone()),
             Self::RemoveMachine { node, .. } => ("remove", node.to_string()),
@@ -226,6 +237,9 @@ impl Change {
             Self::CheckNetwork => "send packets between all nodes".into(),
             Self::Expose { .. } => "close SSH and 6443 on the LAN side".into(),
             Self::OpenLan { .. } => "open SSH and 6443 on the LAN side".into(),
+            Self::InstallFlux => "install Flux's controllers".into(),
+            Self::ConnectFlux => "tell Flux its repository".into(),
+            Self::SyncFlux => "wait until all of Git is applied".into(),
             Self::Verify => "run every check".into(),
             Self::SweepSeed { volume, .. } => format!("delete left-over seed {volume}"),
             Self::RemoveMachine { vmid, .. } => format!("delete VM {vmid} and its disks"),

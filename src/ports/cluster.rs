@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, net::IpAddr};
 use crate::{
     error::{Effect, Failure, Kind},
     model::NodeName,
-    ports::{Host, HostError},
+    ports::{Host, HostError, Objects},
     secret::Secret,
 };
 
@@ -40,7 +40,7 @@ pub const OUR_LABELS: &str = "homelab/labels";
 pub const OUR_TAINTS: &str = "homelab/taints";
 
 /// An open cluster.
-pub trait Cluster: Clone + Send + Sync + 'static {
+pub trait Cluster: Objects + Clone + Send + Sync + 'static {
     fn version(&self) -> impl Future<Output = Result<String, ClusterError>> + Send;
     fn nodes(&self) -> impl Future<Output = Result<Vec<KubeNode>, ClusterError>> + Send;
     /// Deletes the Node object; absent is fine.

@@ -6,6 +6,7 @@ pub mod check;
 pub mod cluster;
 mod deliver;
 pub mod files;
+pub mod flux;
 pub mod guest;
 pub mod image;
 pub mod join;
@@ -18,6 +19,7 @@ pub mod preflight;
 pub mod remove;
 mod run;
 pub mod scripts;
+pub mod sync;
 pub mod tailnet;
 pub mod verify;
 
@@ -55,6 +57,9 @@ pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Resul
         Change::CheckNetwork => verify::check_network(context).await,
         Change::Expose { node } => access::expose(context, node).await,
         Change::OpenLan { node } => access::open_again(context, node).await,
+        Change::InstallFlux => flux::install(context).await,
+        Change::ConnectFlux => flux::connect(context).await,
+        Change::SyncFlux => sync::sync(context).await,
         Change::Verify => verify::after_change(context).await,
         Change::SweepSeed { proxmox_node, volume } => {
             remove::volume(context, proxmox_node, volume).await
@@ -100,19 +105,25 @@ pub enum StageId {
     Cluster,
     /// VTEPs, routes, MTU and packets between nodes; DNS.
     Network,
+    /// Flux's controllers, and the repository that they read.
+    Flux,
+    /// Everything that Git has is applied, at the head of its branch.
+    Sync,
     /// Every check passes.
     Verify,
 }
 
 impl StageId {
     /// All of them, in order.
-    pub const LADDER: [Self; 7] = [
+    pub const LADDER: [Self; 9] = [
         Self::Preflight,
         Self::Image,
         Self::Machines,
         Self::Tailnet,
         Self::Cluster,
         Self::Network,
+        Self::Flux,
+        Self::Sync,
         Self::Verify,
     ];
 
@@ -124,6 +135,8 @@ impl StageId {
             Self::Tailnet => "tailnet",
             Self::Cluster => "cluster",
             Self::Network => "network",
+            Self::Flux => "flux",
+            Self::Sync => "sync",
             Self::Verify => "verify",
         }
     }

@@ -15,7 +15,10 @@ use crate::{
     error::{Failure, Kind, Result},
     event::Event,
     inventory::desired::{Node, TailnetControl},
-    plan::{Change, Observed, Plan, Refusal, observed::MachineSight},
+    plan::{
+        Change, Observed, Plan, Refusal,
+        observed::{MachineSight, Sight},
+    },
     ports::{ProxmoxError, Tailnet, World},
 };
 use rights::Rights;
@@ -41,7 +44,22 @@ pub async fn check<W: World>(run: &Run<W>, observed: &Observed, plan: &Plan) -> 
         async { if joins { credentials(run).await } else { Ok(()) } },
     );
     proxmox?;
-    tailnet
+    tailnet?;
+    repository(observed, plan)
+}
+
+/// What Flux is to read must be readable before anything is made that leads there.
+fn repository(observed: &Observed, plan: &Plan) -> Result<()> {
+    let reads = |change: &Change| matches!(change, Change::InstallFlux | Change::ConnectFlux);
+    match &observed.repository {
+        Sight::Silent(why) if plan.steps.iter().any(|step| reads(&step.change)) => {
+            Err(Failure::new(Kind::Git, format!("the repository of Flux cannot be read: {why}"))
+                .hint(
+                    "see `flux` in the inventory; `homelab up --until network` does all before it",
+                ))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether a look ended because Proxmox forbade it.

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::{
     Outcome, access,
     check::{Check, CheckState, expect},
-    network, tailnet,
+    flux, network, tailnet,
 };
 use crate::{
     engine::{Run, StepContext},
@@ -126,6 +126,7 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
             _ => checks.push(Check::skipped("machine/ssh", name, title, "it does not run")),
         }
     }
+    checks.extend(flux::checks(&run.desired, observed));
     checks
 }
 

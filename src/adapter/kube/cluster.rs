@@ -30,6 +30,10 @@ impl KubeCluster {
         Self { client, server }
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     fn nodes_api(&self) -> Api<Node> {
         Api::all(self.client.clone())
     }

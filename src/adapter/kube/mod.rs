@@ -11,6 +11,7 @@ mod failure;
 pub mod forward;
 mod labels;
 mod node;
+mod objects;
 #[cfg(test)]
 mod tests;
 

@@ -2,6 +2,7 @@
 
 use crate::inventory::{
     file::{GitCredentials, InventoryFile, JobTask, RoleFile},
+    git_host,
     path::FieldPath,
     report::Report,
     shape::closest,
@@ -91,6 +92,24 @@ pub(super) fn flux(file: &InventoryFile, report: &mut Report<'_>) {
         );
     }
     let ssh = flux.url.starts_with("ssh://");
+    if let Some(name) = git_host::known_as(&flux.url)
+        && flux.known_hosts.is_empty()
+        && flux.known_hosts_file.is_none()
+        && git_host::published(&flux.url).is_none()
+    {
+        let scanned = match name.strip_prefix('[').and_then(|rest| rest.split_once("]:")) {
+            Some((host, port)) => format!("-p {port} {host}"),
+            None => name.clone(),
+        };
+        report.fault(
+            &section.key("url"),
+            format!("the SSH host key of `{name}` is not known"),
+            format!(
+                "write `known_hosts_file`, or `known_hosts` with the lines of `ssh-keyscan {scanned}`, once compared with what \
+                 the host itself shows"
+            ),
+        );
+    }
     match &flux.credentials {
         Some(GitCredentials::DeployKey(_)) if !ssh => report.fault(
             &section.key("credentials"),

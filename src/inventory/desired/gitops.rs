@@ -46,6 +46,10 @@ pub struct Flux {
     /// The cluster's entry point in the repository, without slashes at its ends.
     pub path: String,
     pub interval: Duration,
+    /// Lines of known_hosts; empty for an `https://` URL.
+    pub known_hosts: Vec<String>,
+    /// A file with more of them.
+    pub known_hosts_file: Option<Utf8PathBuf>,
     pub credentials: Option<GitAccess>,
     /// The manifests of Flux's own controllers.
     pub components: Artifact,

@@ -1,4 +1,4 @@
-//! GitOps: parsed and validated now, carried out by a later version.
+//! GitOps: where the cluster's state is read from.
 
 use garde::Validate;
 use schemars::JsonSchema;
@@ -37,6 +37,15 @@ pub struct FluxFile {
     #[schemars(extend("format" = "sha256"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// The SSH host keys of the repository's host, as lines of known_hosts; those of github.com, gitlab.com
+    /// and codeberg.org need not be written.
+    #[schemars(extend("items" = {"type": "string", "format": "known-host"}))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_hosts: Vec<String>,
+    /// The same in a file, such as `~/.ssh/known_hosts`; the lines of other hosts count for nothing.
+    #[schemars(extend("format" = "text"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_hosts_file: Option<String>,
     /// What lets Flux read; nothing for a public repository.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials: Option<GitCredentials>,

@@ -78,7 +78,7 @@ pub struct InventoryFile {
     #[garde(dive)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub longhorn: Option<LonghornFile>,
-    /// GitOps. Parsed and validated now; carried out by a later version.
+    /// GitOps: where the state of the cluster is read from.
     #[garde(dive)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flux: Option<FluxFile>,

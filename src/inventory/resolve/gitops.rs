@@ -8,6 +8,7 @@ use crate::inventory::{
         SecretStore, Stalwart, TailscaleOperator, Traefik,
     },
     file::{GitCredentials, InventoryFile, LonghornFile, RoleFile, S3Credentials, SecretsFile},
+    git_host,
     report::Report,
     versions,
 };
@@ -73,6 +74,12 @@ pub(super) fn flux(
         branch: flux.branch.clone(),
         path: trimmed(&flux.path),
         interval: flux.interval.0,
+        known_hosts_file: flux.known_hosts_file.as_ref().map(|file| context.path(file)),
+        known_hosts: if flux.known_hosts.is_empty() && flux.known_hosts_file.is_none() {
+            git_host::published(&flux.url).into_iter().collect()
+        } else {
+            flux.known_hosts.clone()
+        },
         credentials: flux.credentials.as_ref().map(|credentials| match credentials {
             GitCredentials::DeployKey(key) => GitAccess::DeployKey(context.secret(key)),
             GitCredentials::Token(token) => GitAccess::Token(context.secret(token)),

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A Proxmox VE that nobody has made anything on.
-fn bare(desired: &Desired) -> Observed {
+pub(super) fn bare(desired: &Desired) -> Observed {
     let absent = desired.nodes.keys().map(|node| (node.clone(), MachineSight::Absent));
     Observed {
         nodes: Vec::new(),
@@ -23,6 +23,8 @@ fn bare(desired: &Desired) -> Observed {
         addresses: BTreeMap::new(),
         devices: Sight::Unseen,
         kube: Sight::Unseen,
+        flux: Sight::Unseen,
+        repository: Sight::Unseen,
         seeds: BTreeMap::new(),
         strays: Vec::new(),
     }

@@ -233,6 +233,8 @@ fn bare(desired: &Desired) -> Observed {
         addresses: BTreeMap::new(),
         devices: Sight::Unseen,
         kube: Sight::Unseen,
+        flux: Sight::Unseen,
+        repository: Sight::Unseen,
         seeds: BTreeMap::new(),
         strays: Vec::new(),
     }

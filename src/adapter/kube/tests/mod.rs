@@ -1,3 +1,4 @@
 mod api;
 mod calls;
+mod objects;
 mod through_tls;

@@ -1,0 +1,103 @@
+//! Git by its own program, which knows every transport and server.
+
+mod login;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
+
+use tokio::process::Command;
+
+use self::login::Login;
+use crate::ports::{Checkout, Git, GitError, GitSource};
+
+/// How long one call may take; a repository of manifests is small.
+const CALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// The `git` of this computer.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GitProgram;
+
+impl Git for GitProgram {
+    async fn head(&self, source: &GitSource) -> Result<String, GitError> {
+        let login = Login::write(source)?;
+        let reference = format!("refs/heads/{}", source.branch);
+        let listed =
+            run(source, &login, None, &["ls-remote", "--", &source.url, &reference]).await?;
+        let head = listed.split_ascii_whitespace().next().unwrap_or_default();
+        if head.is_empty() { Err(no_branch(source)) } else { Ok(head.to_owned()) }
+    }
+
+    async fn read(&self, source: &GitSource, paths: &[String]) -> Result<Checkout, GitError> {
+        let login = Login::write(source)?;
+        let folder = tempfile::tempdir()?;
+        let folder = Some(folder.path());
+        run(source, &login, folder, &["init", "--quiet", "--bare", "."]).await?;
+        let reference = format!("refs/heads/{}", source.branch);
+        let fetch = ["fetch", "--quiet", "--depth=1", "--no-tags", "--", &source.url, &reference];
+        run(source, &login, folder, &fetch).await.map_err(|error| match error {
+            GitError::Refused { reason, .. } if reason.contains("couldn't find remote ref") => {
+                no_branch(source)
+            }
+            other => other,
+        })?;
+        let head = run(source, &login, folder, &["rev-parse", "FETCH_HEAD"]).await?;
+        let mut files = BTreeMap::new();
+        for path in paths {
+            let object = format!("FETCH_HEAD:{path}");
+            // A file that is not there is no failure; a folder of that name is no file.
+            if let Ok(text) = run(source, &login, folder, &["cat-file", "blob", &object]).await {
+                files.insert(path.clone(), text);
+            }
+        }
+        Ok(Checkout { head: head.trim().to_owned(), files })
+    }
+}
+
+fn no_branch(source: &GitSource) -> GitError {
+    GitError::NoBranch { url: source.url.clone(), branch: source.branch.clone() }
+}
+
+/// Runs `git`, away from whatever repository and credentials are at hand.
+async fn run(
+    source: &GitSource,
+    login: &Login,
+    folder: Option<&Path>,
+    words: &[&str],
+) -> Result<String, GitError> {
+    let mut command = Command::new("git");
+    // A person's own helpers might answer with another account, or ask on the terminal.
+    command.args(["-c", "credential.helper=", "-c", "core.hooksPath=/dev/null"]).args(words);
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "SSH_ASKPASS"] {
+        command.env_remove(name);
+    }
+    command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").envs(login.environment());
+    if let Some(folder) = folder {
+        command.current_dir(folder);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let child = command.spawn().map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => GitError::NoGit,
+        _ => GitError::Local(error),
+    })?;
+    let output =
+        tokio::time::timeout(CALL_LIMIT, child.wait_with_output()).await.map_err(|_| {
+            GitError::Silent { url: source.url.clone(), seconds: CALL_LIMIT.as_secs() }
+        })??;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(GitError::Refused { url: source.url.clone(), reason: complaint(&said) });
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// What of git's words says why: ssh's line before it, without the advice behind.
+fn complaint(said: &str) -> String {
+    let lines: Vec<&str> = said
+        .lines()
+        .map(|line| line.trim().trim_start_matches("fatal: ").trim_start_matches("remote: "))
+        .filter(|line| !line.is_empty())
+        .take_while(|line| !line.starts_with("Please make sure you have the correct access"))
+        .collect();
+    if lines.is_empty() { "git failed and said nothing".to_owned() } else { lines.join("; ") }
+}

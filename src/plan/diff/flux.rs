@@ -1,0 +1,162 @@
+//! The flux and sync stages: the controllers, what they read, and whether they are at its head.
+
+use super::Refusal;
+use crate::{
+    gitops::repository,
+    inventory::{
+        Desired,
+        desired::{Flux, GitAccess, SecretStore},
+    },
+    plan::{
+        flux::{CONTROLLERS, FluxSight, NAMESPACE},
+        observed::{Observed, Sight},
+        step::{Change, Impact, Plan, Step, StepId},
+    },
+};
+
+/// The names that Flux wants in a Secret, by what opens the repository.
+pub(crate) const LOGIN_BY_KEY: [&str; 2] = ["identity", "known_hosts"];
+pub(crate) const LOGIN_BY_TOKEN: [&str; 2] = ["password", "username"];
+/// The age key's name in its Secret; Flux takes every one with this end.
+pub(crate) const AGE_KEY: &str = "age.agekey";
+
+pub(super) fn steps(
+    desired: &Desired,
+    observed: &Observed,
+    plan: &mut Plan,
+    refusals: &mut Vec<Refusal>,
+) {
+    let Some(flux) = &desired.flux else { return };
+    if let Sight::Silent(why) = &observed.flux {
+        plan.notes.push(format!("Flux could not be looked at: {why}"));
+        return;
+    }
+    let seen = observed.flux.seen();
+    let before: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
+    let mut needs = before.clone();
+    let install = install_reasons(seen);
+    let connect = connect_reasons(desired, flux, seen);
+    let changes = !install.is_empty() || !connect.is_empty();
+    if !install.is_empty() {
+        let healed = seen.is_some_and(|seen| !seen.controllers.is_empty());
+        let impact = if healed { Impact::InPlace } else { Impact::Create };
+        needs.push(plan.add(with(Change::InstallFlux, impact, install), &before));
+    }
+    if !connect.is_empty() {
+        let impact = connect_impact(flux, seen);
+        let step = plan.add(with(Change::ConnectFlux, impact, connect), &needs);
+        needs.push(step);
+    }
+    match &observed.repository {
+        Sight::Seen(checkout) if changes => {
+            refusals.extend(repository::refusals(desired, flux, checkout));
+        }
+        // The preflight ends on it.
+        Sight::Silent(_) if changes => {}
+        Sight::Silent(why) => plan.notes.push(format!(
+            "the repository cannot be read from here, so that what Flux applied is not compared with it: {why}"
+        )),
+        _ => {}
+    }
+    let head = observed.repository.seen().map(|checkout| checkout.head.as_str());
+    let mut reasons = match seen {
+        _ if changes => vec!["what Git has is to be applied".to_owned()],
+        Some(seen) => unfinished(seen, head),
+        None => Vec::new(),
+    };
+    reasons.extend(
+        seen.into_iter()
+            .flat_map(FluxSight::held)
+            .map(|held| format!("{}: suspended by a run of ours, to be resumed", held.title())),
+    );
+    if !reasons.is_empty() {
+        plan.add(with(Change::SyncFlux, Impact::Check, reasons), &needs);
+    }
+}
+
+fn with(change: Change, impact: Impact, reasons: Vec<String>) -> Step {
+    Step { reasons, ..Step::new(change, impact, "") }
+}
+
+fn unfinished(seen: &FluxSight, head: Option<&str>) -> Vec<String> {
+    let all = seen.unfinished(head);
+    all.into_iter().map(|(one, why)| format!("{}: {why}", one.title())).collect()
+}
+
+/// Why the controllers must be installed.
+pub fn install_reasons(seen: Option<&FluxSight>) -> Vec<String> {
+    let Some(seen) = seen.filter(|seen| !seen.controllers.is_empty()) else {
+        return vec!["not there yet".to_owned()];
+    };
+    let absent = CONTROLLERS.iter().filter(|name| !seen.controllers.contains_key(**name));
+    let absent = absent.map(|name| format!("{NAMESPACE}/{name} is not there"));
+    let dead = seen.controllers.iter().filter(|(_, available)| !**available);
+    absent.chain(dead.map(|(name, _)| format!("{NAMESPACE}/{name} is not available"))).collect()
+}
+
+/// Why Flux must be told its repository, or given what opens it and its Secrets.
+pub fn connect_reasons(desired: &Desired, flux: &Flux, seen: Option<&FluxSight>) -> Vec<String> {
+    let Some(seen) = seen else { return vec!["not there yet".to_owned()] };
+    let mut reasons = Vec::new();
+    let wanted: &[&str] = match &flux.credentials {
+        None => &[],
+        Some(GitAccess::DeployKey(_)) => &LOGIN_BY_KEY,
+        Some(GitAccess::Token(_)) => &LOGIN_BY_TOKEN,
+    };
+    let there = seen.login.clone().unwrap_or_default();
+    if wanted.iter().any(|name| !there.contains(*name)) {
+        reasons.push("the Secret that opens the repository is not there".to_owned());
+    }
+    let sealed = desired.gitops.as_ref().map(|gitops| &gitops.secrets);
+    if matches!(sealed, Some(SecretStore::Sops { .. }))
+        && !seen.age.iter().flatten().any(|name| name.ends_with(".agekey"))
+    {
+        reasons.push("the age key that opens its Secrets is not there".to_owned());
+    }
+    match &seen.source {
+        None => reasons.push("it has no source".to_owned()),
+        Some(source) => {
+            if (&source.url, &source.branch) != (&flux.url, &flux.branch) {
+                reasons.push(format!(
+                    "its source is {} on `{}`, wanted {} on `{}`",
+                    source.url, source.branch, flux.url, flux.branch
+                ));
+            }
+            let refused = source.object.ready == Some(false)
+                && ["authentication", "handshake", "Permission denied"]
+                    .iter()
+                    .any(|word| source.object.message.contains(word));
+            if refused && flux.credentials.is_some() {
+                reasons.push(format!("the repository refuses its key: {}", source.object.message));
+            }
+        }
+    }
+    match seen.root().map(|root| root.path.as_deref().unwrap_or_default()) {
+        None => reasons.push("it applies nothing of it yet".to_owned()),
+        Some(path) if path != flux.path => {
+            reasons.push(format!("it applies `{path}`, wanted `{}`", flux.path));
+        }
+        Some(_) => {}
+    }
+    reasons
+}
+
+/// Another source or path: what the new one lacks is pruned.
+fn connect_impact(flux: &Flux, seen: Option<&FluxSight>) -> Impact {
+    let moved = |seen: &FluxSight| {
+        let source = seen
+            .source
+            .as_ref()
+            .is_some_and(|source| (&source.url, &source.branch) != (&flux.url, &flux.branch));
+        let root = seen.root().and_then(|root| root.path.as_ref());
+        source || root.is_some_and(|path| *path != flux.path)
+    };
+    match seen {
+        Some(seen) if moved(seen) => Impact::DataLoss,
+        Some(seen) if seen.source.is_some() => Impact::InPlace,
+        _ => Impact::Create,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,247 @@
+//! What Flux shows of itself, read from its objects. Pure.
+//!
+//! The conditions are those of its API (source, kustomize and helm controllers, `docs/spec`): an object is
+//! done when the controller has seen its present generation, says Ready, and is at the wanted revision. A
+//! suspended object keeps its last condition, so that Ready alone says nothing of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::ports::ObjectKind;
+
+/// The namespace of the controllers and of what they read.
+pub const NAMESPACE: &str = "flux-system";
+/// The name of the source, of the Kustomization of the cluster's entry point, and of the Secret that opens
+/// the source, as `flux bootstrap` names them.
+pub const ROOT: &str = "flux-system";
+/// The Secret with the age key.
+pub const AGE_SECRET: &str = "sops-age";
+/// Marks a Kustomization that we suspended, and that we will resume.
+pub const SUSPENDED: &str = "homelab/suspended";
+/// Without these nothing is fetched or applied.
+pub const CONTROLLERS: [&str; 2] = ["kustomize-controller", "source-controller"];
+
+pub const DEPLOYMENT: ObjectKind =
+    ObjectKind { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
+pub const SECRET: ObjectKind =
+    ObjectKind { group: "", version: "v1", kind: "Secret", plural: "secrets" };
+pub const POD: ObjectKind = ObjectKind { group: "", version: "v1", kind: "Pod", plural: "pods" };
+pub const GIT_REPOSITORY: ObjectKind = ObjectKind {
+    group: "source.toolkit.fluxcd.io",
+    version: "v1",
+    kind: "GitRepository",
+    plural: "gitrepositories",
+};
+pub const KUSTOMIZATION: ObjectKind = ObjectKind {
+    group: "kustomize.toolkit.fluxcd.io",
+    version: "v1",
+    kind: "Kustomization",
+    plural: "kustomizations",
+};
+pub const HELM_RELEASE: ObjectKind = ObjectKind {
+    group: "helm.toolkit.fluxcd.io",
+    version: "v2",
+    kind: "HelmRelease",
+    plural: "helmreleases",
+};
+
+/// Flux as it stands in a cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FluxSight {
+    /// Whether each controller is available, by name; empty where Flux is not installed.
+    pub controllers: BTreeMap<String, bool>,
+    /// The keys of the Secret that opens the repository; `None` where it is not there.
+    pub login: Option<BTreeSet<String>>,
+    /// The same of the Secret with the age key.
+    pub age: Option<BTreeSet<String>>,
+    pub source: Option<Source>,
+    pub kustomizations: Vec<Managed>,
+    pub releases: Vec<Managed>,
+}
+
+/// The repository as Flux knows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    pub url: String,
+    pub branch: String,
+    pub object: Managed,
+}
+
+/// An object that a controller of Flux works on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Managed {
+    pub kind: String,
+    pub namespace: String,
+    pub name: String,
+    /// In the repository; of a Kustomization.
+    pub path: Option<String>,
+    pub suspended: bool,
+    /// Suspended by a run of ours.
+    pub held_by_us: bool,
+    /// Whether the controller has seen the object as it is now.
+    pub current: bool,
+    pub ready: Option<bool>,
+    pub reason: String,
+    pub message: String,
+    /// The commit that it is at.
+    pub commit: Option<String>,
+}
+
+impl Managed {
+    pub fn read(object: &Value) -> Self {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (metadata, spec, status) = (&object["metadata"], &object["spec"], &object["status"]);
+        let conditions = status["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let ready = conditions.iter().find(|condition| condition["type"] == "Ready");
+        let revision = [&status["lastAppliedRevision"], &status["artifact"]["revision"]];
+        Self {
+            kind: text(&object["kind"]),
+            namespace: text(&metadata["namespace"]),
+            name: text(&metadata["name"]),
+            path: spec["path"].as_str().map(|path| trimmed(path).to_owned()),
+            suspended: spec["suspend"] == true,
+            held_by_us: metadata["annotations"][SUSPENDED].is_string(),
+            current: status["observedGeneration"] == metadata["generation"]
+                && !metadata["generation"].is_null(),
+            ready: ready.and_then(|ready| match ready["status"].as_str() {
+                Some("True") => Some(true),
+                Some("False") => Some(false),
+                _ => None,
+            }),
+            reason: ready.map(|ready| text(&ready["reason"])).unwrap_or_default(),
+            message: ready.map(|ready| text(&ready["message"])).unwrap_or_default(),
+            commit: revision.iter().find_map(|revision| commit(revision.as_str()?)),
+        }
+    }
+
+    /// Why it is not done; `None` when it is. `head`: the commit at which it should be, where that is known
+    /// and it has one.
+    pub fn lacks(&self, head: Option<&str>) -> Option<String> {
+        if !self.current {
+            return Some("its controller has not looked at it yet".into());
+        }
+        if self.ready != Some(true) {
+            let why = format!("{}: {}", self.reason, self.message);
+            let why = why.trim_matches([':', ' ']).to_owned();
+            return Some(if why.is_empty() { "it has no condition Ready yet".into() } else { why });
+        }
+        match (head, &self.commit) {
+            (Some(head), Some(commit)) if head != commit => {
+                Some(format!("it is at {}, Git at {}", short(commit), short(head)))
+            }
+            (Some(head), None) if self.path.is_some() => {
+                Some(format!("nothing was applied yet, Git is at {}", short(head)))
+            }
+            _ => None,
+        }
+    }
+
+    /// A person suspended it: it is left as it is.
+    pub fn is_held_by_others(&self) -> bool {
+        self.suspended && !self.held_by_us
+    }
+
+    /// `Kustomization flux-system/apps`.
+    pub fn title(&self) -> String {
+        format!("{} {}/{}", self.kind, self.namespace, self.name)
+    }
+}
+
+impl FluxSight {
+    /// The Kustomization of the cluster's entry point.
+    pub fn root(&self) -> Option<&Managed> {
+        self.kustomizations.iter().find(|one| one.namespace == NAMESPACE && one.name == ROOT)
+    }
+
+    /// Those that a run of ours suspended.
+    pub fn held(&self) -> impl Iterator<Item = &Managed> {
+        self.kustomizations.iter().filter(|one| one.suspended && one.held_by_us)
+    }
+
+    /// Everything that is not done, and why; what people suspended is passed over.
+    pub fn unfinished(&self, head: Option<&str>) -> Vec<(&Managed, String)> {
+        let source = self.source.iter().map(|source| &source.object);
+        source
+            .chain(&self.kustomizations)
+            .map(|one| (one, head))
+            .chain(self.releases.iter().map(|one| (one, None)))
+            .filter(|(one, _)| !one.suspended)
+            .filter_map(|(one, head)| Some((one, one.lacks(head)?)))
+            .collect()
+    }
+}
+
+/// The source, where the object is one.
+pub fn source(object: &Value) -> Source {
+    Source {
+        url: object["spec"]["url"].as_str().unwrap_or_default().to_owned(),
+        // Without a branch Flux takes this one.
+        branch: object["spec"]["ref"]["branch"].as_str().unwrap_or("master").to_owned(),
+        object: Managed::read(object),
+    }
+}
+
+/// Whether a Deployment has what it asks for.
+pub fn is_available(deployment: &Value) -> bool {
+    let (spec, status) = (&deployment["spec"], &deployment["status"]);
+    let wanted = spec["replicas"].as_u64().unwrap_or(1);
+    status["observedGeneration"] == deployment["metadata"]["generation"]
+        && status["availableReplicas"].as_u64().unwrap_or_default() >= wanted
+        && status["updatedReplicas"].as_u64().unwrap_or_default() >= wanted
+}
+
+/// What usually lies behind a message of Flux, and what to try.
+pub fn likely_cause(message: &str) -> &'static str {
+    const CAUSES: [(&[&str], &str); 8] = [
+        (
+            &["authentication required", "handshake failed", "Permission denied", "access denied"],
+            "the repository does not take the key: register it there, then `homelab up` (FL-02)",
+        ),
+        (
+            &["no matches for kind"],
+            "what brings that kind is not ready yet: look at the HelmReleases (FL-07)",
+        ),
+        (
+            &["sops", "age:", "decrypt"],
+            "the age key in the cluster does not open the Secrets: `homelab gitops key` (FL-09)",
+        ),
+        (&["dependency"], "it waits for another: look at that one"),
+        (
+            &["path not found", "no such file or directory"],
+            "the branch lacks that folder: `homelab gitops diff` (FL-10)",
+        ),
+        (
+            &["in progress", "retries exhausted", "RetriesExceeded"],
+            "a release is stuck: `flux reconcile helmrelease NAME --reset` (FL-12)",
+        ),
+        (&["knownhosts", "host key"], "the Git host has another host key: `flux.known_hosts`"),
+        (
+            &["no such host", "i/o timeout", "connection refused"],
+            "the Git host or the chart's is not reached from the cluster: DNS, firewall",
+        ),
+    ];
+    let holds = |words: &[&str]| words.iter().any(|word| message.contains(word));
+    CAUSES
+        .iter()
+        .find(|(words, _)| holds(words))
+        .map_or("`homelab kubectl -- describe` it: its events say more", |(_, next)| next)
+}
+
+/// A path without what begins and ends one.
+fn trimmed(path: &str) -> &str {
+    path.trim_start_matches("./").trim_matches('/')
+}
+
+/// The commit of a revision: `main@sha1:<commit>`.
+fn commit(revision: &str) -> Option<String> {
+    revision.rsplit_once("sha1:").map(|(_, commit)| commit.to_owned())
+}
+
+/// A commit as people write it.
+pub fn short(commit: &str) -> &str {
+    commit.get(..8).unwrap_or(commit)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+//! The checks of Flux: controllers, source, and each thing that it applies.
+
+use crate::{
+    inventory::{Desired, desired::Flux},
+    plan::{
+        Observed,
+        diff::install_reasons,
+        flux::{FluxSight, Managed, likely_cause},
+        observed::Sight,
+    },
+    stage::check::{Check, Finding, expect},
+};
+
+/// Everything of Flux's that should be so.
+pub fn checks(desired: &Desired, observed: &Observed) -> Vec<Check> {
+    let Some(flux) = &desired.flux else { return Vec::new() };
+    let mut checks = vec![repository(flux, observed)];
+    let title = "Flux's controllers are available";
+    let next =
+        "`homelab up` applies them anew; `homelab kubectl -- -n flux-system get pods` shows why";
+    match &observed.flux {
+        Sight::Unseen => {
+            checks.push(Check::skipped("flux/controllers", None, title, "Kubernetes does not run"));
+        }
+        Sight::Silent(why) => {
+            let finding = Err((why.clone(), "see the checks of the server".to_owned()));
+            checks.push(Check::of("flux/controllers", None, title, finding));
+        }
+        Sight::Seen(seen) => {
+            let reasons = install_reasons(Some(seen));
+            let finding = expect(reasons.is_empty(), reasons.join("; "), next);
+            checks.push(Check::of("flux/controllers", None, title, finding));
+            checks.extend(applied(flux, observed, seen));
+        }
+    }
+    checks
+}
+
+fn repository(flux: &Flux, observed: &Observed) -> Check {
+    let title = format!("{} can be read", flux.url);
+    let finding: Finding = match &observed.repository {
+        Sight::Seen(checkout) => Ok(format!("`{}` is at {}", flux.branch, checkout.head)),
+        Sight::Silent(why) => Err((why.clone(), "see `flux` in the inventory".to_owned())),
+        Sight::Unseen => {
+            return Check::skipped("flux/repository", None, title, "it was not looked at");
+        }
+    };
+    Check::of("flux/repository", None, title, finding)
+}
+
+fn applied(flux: &Flux, observed: &Observed, seen: &FluxSight) -> Vec<Check> {
+    let head = observed.repository.seen().map(|checkout| checkout.head.as_str());
+    let mut checks = Vec::new();
+    match &seen.source {
+        Some(source) => checks.push(done("flux/source", &source.object, head)),
+        None => checks.push(Check::of(
+            "flux/source",
+            None,
+            format!("Flux reads {}", flux.url),
+            Err(("it has no source".to_owned(), "`homelab up` makes it".to_owned())),
+        )),
+    }
+    checks.extend(seen.kustomizations.iter().map(|one| done("flux/kustomization", one, head)));
+    checks.extend(seen.releases.iter().map(|one| done("flux/release", one, None)));
+    checks
+}
+
+fn done(id: &'static str, one: &Managed, head: Option<&str>) -> Check {
+    let title = format!("{} is done", one.title());
+    if one.is_held_by_others() {
+        return Check::skipped(id, None, title, "a person suspended it");
+    }
+    let finding = match one.lacks(head) {
+        _ if one.suspended => {
+            Err(("a run of ours suspended it".to_owned(), "`homelab up` resumes it".to_owned()))
+        }
+        None => Ok(one.commit.clone().unwrap_or_else(|| one.reason.clone())),
+        Some(why) => {
+            let next = likely_cause(&why).to_owned();
+            Err((why, next))
+        }
+    };
+    Check::of(id, None, title, finding)
+}

@@ -1,0 +1,172 @@
+//! The sync stage: what Git has is applied, all of it, at the head of the branch.
+
+use std::{sync::Mutex, time::Duration};
+
+use serde_json::json;
+
+use super::{Outcome, flux::REQUESTED};
+use crate::{
+    engine::{Look, StepContext},
+    error::{Failure, Kind, Result},
+    gitops::repository,
+    observe,
+    plan::{
+        flux::{FluxSight, GIT_REPOSITORY, KUSTOMIZATION, Managed, NAMESPACE, ROOT, likely_cause},
+        observed::Sight,
+    },
+    ports::{Clock, Git, Objects, World},
+};
+
+/// A cold start fetches every chart and image.
+const LIMIT: Duration = Duration::from_secs(1800);
+/// Storage's own name, of Kustomization and HelmRelease.
+const STORAGE: &str = "longhorn";
+
+/// Asks Flux to look, resumes what we suspended once storage is there, and waits until nothing is open.
+pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
+    let run = &context.run;
+    let Some(flux) = &run.desired.flux else { return Ok(Outcome::Unchanged("no Flux".into())) };
+    let source = repository::source(flux).await?;
+    let head = Mutex::new(run.world.git().head(&source).await?);
+    ask(context).await?;
+    let open = Mutex::new(Vec::new());
+    let outcome = context
+        .wait_for("Flux to have applied all of Git", LIMIT, || async {
+            let seen = match observe::flux(run).await {
+                Sight::Seen(seen) => seen,
+                Sight::Silent(why) => return Ok(Look::NotYet(why)),
+                Sight::Unseen => return Ok(Look::NotYet("Kubernetes does not run".into())),
+            };
+            resume(context, &seen, &known(&head)).await?;
+            let unfinished = seen.unfinished(Some(&known(&head)));
+            if unfinished.iter().any(|(_, why)| why.contains("Git at")) {
+                // Somebody may have pushed meanwhile.
+                let now = run.world.git().head(&source).await?;
+                *head.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+            }
+            let held = seen.held().map(|held| format!("{}: waits for storage", held.title()));
+            let all: Vec<String> = unfinished
+                .iter()
+                .map(|(one, why)| format!("{}: {why}", one.title()))
+                .chain(held)
+                .collect();
+            if all.is_empty() {
+                return Ok(Look::There(()));
+            }
+            let text = all.join("; ");
+            *open.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = all;
+            Ok(Look::NotYet(text))
+        })
+        .await;
+    match outcome {
+        Ok(()) => Ok(Outcome::Done),
+        Err(failure) if failure.kind == Kind::Deadline => {
+            let open = open.into_inner().unwrap_or_default();
+            Err(stuck(&open))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+fn known(head: &Mutex<String>) -> String {
+    head.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+}
+
+/// Flux is asked to look now, at Git first.
+async fn ask<W: World>(context: &StepContext<W>) -> Result<()> {
+    let cluster = context.run.cluster().await?;
+    let now = context.run.world.clock().wall().to_string();
+    cluster.annotate(GIT_REPOSITORY, NAMESPACE, ROOT, &[(REQUESTED, &now)]).await?;
+    cluster.annotate(KUSTOMIZATION, NAMESPACE, ROOT, &[(REQUESTED, &now)]).await?;
+    Ok(())
+}
+
+/// Gives up the suspensions that are ours, once Flux has made those Kustomizations its own and storage is
+/// there. What a person suspended stays.
+async fn resume<W: World>(context: &StepContext<W>, seen: &FluxSight, head: &str) -> Result<()> {
+    if !may_resume(seen, head) {
+        return Ok(());
+    }
+    for held in seen.held() {
+        context.still_wanted()?;
+        context.output(format!("resuming {}", held.title()));
+        // What was ours and is named no more is given up: the suspension goes, and what Git says stays.
+        let bare = json!({
+            "apiVersion": "kustomize.toolkit.fluxcd.io/v1",
+            "kind": KUSTOMIZATION.kind,
+            "metadata": { "name": held.name, "namespace": held.namespace },
+        });
+        context.run.cluster().await?.apply(&bare).await?;
+    }
+    Ok(())
+}
+
+/// Whether the entry point is applied, so that Flux owns what it made, and storage is there where it is to be.
+fn may_resume(seen: &FluxSight, head: &str) -> bool {
+    let applied = seen.root().is_some_and(|root| root.lacks(Some(head)).is_none());
+    let storage = |one: &&Managed| one.name == STORAGE && !one.suspended;
+    let parts = seen.kustomizations.iter().chain(&seen.releases);
+    applied && parts.filter(storage).all(|part| part.lacks(None).is_none())
+}
+
+/// Each object that is stuck, with its own last message and what usually lies behind it.
+fn stuck(open: &[String]) -> Failure {
+    let failure = Failure::new(
+        Kind::Git,
+        format!("Flux did not get done in {} min:\n{}", LIMIT.as_secs() / 60, open.join("\n")),
+    );
+    let mut hints: Vec<&str> = open.iter().map(|text| likely_cause(text)).collect();
+    hints.sort_unstable();
+    hints.dedup();
+    hints.into_iter().fold(failure, Failure::hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn part(name: &str, ready: bool) -> Managed {
+        Managed {
+            kind: "Kustomization".into(),
+            namespace: NAMESPACE.into(),
+            name: name.into(),
+            path: Some(name.into()),
+            suspended: false,
+            held_by_us: false,
+            current: true,
+            ready: Some(ready),
+            reason: "x".into(),
+            message: String::new(),
+            commit: Some(HEAD.into()),
+        }
+    }
+
+    #[test]
+    fn apps_are_resumed_when_the_entry_point_is_applied_and_storage_is_there() {
+        let sight = |root, storage| FluxSight {
+            kustomizations: vec![part(ROOT, root), part(STORAGE, storage)],
+            ..FluxSight::default()
+        };
+        assert!(may_resume(&sight(true, true), HEAD));
+        assert!(!may_resume(&sight(false, true), HEAD));
+        assert!(!may_resume(&sight(true, false), HEAD));
+        assert!(!may_resume(&sight(true, true), &"f".repeat(40)), "an older commit");
+        let without = FluxSight { kustomizations: vec![part(ROOT, true)], ..FluxSight::default() };
+        assert!(may_resume(&without, HEAD));
+    }
+
+    #[test]
+    fn what_is_stuck_is_named_with_what_to_try() {
+        let open = [
+            "Kustomization flux-system/apps: DependencyNotReady: dependency 'x' is not ready"
+                .to_owned(),
+            "HelmRelease a/b: InstallFailed: retries exhausted".to_owned(),
+        ];
+        let failure = stuck(&open);
+        assert_eq!(failure.kind.exit_code(), 19);
+        assert!(failure.message.contains("HelmRelease a/b: InstallFailed"), "{failure}");
+        assert_eq!(failure.hints.len(), 2);
+    }
+}
