@@ -148,10 +148,8 @@ async fn image_and_template<W: World>(
 async fn former_templates<W: World>(run: &Run<W>, observed: &Observed) -> Vec<String> {
     let desired = &run.desired;
     let named = |guest: &GuestSummary| {
-        let places = observed.templates.keys();
-        places
-            .into_iter()
-            .any(|node| guest.node == *node && guest.vmid == template_vmid(desired, node))
+        let mut places = observed.templates.keys();
+        places.any(|node| guest.node == *node && guest.vmid == template_vmid(desired, node))
     };
     let candidates = observed.guests.iter().filter(|guest| guest.template && !named(guest));
     let looks = candidates.map(|guest| async move {

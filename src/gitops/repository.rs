@@ -227,7 +227,7 @@ pub fn held_apps(text: &str, run: &str) -> Result<Vec<Value>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::stage::scripts::tests::desired;
 
@@ -242,7 +242,8 @@ metadata: {name: flux-system, namespace: flux-system}
 spec: {path: ./clusters/lab, prune: true}
 ";
 
-    fn flux(components: &str) -> Flux {
+    /// A repository on a server of one's own, with these manifests of the controllers pinned.
+    pub(crate) fn flux(components: &str) -> Flux {
         let artifact = crate::inventory::desired::Artifact {
             version: "2.9.5".into(),
             url: "http://192.0.2.1/install.yaml".into(),

@@ -10,9 +10,6 @@ use super::{
     observed::{MachineSight, Observed},
     step::{Change, Impact, Plan, Step, StepId},
 };
-pub(crate) use flux::AGE_KEY;
-#[cfg(test)]
-pub(crate) use flux::LOGIN_BY_KEY;
 pub use flux::{connect_reasons, install_reasons};
 pub use image::template_vmid;
 pub use node::{join_reasons, tailscale_reasons};

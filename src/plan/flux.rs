@@ -17,6 +17,12 @@ pub const NAMESPACE: &str = "flux-system";
 pub const ROOT: &str = "flux-system";
 /// The Secret with the age key.
 pub const AGE_SECRET: &str = "sops-age";
+/// What Flux reads in the Secret that opens an `ssh://` source.
+pub const LOGIN_BY_KEY: [&str; 2] = ["identity", "known_hosts"];
+/// The same for an `https://` source.
+pub const LOGIN_BY_TOKEN: [&str; 2] = ["username", "password"];
+/// The age key's name in its Secret; Flux takes every one with this end.
+pub const AGE_KEY: &str = "age.agekey";
 /// Marks a Kustomization that we suspended, and that we will resume.
 pub const SUSPENDED: &str = "homelab/suspended";
 /// Without these nothing is fetched or applied.
@@ -127,7 +133,7 @@ impl Managed {
             return Some(if why.is_empty() { "it has no condition Ready yet".into() } else { why });
         }
         match (head, &self.commit) {
-            (Some(head), Some(commit)) if head != commit => {
+            (Some(head), Some(commit)) if self.is_behind(head) => {
                 Some(format!("it is at {}, Git at {}", short(commit), short(head)))
             }
             (Some(head), None) if self.path.is_some() => {
@@ -135,6 +141,11 @@ impl Managed {
             }
             _ => None,
         }
+    }
+
+    /// Whether it is at another commit.
+    pub fn is_behind(&self, head: &str) -> bool {
+        self.commit.as_deref().is_some_and(|commit| commit != head)
     }
 
     /// A person suspended it: it is left as it is.
@@ -169,6 +180,12 @@ impl FluxSight {
             .filter(|(one, _)| !one.suspended)
             .filter_map(|(one, head)| Some((one, one.lacks(head)?)))
             .collect()
+    }
+
+    /// The same, each as one text.
+    pub fn unfinished_texts(&self, head: Option<&str>) -> Vec<String> {
+        let all = self.unfinished(head);
+        all.into_iter().map(|(one, why)| format!("{}: {why}", one.title())).collect()
     }
 }
 

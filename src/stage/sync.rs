@@ -38,18 +38,16 @@ pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
                 Sight::Unseen => return Ok(Look::NotYet("Kubernetes does not run".into())),
             };
             resume(context, &seen, &known(&head)).await?;
-            let unfinished = seen.unfinished(Some(&known(&head)));
-            if unfinished.iter().any(|(_, why)| why.contains("Git at")) {
+            let wanted = known(&head);
+            let behind = |one: &Managed| one.lacks(None).is_none() && one.is_behind(&wanted);
+            if seen.unfinished(Some(&wanted)).iter().any(|(one, _)| behind(one)) {
                 // Somebody may have pushed meanwhile.
                 let now = run.world.git().head(&source).await?;
                 *head.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
             }
             let held = seen.held().map(|held| format!("{}: waits for storage", held.title()));
-            let all: Vec<String> = unfinished
-                .iter()
-                .map(|(one, why)| format!("{}: {why}", one.title()))
-                .chain(held)
-                .collect();
+            let all: Vec<String> =
+                seen.unfinished_texts(Some(&wanted)).into_iter().chain(held).collect();
             if all.is_empty() {
                 return Ok(Look::There(()));
             }

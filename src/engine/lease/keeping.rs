@@ -14,8 +14,8 @@ use crate::{
 
 /// Between two renewals.
 const PERIOD: Duration = Duration::from_secs(30);
-/// Turns in a row in which no place can be read, before another place is looked for: Proxmox answers the
-/// same (403) for a guest that is gone and, rarely, for one that is there.
+/// Turns in a row in which no place can be read, before another place is looked for: one that is there and
+/// could not be read (a 403) is not told from one that is gone yet.
 const MISSES: usize = 2;
 
 /// Renews for as long as it is polled. A lease that somebody else took stops the run.

@@ -8,17 +8,11 @@ use crate::{
         desired::{Flux, GitAccess, SecretStore},
     },
     plan::{
-        flux::{CONTROLLERS, FluxSight, NAMESPACE},
+        flux::{CONTROLLERS, FluxSight, LOGIN_BY_KEY, LOGIN_BY_TOKEN, NAMESPACE},
         observed::{Observed, Sight},
         step::{Change, Impact, Plan, Step, StepId},
     },
 };
-
-/// The names that Flux wants in a Secret, by what opens the repository.
-pub(crate) const LOGIN_BY_KEY: [&str; 2] = ["identity", "known_hosts"];
-pub(crate) const LOGIN_BY_TOKEN: [&str; 2] = ["password", "username"];
-/// The age key's name in its Secret; Flux takes every one with this end.
-pub(crate) const AGE_KEY: &str = "age.agekey";
 
 pub(super) fn steps(
     desired: &Desired,
@@ -61,7 +55,7 @@ pub(super) fn steps(
     let head = observed.repository.seen().map(|checkout| checkout.head.as_str());
     let mut reasons = match seen {
         _ if changes => vec!["what Git has is to be applied".to_owned()],
-        Some(seen) => unfinished(seen, head),
+        Some(seen) => seen.unfinished_texts(head),
         None => Vec::new(),
     };
     reasons.extend(
@@ -76,11 +70,6 @@ pub(super) fn steps(
 
 fn with(change: Change, impact: Impact, reasons: Vec<String>) -> Step {
     Step { reasons, ..Step::new(change, impact, "") }
-}
-
-fn unfinished(seen: &FluxSight, head: Option<&str>) -> Vec<String> {
-    let all = seen.unfinished(head);
-    all.into_iter().map(|(one, why)| format!("{}: {why}", one.title())).collect()
 }
 
 /// Why the controllers must be installed.

@@ -9,9 +9,9 @@ use crate::{
     error::{Failure, Kind, Result},
     gitops::{age_key::AgeKey, repository},
     inventory::desired::{Flux, SecretStore},
-    plan::{
-        diff::AGE_KEY,
-        flux::{AGE_SECRET, GIT_REPOSITORY, KUSTOMIZATION, NAMESPACE, ROOT},
+    plan::flux::{
+        AGE_KEY, AGE_SECRET, GIT_REPOSITORY, KUSTOMIZATION, LOGIN_BY_KEY, LOGIN_BY_TOKEN,
+        NAMESPACE, ROOT,
     },
     ports::{Checkout, Clock, Cluster, GitLogin, GitSource, Objects, World},
     stage::Outcome,
@@ -52,17 +52,22 @@ pub async fn connect<W: World>(context: &StepContext<W>) -> Result<Outcome> {
 fn login(source: &GitSource) -> Option<Value> {
     let hosts = source.known_hosts.join("\n") + "\n";
     let data = match source.access.as_ref()? {
-        GitLogin::Key(key) => json!({
-            "identity": STANDARD.encode(format!("{}\n", key.expose().trim_end())),
-            "known_hosts": STANDARD.encode(hosts),
-        }),
+        GitLogin::Key(key) => {
+            named(LOGIN_BY_KEY, [&format!("{}\n", key.expose().trim_end()), &hosts])
+        }
         // Any name will do beside a token.
-        GitLogin::Token(token) => json!({
-            "username": STANDARD.encode("git"),
-            "password": STANDARD.encode(token.expose()),
-        }),
+        GitLogin::Token(token) => named(LOGIN_BY_TOKEN, ["git", token.expose()]),
     };
     Some(secret(ROOT, data))
+}
+
+/// A Secret's data: each value under its name, encoded.
+fn named<const COUNT: usize>(names: [&str; COUNT], values: [&str; COUNT]) -> Value {
+    let encoded = names
+        .iter()
+        .zip(values)
+        .map(|(name, value)| ((*name).to_owned(), json!(STANDARD.encode(value))));
+    Value::Object(encoded.collect())
 }
 
 fn secret(name: &str, data: Value) -> Value {
@@ -91,7 +96,7 @@ fn age<W: World>(context: &StepContext<W>) -> Result<Option<Value>> {
         .at(identity)
         .hint("put it back from where you keep it (`homelab gitops key` says how), or make the Secrets anew: `homelab gitops rotate` (FL-09)"));
     };
-    Ok(Some(secret(AGE_SECRET, json!({ AGE_KEY: STANDARD.encode(key.for_flux().expose()) }))))
+    Ok(Some(secret(AGE_SECRET, named([AGE_KEY], [key.for_flux().expose()]))))
 }
 
 /// On a new cluster the apps wait for storage: their Kustomizations are there, suspended, before Flux makes
@@ -122,7 +127,7 @@ async fn hold_apps<W: World, C: Cluster>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{plan::diff::LOGIN_BY_KEY, secret::Secret};
+    use crate::secret::Secret;
 
     #[test]
     fn the_secret_has_the_names_that_are_looked_for() {

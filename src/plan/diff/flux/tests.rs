@@ -2,9 +2,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    gitops::{record::digest, repository::paths},
-    inventory::desired::{Artifact, Gitops, SecretSource},
-    plan::flux::{Managed, ROOT, Source},
+    gitops::repository::{self, paths},
+    inventory::desired::{Gitops, SecretSource},
+    plan::flux::{AGE_KEY, Managed, ROOT, Source},
     ports::Checkout,
     stage::scripts::tests::desired,
 };
@@ -15,18 +15,8 @@ const COMPONENTS: &str = "kind: Namespace\n";
 fn with_flux() -> Desired {
     let mut desired = desired();
     desired.flux = Some(Flux {
-        url: "ssh://git@git.lan/homelab".into(),
-        branch: "main".into(),
-        path: "clusters/lab".into(),
-        interval: std::time::Duration::from_secs(60),
-        known_hosts: Vec::new(),
-        known_hosts_file: None,
         credentials: Some(GitAccess::DeployKey(SecretSource::Env("DEPLOY_KEY".into()))),
-        components: Artifact {
-            version: "2.9.5".into(),
-            url: "http://192.0.2.1/install.yaml".into(),
-            sha256: digest(COMPONENTS),
-        },
+        ..repository::tests::flux(COMPONENTS)
     });
     desired
 }
