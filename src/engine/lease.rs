@@ -8,7 +8,9 @@
 //!
 //! A clone holds its source's lock, so that for as long the lease can neither be renewed nor taken.
 
+mod claiming;
 mod keeping;
+mod place;
 mod standing;
 
 use std::{
@@ -17,50 +19,38 @@ use std::{
 };
 
 use self::{
+    claiming::claim_patiently,
     keeping::keep,
-    standing::{Death, Standing, held, standing, take_over},
+    place::{Place, Sight, look},
+    standing::{Death, Standing, standing},
 };
 use super::Run;
 use crate::{
     error::{Effect, Failure, Kind, Result},
     event::Event,
     journal::{Holder, Record},
-    model::{Lease, Marker, Vmid, lease::LEASE_SECONDS},
-    plan::{
-        Observed,
-        diff::template_vmid,
-        observed::{MachineSight, TemplateSight},
-    },
+    model::{Lease, Vmid, lease::LEASE_SECONDS},
+    plan::{Observed, diff::template_vmid, observed::TemplateSight},
     ports::{Clock, GuestConfig, Proxmox, ProxmoxError, World},
 };
 
-/// Before a lock that a task holds is tried again.
+/// Between two looks at a place: at the lease that is held, or at one that cannot be taken yet.
 const SOON: Duration = Duration::from_secs(5);
-/// How long a lock is waited out that none of our own clones holds.
-const LOCK_PATIENCE: Duration = Duration::from_secs(60);
 /// What giving back may take: a person may be waiting for the prompt.
 const FAREWELL: Duration = Duration::from_secs(15);
 /// Compare-and-swap turns; more than a few say that something writes there all the time.
 const TURNS: usize = 8;
-
-/// A guest whose description holds the lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    pub proxmox_node: String,
-    pub vmid: Vmid,
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "VMID {} on {}", self.vmid, self.proxmox_node)
-    }
-}
+/// Between two of them at the end of a run.
+const BETWEEN_TURNS: Duration = Duration::from_secs(1);
 
 /// What a run holds.
 #[derive(Debug)]
 pub(super) struct Tenure {
     run: String,
     me: Holder,
+    /// Where it may come to stand, in the order in which other runs look for it.
+    candidates: Vec<Place>,
+    /// Where it stands.
     places: Mutex<Vec<Place>>,
     /// Who took it from us, once somebody has.
     lost: Mutex<Option<Failure>>,
@@ -119,11 +109,12 @@ async fn take<W: World>(run: &Arc<Run<W>>, observed: &Observed, name: &str) -> R
     let tenure = Tenure {
         run: name.to_owned(),
         me: Holder::this_process(),
+        candidates: place::not_foreign(&run.desired, observed),
         places: Mutex::default(),
         lost: Mutex::default(),
     };
     let tenure = run.tenure.get_or_init(|| tenure);
-    for place in places(run, observed) {
+    for place in place::ours(&run.desired, observed) {
         if claim_patiently(run, tenure, &place).await? {
             break;
         }
@@ -147,103 +138,6 @@ fn not_being_made_by_others<W: World>(run: &Run<W>, observed: &Observed) -> Resu
         .hint("another operator may be at work; if not, wait for the task to end and run `homelab up` again"));
     }
     Ok(())
-}
-
-/// Where the lease may stand: whoever looks at the same world looks at the same guest first.
-fn places<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Place> {
-    let templates = observed.templates.iter().filter_map(|(node, sight)| match sight {
-        TemplateSight::Ready { .. } | TemplateSight::HalfMade { .. } => {
-            Some(Place { proxmox_node: node.clone(), vmid: template_vmid(&run.desired, node) })
-        }
-        _ => None,
-    });
-    let machines = run.desired.nodes.keys().filter_map(|node| match observed.machines.get(node) {
-        Some(MachineSight::Ours(machine)) => {
-            Some(Place { proxmox_node: machine.proxmox_node.clone(), vmid: machine.vmid })
-        }
-        _ => None,
-    });
-    templates.chain(machines).collect()
-}
-
-/// What became of a try to take the lease.
-enum Claim {
-    Taken,
-    /// No guest of ours can be read there.
-    Unseen,
-    /// A task holds its lock: Proxmox's words.
-    Busy(String),
-}
-
-/// Takes the lease at a place, for which a lock is waited out; `false` when no guest of ours is there any more.
-async fn claim_patiently<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<bool> {
-    let clock = run.world.clock();
-    let begun = clock.now();
-    loop {
-        let message = match claim(run, tenure, place).await? {
-            Claim::Taken => return Ok(true),
-            Claim::Unseen => return Ok(false),
-            Claim::Busy(message) => message,
-        };
-        if clock.now().saturating_sub(begun) >= LOCK_PATIENCE {
-            return Err(Failure::new(
-                Kind::Locked,
-                format!("its lock is held by a task, so the lease cannot be taken: {message}"),
-            )
-            .at(place)
-            .hint("another run may be cloning it; see the task list of the Proxmox node"));
-        }
-        tokio::select! {
-            () = clock.sleep(SOON) => {}
-            () = run.stop.cancelled() => {
-                return Err(Failure::new(Kind::Interrupted, "stopped on request; nothing was changed"));
-            }
-        }
-    }
-}
-
-/// Takes the lease at a place by compare-and-swap.
-async fn claim<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<Claim> {
-    let mut turns = 0;
-    loop {
-        let Some(config) = read(run, place).await? else { return Ok(Claim::Unseen) };
-        let now = run.world.proxmox().time().await?;
-        let (since, predecessor) = match standing(run, tenure, &config, now) {
-            Standing::Ours(since) => (since, None),
-            Standing::Free => (now, None),
-            Standing::Dead(lease, why) => (now, Some((lease, why))),
-            Standing::Held(lease) => return Err(held(&lease, place, now)),
-        };
-        run.record(&Record::LeaseIntended { run: tenure.run.clone() })?;
-        match write(run, place, &config, &tenure.lease(since, now)).await {
-            Ok(()) => {
-                if let Some((lease, why)) = predecessor {
-                    take_over(run, &lease, why);
-                }
-                tenure.add(place);
-                return Ok(Claim::Taken);
-            }
-            // A clone of our own dead run holds the lock: the renewal writes when it is done.
-            Err(ProxmoxError::Locked { .. })
-                if predecessor.as_ref().is_some_and(|(_, why)| why.is_certain()) =>
-            {
-                tenure.add(place);
-                return Ok(Claim::Taken);
-            }
-            Err(ProxmoxError::Locked { message, .. }) => return Ok(Claim::Busy(message)),
-            // Somebody wrote in between, or the reply was lost: look again.
-            Err(error)
-                if matches!(error, ProxmoxError::Changed { .. })
-                    || error.effect() == Effect::Unknown =>
-            {
-                turns += 1;
-                if turns == TURNS {
-                    return Err(Failure::from(error).at(place));
-                }
-            }
-            Err(error) => return Err(Failure::from(error).at(place)),
-        }
-    }
 }
 
 /// The description with which a template is made, which is how the lease of a new cluster is taken.
@@ -296,8 +190,19 @@ async fn release<W: World>(run: &Run<W>) {
 }
 
 async fn give_back<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<()> {
+    let mut last = None;
     for _ in 0..TURNS {
-        let Some(config) = read(run, place).await? else { return Ok(()) };
+        if last.is_some() {
+            run.world.clock().sleep(BETWEEN_TURNS).await;
+        }
+        let config = match look(run, place).await? {
+            Sight::Ours(config) => config,
+            Sight::Gone => return Ok(()),
+            Sight::Hidden(message) => {
+                last = Some(format!("it may not be looked at: {message}"));
+                continue;
+            }
+        };
         let now = run.world.proxmox().time().await?;
         match standing(run, tenure, &config, now) {
             Standing::Ours(_) | Standing::Dead(_, Death::OurOwn) => {}
@@ -312,26 +217,14 @@ async fn give_back<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Re
             Ok(()) => return Ok(()),
             Err(error)
                 if matches!(error, ProxmoxError::Changed { .. })
-                    || error.effect() == Effect::Unknown => {}
+                    || error.effect() == Effect::Unknown =>
+            {
+                last = Some(error.to_string());
+            }
             Err(error) => return Err(Failure::from(error).at(place)),
         }
     }
-    Err(Failure::new(Kind::Proxmox, "its configuration keeps changing").at(place))
-}
-
-/// The configuration of a guest of ours; `None` when there is none.
-async fn read<W: World>(run: &Run<W>, place: &Place) -> Result<Option<GuestConfig>> {
-    let config = match run.world.proxmox().guest_config(&place.proxmox_node, place.vmid).await {
-        Ok(config) => config,
-        // A guest that is being made or deleted is in no pool.
-        Err(ProxmoxError::Forbidden(_)) => None,
-        Err(error) => return Err(Failure::from(error).at(place)),
-    };
-    let ours = |config: &GuestConfig| {
-        let marker = config.get("description").and_then(Marker::find);
-        marker.is_some_and(|marker| marker.cluster == run.desired.id)
-    };
-    Ok(config.filter(ours))
+    Err(Failure::new(Kind::Proxmox, last.unwrap_or_default()).at(place))
 }
 
 async fn write<W: World>(

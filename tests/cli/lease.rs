@@ -179,15 +179,68 @@ async fn a_lease_whose_template_is_deleted_goes_on_with_the_first_guest() {
     assert!(!moved(&world).await, "given back");
 }
 
+/// The template may not be looked at: from the nth look on, so many times (0 is always).
+fn forbidden(nth: u32, times: u32) -> serde_json::Value {
+    json!({
+        "kind": "http", "status": 403, "reason": "Permission check failed",
+        "method": "GET", "path": "/nodes/pve1/qemu/9000/config", "nth": nth, "times": times,
+    })
+}
+
+#[tokio::test]
+async fn a_lease_that_could_not_be_looked_at_once_is_not_taken_elsewhere() {
+    let world = World::with_machines().await;
+    let (up, held) = at_work(&world).await;
+    world.forget_requests().await;
+    // The first look is the plan's, the second one asks for the lease.
+    world.fault(forbidden(2, 1)).await;
+    let told = world.run(world.elsewhere(&UP)).await.refused(21);
+    assert!(told.contains(&format!("the cluster is held by {}", held.holder)), "{told}");
+    let changes = world.changes().await;
+    assert!(changes.iter().all(|line| line == "PUT /nodes/pve1/qemu/9000/config"), "{changes:?}");
+    terminate(&up);
+    assert_eq!(world.end(up).await.code, Some(130));
+}
+
+#[tokio::test]
+async fn a_lease_that_cannot_be_looked_at_at_the_end_is_not_told_as_given_back() {
+    let world = World::with_machines().await;
+    let (up, held) = at_work(&world).await;
+    world.fault(forbidden(1, 0)).await;
+    terminate(&up);
+    let ended = world.end(up).await;
+    assert_eq!(ended.code, Some(130), "{ended}");
+    assert!(ended.err.contains("the lease was not given back"), "{ended}");
+    assert!(ended.err.contains("it may not be looked at"), "{ended}");
+    world.forget_faults().await;
+    assert_eq!(lease(&world).await, Some(held));
+    let told = interrupted(&world, world.command(&UP)).await;
+    assert!(told.contains("a run of this state folder that died"), "{told}");
+    assert_eq!(lease(&world).await, None);
+}
+
+#[tokio::test]
+async fn a_run_whose_template_went_while_another_took_the_next_place_stops_in_the_middle() {
+    let world = World::with_machines().await;
+    let (up, held) = at_work(&world).await;
+    let api = world.api();
+    let config = api.guest_config("pve1", Vmid(102)).await.unwrap().unwrap();
+    let other = of_another_computer(held.since, held.until + 4000);
+    let notes = other.written_into(config.get("description").unwrap());
+    api.configure("pve1", Vmid(102), &[("description".to_owned(), notes)], &[], None)
+        .await
+        .unwrap();
+    api.delete_guest("pve1", TEMPLATE).await.unwrap();
+    let told = world.end(up).await.refused(21);
+    assert!(told.contains("the lease was taken over by ann@laptop"), "{told}");
+    assert!(told.contains("a part of it was done"), "{told}");
+}
+
 #[tokio::test]
 async fn a_renewal_that_was_forbidden_once_does_not_end_the_lease() {
     let world = World::with_machines().await;
     let (up, held) = at_work(&world).await;
-    let forbidden = json!({
-        "kind": "http", "status": 403, "reason": "Permission check failed",
-        "method": "GET", "path": "/nodes/pve1/qemu/9000/config",
-    });
-    world.fault(forbidden).await;
+    world.fault(forbidden(1, 1)).await;
     let renewed = async |world: &World| {
         lease(world).await.is_some_and(|lease| lease.run == held.run && lease.until > held.until)
     };

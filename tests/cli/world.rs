@@ -301,6 +301,10 @@ k3s:
         self.door("POST", "/lab/faults", fault).await;
     }
 
+    pub(crate) async fn forget_faults(&self) {
+        self.door("DELETE", "/lab/faults", Value::Null).await;
+    }
+
     /// Requests that change something, as `POST /nodes/pve1/qemu/102/status/start`.
     pub(crate) async fn changes(&self) -> Vec<String> {
         let requests = self.door("GET", "/lab/requests", Value::Null).await;

@@ -2,120 +2,124 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Claim, Place, SOON, Tenure, claim, locked, read, standing, write};
+use super::{
+    SOON, Tenure,
+    claiming::{Claim, claim},
+    locked,
+    place::{Place, Sight, look},
+    standing::{Death, Standing, standing, taken_over},
+    write,
+};
 use crate::{
-    engine::{
-        Run,
-        lease::standing::{Death, Standing},
-    },
-    error::{Effect, Failure, Kind, Result},
+    engine::Run,
+    error::{Failure, Kind, Result},
     ports::{Clock, Proxmox, World},
 };
 
 /// Between two renewals.
 const PERIOD: Duration = Duration::from_secs(30);
-/// Turns in a row in which no place can be read, before another place is looked for: one that is there and
-/// could not be read (a 403) is not told from one that is gone yet.
-const MISSES: usize = 2;
 
-/// Renews for as long as it is polled. A lease that somebody else took stops the run.
+/// Looks often, and renews in time, for as long as it is polled. A lease that somebody else took stops
+/// the run.
 pub(super) async fn keep<W: World, T>(run: &Arc<Run<W>>) -> T {
     let tenure = run.tenure.get().expect("only a run that took the lease keeps it");
-    let mut pause = PERIOD;
-    let mut missed = 0;
+    let clock = run.world.clock();
+    let mut renewed = clock.now();
+    // Until the template of a new cluster is made it stands nowhere, and that is as it should be.
+    let mut stood = false;
     loop {
-        run.world.clock().sleep(pause).await;
-        pause = PERIOD;
+        clock.sleep(SOON).await;
+        let due = clock.now().saturating_sub(renewed) >= PERIOD;
         let places = locked(&tenure.places).clone();
-        let mut gone = !places.is_empty();
-        for place in places {
-            match renew(run, tenure, &place).await {
-                Ok(Renewal::Written) => gone = false,
-                Ok(Renewal::Unseen) => {}
-                Err(failure) => {
-                    gone = false;
-                    pause = pause.min(not_renewed(run, tenure, &place, failure));
-                }
+        let mut written = false;
+        for place in &places {
+            match attend(run, tenure, place, due).await {
+                Ok(Tended::Written) => written = true,
+                Ok(Tended::Seen) => {}
+                // Its guest is no more, and who looks now looks elsewhere.
+                Ok(Tended::Gone) => locked(&tenure.places).retain(|held| held != place),
+                Err(failure) => put_off(run, tenure, place, failure),
             }
         }
-        missed = if gone { missed + 1 } else { 0 };
-        if gone {
-            pause = SOON;
+        stood |= !places.is_empty();
+        if stood && locked(&tenure.places).is_empty() {
+            written |= move_on(run, tenure).await;
         }
-        if missed >= MISSES {
-            pause = move_on(run, tenure).await;
+        if written {
+            renewed = clock.now();
         }
     }
 }
 
-/// How soon to try again.
-fn not_renewed<W: World>(
-    run: &Run<W>,
-    tenure: &Tenure,
-    place: &Place,
-    failure: Failure,
-) -> Duration {
+/// A lease that was lost ends the run; anything else is tried again soon.
+fn put_off<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place, failure: Failure) {
     if failure.kind == Kind::Locked {
         locked(&tenure.lost).get_or_insert(failure);
         run.stop.cancel();
-        return PERIOD;
+        return;
     }
     tracing::debug!(%place, %failure, "the lease was not renewed yet");
-    SOON
 }
 
-/// What became of a renewal.
-enum Renewal {
+/// What was done at a place.
+enum Tended {
     Written,
-    /// No guest of ours can be read there.
-    Unseen,
+    /// It is ours, or cannot be looked at just now: the next turn tells.
+    Seen,
+    Gone,
 }
 
-async fn renew<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<Renewal> {
-    // The place is not forgotten: a guest that only could not be read has our lease still.
-    let Some(config) = read(run, place).await? else { return Ok(Renewal::Unseen) };
+async fn attend<W: World>(
+    run: &Run<W>,
+    tenure: &Tenure,
+    place: &Place,
+    due: bool,
+) -> Result<Tended> {
+    let config = match look(run, place).await? {
+        Sight::Ours(config) => config,
+        Sight::Gone => return Ok(Tended::Gone),
+        Sight::Hidden(_) => return Ok(Tended::Seen),
+    };
     let now = run.world.proxmox().time().await?;
     let since = match standing(run, tenure, &config, now) {
+        Standing::Ours(_) if !due => return Ok(Tended::Seen),
         Standing::Ours(since) => since,
         // Whoever edited the notes by hand meant nothing by it.
         Standing::Free => now,
         // What a lock kept us from taking over at the start.
         Standing::Dead(_, Death::OurOwn | Death::Ended) => now,
         Standing::Dead(lease, Death::Expired) | Standing::Held(lease) => {
-            return Err(Failure::new(
-                Kind::Locked,
-                format!(
-                    "the lease was taken over by {} while this run could not renew it",
-                    lease.holder
-                ),
-            )
-            .at(place)
-            .effect(Effect::Partial)
-            .hint("`homelab up` goes on from here when that run has ended"));
+            return Err(taken_over(&lease, place));
         }
     };
     write(run, place, &config, &tenure.lease(since, now)).await.map_err(|error| {
         // A busy lock says nothing about who holds the lease.
         Failure::new(Kind::Proxmox, error.to_string()).at(place)
     })?;
-    Ok(Renewal::Written)
+    Ok(Tended::Written)
 }
 
-/// Takes the lease where the next operator will look for it: on the first guest of ours that is there.
-async fn move_on<W: World>(run: &Arc<Run<W>>, tenure: &Tenure) -> Duration {
-    for wanted in run.desired.nodes.values() {
-        let place = Place { proxmox_node: wanted.proxmox_node.clone(), vmid: wanted.vmid };
-        match claim(run, tenure, &place).await {
+/// Takes the lease where the next operator will look for it; whether it stands somewhere now.
+async fn move_on<W: World>(run: &Arc<Run<W>>, tenure: &Tenure) -> bool {
+    for place in &tenure.candidates {
+        match claim(run, tenure, place).await {
             Ok(Claim::Taken) => {
                 tracing::info!(%place, "the lease stands here now");
-                return PERIOD;
+                return true;
             }
-            Ok(Claim::Unseen) => {}
+            Ok(Claim::Gone) => {}
             // Whoever looks next looks here first, so that waiting is right.
-            Ok(Claim::Busy(_)) => return SOON,
-            Err(failure) => return not_renewed(run, tenure, &place, failure),
+            Ok(Claim::NotNow(_)) => return false,
+            Ok(Claim::Held(lease, _)) => {
+                put_off(run, tenure, place, taken_over(&lease, place));
+                return false;
+            }
+            Err(failure) => {
+                put_off(run, tenure, place, failure);
+                return false;
+            }
         }
     }
     // Nothing of ours is left (the end of a `destroy`), or nothing is there yet.
-    PERIOD
+    false
 }

@@ -1,9 +1,9 @@
 //! What a lease in a description says to a run: free, ours, somebody's, or a dead holder's.
 
-use super::{Place, Tenure};
+use super::{Tenure, place::Place};
 use crate::{
     engine::Run,
-    error::{Failure, Kind},
+    error::{Effect, Failure, Kind},
     event::Event,
     model::Lease,
     ports::{GuestConfig, World},
@@ -95,6 +95,17 @@ pub(super) fn held(lease: &Lease, place: &Place, now: i64) -> Failure {
         "wait for it to end; if it died, it is taken over {} s from now",
         (lease.until - now).max(0)
     ))
+}
+
+/// Another run has it while this one is in the middle of its work.
+pub(super) fn taken_over(lease: &Lease, place: &Place) -> Failure {
+    Failure::new(
+        Kind::Locked,
+        format!("the lease was taken over by {} while this run could not renew it", lease.holder),
+    )
+    .at(place)
+    .effect(Effect::Partial)
+    .hint("`homelab up` goes on from here when that run has ended")
 }
 
 fn moment(seconds: i64) -> String {
