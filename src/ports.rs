@@ -22,7 +22,7 @@ pub use objects::{ObjectKind, Objects};
 pub use proxmox::{
     AgentState, Bridge, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,
     NodeSummary, PowerState, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version,
-    Volume,
+    Volume, says_changed, says_taken,
 };
 pub use tailnet::{Capabilities, Device, MintedKey, Tailnet, TailnetError};
 

@@ -12,7 +12,7 @@ use crate::{
     engine::Run,
     error::Result,
     inventory::{Desired, Pins},
-    model::{Marker, marker::MarkerRole},
+    model::{Marker, Vmid, marker::MarkerRole},
     observe::{self, Depth},
     plan::{
         Change, Impact, Observed, Plan, Step,
@@ -22,6 +22,9 @@ use crate::{
     ports::{ContentKind, GuestSummary, Proxmox, World},
     stage::image,
 };
+
+/// Proxmox takes none below it.
+const LEAST_VMID: u32 = 100;
 
 pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
     let terms = Terms {
@@ -158,14 +161,25 @@ async fn former_templates<W: World>(run: &Run<W>, observed: &Observed) -> Vec<St
         let ours = marker.cluster == desired.id
             && matches!(marker.role, MarkerRole::Template { .. });
         ours.then(|| {
+            let deleting = match first_template(desired, guest) {
+                Some(first) => format!("To delete it with its image, set `image.template: {first}` and run `homelab destroy --all`; it alone"),
+                None => "To delete it".to_owned(),
+            };
             format!(
-                "template {vmid} on {node} carries this cluster's marker, and the inventory does not name it: it is left alone. To delete it with its image, set `image.template: {vmid}` and run `homelab destroy --all`; it alone: `qm destroy {vmid}` on {node}",
+                "template {vmid} on {node} carries this cluster's marker, and the inventory does not name it: it is left alone. {deleting}: `qm destroy {vmid}` on {node}",
                 vmid = guest.vmid,
                 node = guest.node
             )
         })
     });
     futures::future::join_all(looks).await.into_iter().flatten().collect()
+}
+
+/// The `image.template` under which a guest's VMID is its Proxmox node's template: they count up from it.
+fn first_template(desired: &Desired, guest: &GuestSummary) -> Option<Vmid> {
+    let index = desired.proxmox_nodes().iter().position(|node| *node == guest.node)?;
+    let first = guest.vmid.0.checked_sub(u32::try_from(index).ok()?)?;
+    (first >= LEAST_VMID).then_some(Vmid(first))
 }
 
 /// The hashes of the images that are ours: the pinned one, and those that our templates were made from.
@@ -176,4 +190,32 @@ fn image_hashes<'a>(desired: &'a Desired, observed: &'a Observed) -> BTreeSet<&'
         _ => None,
     });
     pinned.into_iter().chain(made_from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ports::PowerState, stage::scripts::tests::desired};
+
+    #[test]
+    fn the_templates_of_several_proxmox_nodes_count_up_from_the_one_that_is_asked_for() {
+        let mut desired = desired();
+        let last = desired.nodes.keys().next_back().unwrap().clone();
+        desired.nodes.get_mut(&last).unwrap().proxmox_node = "pve2".into();
+        let template = |node: &str, vmid| GuestSummary {
+            vmid: Vmid(vmid),
+            node: node.into(),
+            name: "template".into(),
+            power: PowerState::Stopped,
+            template: true,
+            lock: None,
+            tags: Vec::new(),
+            memory_bytes: 0,
+            is_container: false,
+        };
+        assert_eq!(first_template(&desired, &template("pve1", 9000)), Some(Vmid(9000)));
+        assert_eq!(first_template(&desired, &template("pve2", 9001)), Some(Vmid(9000)));
+        assert_eq!(first_template(&desired, &template("pve2", 100)), None, "99 is no VMID");
+        assert_eq!(first_template(&desired, &template("pve3", 9002)), None);
+    }
 }

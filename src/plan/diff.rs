@@ -185,4 +185,4 @@ fn sweep(desired: &Desired, observed: &Observed, plan: &mut Plan) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

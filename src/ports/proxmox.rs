@@ -10,7 +10,7 @@ use std::{
 use camino::Utf8PathBuf;
 
 use crate::model::{Upid, Vmid};
-pub use error::ProxmoxError;
+pub use error::{ProxmoxError, says_changed, says_taken};
 
 /// The Proxmox VE API. Calls that return a [`Upid`] have only *begun* something.
 ///

@@ -11,7 +11,7 @@ use crate::{
     model::{Marker, Nonce, Vmid, marker::MarkerRole},
     observe,
     plan::{guest::BOOT_DISK, observed::TemplateSight},
-    ports::{ContentKind, Image, Proxmox, World},
+    ports::{ContentKind, Image, Proxmox, World, says_taken},
 };
 
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(3600);
@@ -190,7 +190,7 @@ async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vm
             Ok(())
         }
         // It was free when this run looked, and its own replies are never taken for somebody else's.
-        Err(failure) if failure.message.contains("already exists") => Err(Failure::new(
+        Err(failure) if says_taken(&failure.message, vmid) => Err(Failure::new(
             Kind::Locked,
             format!("another run made VMID {vmid} a moment earlier: {}", failure.message),
         )

@@ -217,7 +217,7 @@ async fn a_copy_that_somebody_made_of_a_guest_of_ours_is_theirs() {
 }
 
 #[tokio::test]
-async fn a_seed_that_vanished_before_its_guest_booted_is_made_anew() {
+async fn a_seed_that_vanished_before_its_guest_booted_is_made_anew_over_lost_replies() {
     let world = World::with_machines().await;
     let api = world.api();
     let seeds = async |_: &World| {
@@ -238,6 +238,20 @@ async fn a_seed_that_vanished_before_its_guest_booted_is_made_anew() {
 
     let plan = world.homelab(&["plan", "--until", "machines"]).await.well().out;
     assert!(plan.contains("its seed is gone from the storage"), "{plan}");
+    // A person's edit in between, then two replies that are lost, and an upload that never came to be.
+    let marking = ("PUT", "/nodes/pve1/qemu/101/config");
+    let upload = ("POST", "/nodes/pve1/storage/local/upload");
+    let changed = "checksum mismatch (file change by other user?)";
+    for ((method, path), nth, what) in [
+        (marking, 1, json!({"kind": "http", "status": 500, "reason": changed})),
+        (marking, 2, json!({"kind": "drop_reply"})),
+        (upload, 1, json!({"kind": "reset", "percent": 50})),
+        (upload, 2, json!({"kind": "drop_reply"})),
+    ] {
+        let mut fault = json!({"method": method, "path": path, "nth": nth});
+        fault.as_object_mut().unwrap().extend(what.as_object().unwrap().clone());
+        world.fault(fault).await;
+    }
     let up = world.start(&["up", "--until", "machines", "--yes"]);
     world.until("the start", async |world: &World| power(world, PowerState::Running).await).await;
     terminate(&up);
@@ -261,6 +275,23 @@ async fn a_template_that_the_inventory_does_not_name_any_more_is_named_and_left_
     assert!(told.err.contains("set `image.template: 9000`"), "{told}");
     let changes = world.changes().await;
     assert!(!changes.iter().any(|line| line.contains("/qemu/9000")), "{changes:?}");
+}
+
+#[tokio::test]
+async fn a_clone_that_failed_over_an_orphaned_volume_is_not_told_as_a_vmid_that_was_taken() {
+    let world = World::new().await;
+    let orphan = "clone failed: lvcreate 'pve/vm-102-disk-0' error: Logical Volume \"vm-102-disk-0\" already exists in volume group \"pve\"";
+    world
+        .fault(json!({
+            "method": "POST", "path": "/nodes/{node}/qemu/{vmid}/clone",
+            "kind": "task", "exit": orphan, "instead": true,
+        }))
+        .await;
+    let up = ["up", "--until", "machines", "--node", "server", "--yes"];
+    let told = world.homelab(&up).await.refused(17);
+    assert!(told.contains("already exists in volume group"), "{told}");
+    assert!(!told.contains("somebody else"), "{told}");
+    assert!(!world.journal().contains("guest_dropped"));
 }
 
 #[tokio::test]

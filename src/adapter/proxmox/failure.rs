@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::{
     error::Effect,
-    ports::{ProxmoxError, TaskState},
+    ports::{ProxmoxError, TaskState, says_changed},
 };
 
 /// The error that an answer with a status of 300 or more is.
@@ -57,9 +57,7 @@ fn of_text(call: &str, writes: bool, message: String) -> ProxmoxError {
     let call = call.to_owned();
     if is_lock(&message) {
         ProxmoxError::Locked { call, message }
-    } else if message.contains("checksum mismatch (file change by other user?)")
-        || message.contains("detected modified configuration")
-    {
+    } else if says_changed(&message) {
         ProxmoxError::Changed { call, message }
     } else if message.contains("already exists")
         || message.contains("refusing to override existing file")

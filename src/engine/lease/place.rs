@@ -100,3 +100,47 @@ pub(super) async fn look<W: World>(run: &Run<W>, place: &Place) -> Result<Sight>
         Err(error) => Err(Failure::from(error).at(place)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        plan::{diff::tests::bare, observed::Stranger},
+        stage::scripts::tests::desired,
+    };
+
+    fn vmids(places: Vec<Place>) -> Vec<u32> {
+        places.into_iter().map(|place| place.vmid.0).collect()
+    }
+
+    #[test]
+    fn every_run_looks_at_all_templates_first_and_then_at_the_guests_in_the_inventorys_order() {
+        let mut desired = desired();
+        let last = desired.nodes.keys().next_back().unwrap().clone();
+        desired.nodes.get_mut(&last).unwrap().proxmox_node = "pve2".into();
+        let guests = desired.nodes.values().map(|node| node.vmid.0);
+        let expected: Vec<u32> = [9000, 9001].into_iter().chain(guests.clone()).collect();
+
+        let mut observed = bare(&desired);
+        assert_eq!(vmids(not_foreign(&desired, &observed)), expected);
+        assert_eq!(vmids(ours(&desired, &observed)), Vec::<u32>::new());
+
+        let ready = TemplateSight::Ready { image_sha256: String::new() };
+        observed.templates.insert("pve2".into(), ready);
+        observed.templates.insert("pve1".into(), TemplateSight::Foreign(Stranger::default()));
+        assert_eq!(vmids(ours(&desired, &observed)), [9001]);
+        assert_eq!(vmids(not_foreign(&desired, &observed)), expected[1..]);
+    }
+
+    #[test]
+    fn a_template_that_a_task_still_makes_is_no_place_yet() {
+        let desired = desired();
+        let mut observed = bare(&desired);
+        let half = |task| TemplateSight::HalfMade { task, lock: None, template: false };
+        observed.templates.insert("pve1".into(), half(None));
+        assert_eq!(vmids(ours(&desired, &observed)), [9000]);
+        let task = "UPID:pve1:000A:00B:65F00000:qmcreate:9000:root@pam:".parse().unwrap();
+        observed.templates.insert("pve1".into(), half(Some(task)));
+        assert_eq!(vmids(ours(&desired, &observed)), Vec::<u32>::new());
+    }
+}

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A Proxmox VE that nobody has made anything on.
-pub(super) fn bare(desired: &Desired) -> Observed {
+pub(crate) fn bare(desired: &Desired) -> Observed {
     let absent = desired.nodes.keys().map(|node| (node.clone(), MachineSight::Absent));
     Observed {
         nodes: Vec::new(),

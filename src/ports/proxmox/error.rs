@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::error::{Effect, Failure, Kind};
+use crate::{
+    error::{Effect, Failure, Kind},
+    model::Vmid,
+};
 
 /// What a Proxmox call ends with when it does not end well.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +42,20 @@ pub enum ProxmoxError {
     Token,
     #[error("{0}")]
     Local(String),
+}
+
+/// Whether a text of Proxmox's, of a call or a task, says that the configuration was changed since it was
+/// read. A transfer's checksum is another thing.
+pub fn says_changed(text: &str) -> bool {
+    text.contains("checksum mismatch (file change by other user?)")
+        || text.contains("detected modified configuration")
+}
+
+/// Whether a text of Proxmox's, of a call or a task, says that a guest of this VMID was there already: a
+/// volume or a file that exists does not.
+pub fn says_taken(text: &str, vmid: Vmid) -> bool {
+    text.contains(&format!("unable to create VM {vmid}: config file already exists"))
+        || text.contains(&format!("VM {vmid} already exists on node"))
 }
 
 fn parameters(errors: &BTreeMap<String, String>) -> String {
@@ -82,5 +99,30 @@ impl From<ProxmoxError> for Failure {
         };
         let failure = Self::new(kind, error.to_string()).effect(error.effect()).because(error);
         hint.into_iter().fold(failure, Self::hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vmid_that_is_taken_is_not_a_volume_that_exists() {
+        let taken = |text| says_taken(text, Vmid(102));
+        assert!(taken("POST clone: unable to create VM 102: config file already exists"));
+        assert!(taken("unable to create VM 102 - VM 102 already exists on node 'pve1'"));
+        assert!(!taken("unable to create VM 1024: config file already exists"));
+        assert!(!taken(
+            "clone failed: lvcreate error: Logical Volume \"vm-102-disk-0\" already exists in volume group"
+        ));
+        assert!(!taken("unable to create VM 102 - disk image 'vm-102-disk-0.raw' already exists"));
+    }
+
+    #[test]
+    fn a_changed_configuration_is_not_a_wrong_upload() {
+        assert!(says_changed(
+            "task resize 102 failed: checksum mismatch (file change by other user?)"
+        ));
+        assert!(!says_changed("task imgcopy failed: checksum mismatch: got 'a' != expect 'b'"));
     }
 }

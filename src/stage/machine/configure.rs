@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use super::{proved, restart, seed};
+use super::{
+    edit::{is_stale, is_to_be_looked_at},
+    proved,
+    reseed::seeded,
+    restart,
+};
 use crate::{
     engine::StepContext,
     error::{Effect, Failure, Kind, Result},
-    journal::{Record, record::Making},
-    model::{Marker, NodeName},
+    model::NodeName,
     plan::{
         guest::{self, DiskChange, KeyChange, Reach, SEED_DRIVE},
         observed::Machine,
     },
     ports::{PowerState, Proxmox, World},
-    seed::HostKey,
     stage::Outcome,
 };
 
@@ -40,22 +43,17 @@ pub async fn configure<W: World>(
         }
         match set_keys(context, node, &machine, &keys).await {
             Ok(()) => changed = true,
-            // Somebody else changed it since: look again.
-            Err(failure) if is_stale(&failure) => continue,
-            // Sent, and the reply lost: look again.
-            Err(failure) if failure.effect == Effect::Unknown => continue,
+            // Somebody else changed it since, or the reply was lost: look again.
+            Err(failure) if is_to_be_looked_at(&failure) => {}
             Err(failure) => return Err(failure),
         }
     }
     let mut machine = proved(context, node).await?;
-    if guest::awaited_seed(&context.run.desired, node, &machine).is_some()
-        && !seed::is_there(context, node, &machine.marker.nonce).await?
-    {
-        // Its configuration names the volume, so that Proxmox would not start it.
-        context.output("its seed is gone from the storage: made anew");
-        seed_again(context, node, &machine).await?;
-        changed = true;
-        machine = proved(context, node).await?;
+    if guest::awaited_seed(&context.run.desired, node, &machine).is_some() {
+        // Its configuration names the volume: where that is gone, Proxmox would not start it.
+        let (seen, made) = seeded(context, node).await?;
+        changed |= made;
+        machine = seen;
     }
     for _ in 0..3 {
         context.still_wanted()?;
@@ -137,9 +135,9 @@ async fn set_keys<W: World>(
             )
             .at(node));
         }
-        let (nonce, new_digest) = seed_for(context, node, machine).await?;
-        digest = new_digest;
-        let volume = guest::seed_of(&context.run.desired, node, &nonce);
+        let (seen, _) = seeded(context, node).await?;
+        digest = seen.config.digest;
+        let volume = guest::seed_of(&context.run.desired, node, &seen.marker.nonce);
         set.push((SEED_DRIVE.to_owned(), format!("{volume},media=cdrom")));
         set.push(("boot".to_owned(), format!("order={}", guest::BOOT_DISK)));
     } else if keys.iter().all(|change| change.reach == Reach::InPlace) {
@@ -152,58 +150,6 @@ async fn set_keys<W: World>(
         .configure(&machine.proxmox_node, machine.vmid, &set, &[], Some(&digest))
         .await;
     Ok(result?)
-}
-
-/// The nonce of a seed that lies on the storage: the one that the marker names, or a new one with a new
-/// host key when the seed did not survive.
-async fn seed_for<W: World>(
-    context: &StepContext<W>,
-    node: &NodeName,
-    machine: &Machine,
-) -> Result<(crate::model::Nonce, String)> {
-    let nonce = machine.marker.nonce.clone();
-    if seed::is_there(context, node, &nonce).await? {
-        return Ok((nonce, machine.config.digest.clone()));
-    }
-    seed_again(context, node, machine).await?;
-    let digest = proved(context, node).await?.config.digest;
-    Ok((nonce, digest))
-}
-
-/// Makes the seed of a guest anew under its own name, with a new host key: the former one was in the seed
-/// alone. A guest that did boot from it keeps the former key, so that both are known.
-async fn seed_again<W: World>(
-    context: &StepContext<W>,
-    node: &NodeName,
-    machine: &Machine,
-) -> Result<()> {
-    let nonce = &machine.marker.nonce;
-    let host_key = HostKey::generate()?;
-    let making = Making {
-        proxmox_node: machine.proxmox_node.clone(),
-        vmid: machine.vmid,
-        nonce: nonce.clone(),
-        host_key: host_key.public.clone(),
-        seed: guest::seed_of(&context.run.desired, node, nonce),
-    };
-    context.record(&Record::GuestIntended { node: node.clone(), making })?;
-    let former = machine.marker.host_keys.iter().cloned();
-    let host_keys = std::iter::once(host_key.public.clone()).chain(former).collect();
-    let marker = Marker { host_keys, ..machine.marker.clone() };
-    write_marker(context, machine, &marker).await?;
-    context.record(&Record::GuestMade { node: node.clone() })?;
-    seed::upload(context, node, nonce, &host_key).await
-}
-
-/// Replaces the marker in the description; everything that a person wrote beside it stays.
-pub(super) async fn write_marker<W: World>(
-    context: &StepContext<W>,
-    machine: &Machine,
-    marker: &Marker,
-) -> Result<()> {
-    let notes = machine.config.get("description").unwrap_or_default();
-    let set = [("description".to_owned(), marker.written_into(notes))];
-    context.run.describe(&machine.proxmox_node, machine.vmid, &set, &machine.config.digest).await
 }
 
 async fn grow<W: World>(
@@ -228,8 +174,4 @@ async fn grow<W: World>(
             proxmox.resize_disk(&machine.proxmox_node, machine.vmid, disk.disk, disk.wanted_bytes)
         })
         .await
-}
-
-fn is_stale(failure: &Failure) -> bool {
-    failure.message.contains("checksum mismatch")
 }

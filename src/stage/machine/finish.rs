@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{proved, rotate::rotate, seed, start::await_contact};
+use super::{edit::edit, proved, rotate::rotate, seed, start::await_contact};
 use crate::{
     engine::{Look, StepContext},
     error::{Failure, Kind, Result},
@@ -56,14 +56,11 @@ pub async fn finish<W: World>(context: &StepContext<W>, node: &NodeName) -> Resu
 
 /// Empties the drive, sees that no configuration names the seed any more, and deletes it.
 async fn retire_seed<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
-    let machine = proved(context, node).await?;
-    if seed_volume(&machine.config).is_some() {
-        let set = [(SEED_DRIVE.to_owned(), EMPTY_DRIVE.to_owned())];
-        context
-            .run
-            .describe(&machine.proxmox_node, machine.vmid, &set, &machine.config.digest)
-            .await?;
-    }
+    edit(context, node, |machine| {
+        let empty = || (SEED_DRIVE.to_owned(), EMPTY_DRIVE.to_owned());
+        seed_volume(&machine.config).is_some().then(empty)
+    })
+    .await?;
     context
         .wait_for("the seed's drive to be empty", Duration::from_secs(60), || async {
             let machine = proved(context, node).await?;

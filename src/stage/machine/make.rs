@@ -14,7 +14,7 @@ use crate::{
         guest::seed_of,
         observed::{MachineSight, Stranger},
     },
-    ports::{CloneRequest, Proxmox, World},
+    ports::{CloneRequest, Proxmox, World, says_taken},
     seed::HostKey,
     stage::{Outcome, image::allocation},
 };
@@ -117,8 +117,11 @@ async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
             context.output(format!("looking whether it happened: {failure}"));
             Ok(())
         }
-        // It was free a moment ago: whatever is there now is not our clone, alive or dead.
-        Err(failure) if failure.message.contains("already exists") => {
+        Err(failure) if says_taken(&failure.message, wanted.vmid) => {
+            if let MachineSight::Ours(_) = observe::machine(&context.run, node).await? {
+                return Ok(());
+            }
+            // It was free a moment ago: whatever is there now is not our clone, alive or dead.
             context.record(&Record::GuestDropped { node: node.clone() })?;
             Err(Failure::new(
                 Kind::Refused,

@@ -2,14 +2,17 @@
 //!
 //! * [`make`]: seed and clone, over lost replies and crashes.
 //! * [`configure`]: hardware, seed and disks; reboot and drain where they are needed.
+//! * [`edit`], [`reseed`]: what stands up to changes in between, and to a seed that vanished.
 //! * [`drain`]: a node emptied before it is rebooted.
 //! * [`start`].
 //! * [`finish`]: first contact: cloud-init out of the way, host key rotated, seed gone, disk grown.
 
 mod configure;
 mod drain;
+mod edit;
 mod finish;
 mod make;
+mod reseed;
 mod rotate;
 mod seed;
 mod start;

@@ -1,6 +1,6 @@
 //! A new host key after the first verified contact.
 
-use super::{configure::write_marker, proved, start::await_contact};
+use super::{edit::mark, start::await_contact};
 use crate::{
     engine::StepContext,
     error::Result,
@@ -18,22 +18,21 @@ pub(super) async fn rotate<W: World>(
     host: &HostOf<W>,
 ) -> Result<()> {
     let key = guest::rotate_host_key(host).await?;
-    let machine = proved(context, node).await?;
-    let mut both = machine.marker.host_keys.clone();
-    if !both.contains(&key) {
-        both.push(key.clone());
-    }
-    let marker = Marker { host_keys: both.clone(), ..machine.marker.clone() };
-    write_marker(context, &machine, &marker).await?;
-    context.run.trust(node, both);
+    let marked = mark(context, node, |marker| {
+        let mut both = marker.host_keys.clone();
+        if !both.contains(&key) {
+            both.push(key.clone());
+        }
+        Marker { host_keys: both, ..marker.clone() }
+    })
+    .await?;
+    context.run.trust(node, marked.marker.host_keys);
     guest::install_host_key(host, &key).await?;
     context.run.forget_host(node).await;
     context.run.trust(node, vec![key.clone()]);
     await_contact(context, node).await?;
     context.record(&Record::HostKeyVerified { node: node.clone(), key: key.clone() })?;
-    let machine = proved(context, node).await?;
-    let marker = Marker { host_keys: vec![key.clone()], ..machine.marker.clone() };
-    write_marker(context, &machine, &marker).await?;
+    mark(context, node, |marker| Marker { host_keys: vec![key.clone()], ..marker.clone() }).await?;
     context.run.trust(node, vec![key]);
     Ok(())
 }
