@@ -62,6 +62,12 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "k3s/read-join-tokens.sh",
     "k3s/install-guard.sh",
     "network/send-packets.sh",
+    "files/initiatorname.iscsi",
+    "files/longhorn-modules.conf",
+    "files/longhorn-multipath.conf",
+    "files/storage",
+    "files/homelab-storage.service",
+    "longhorn/prepare-host.sh",
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {

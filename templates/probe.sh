@@ -63,8 +63,27 @@ storage_disk() {
     json_number "$(blockdev --getsize64 "$disk" 2>/dev/null || :)"
     printf ',"filesystem":'
     json_word "$(blkid -o value -s TYPE "$disk" 2>/dev/null || :)"
+    printf ',"uuid":'
+    json_word "$(blkid -p -o value -s UUID "$disk" 2>/dev/null || :)"
+    mounted=$(findmnt -n -o TARGET --source "$(readlink -f "$disk")" 2>/dev/null | head -n 1 || :)
     printf ',"mount_point":'
-    json_word "$(findmnt -n -o TARGET --source "$(readlink -f "$disk")" 2>/dev/null | head -n 1 || :)"
+    json_word "$mounted"
+    printf ',"filesystem_bytes":'
+    json_number "$([ -z "$mounted" ] || stat -f -c '%S %b' "$mounted" 2>/dev/null | awk '{ printf "%.0f", $1 * $2 }')"
+    printf '}'
+}
+# What Longhorn needs of its host.
+storage_host() {
+    printf '{"iscsiadm":'
+    json_whether command -v iscsiadm
+    printf ',"mount_nfs":'
+    json_whether command -v mount.nfs
+    printf ',"cryptsetup":'
+    json_whether command -v cryptsetup
+    printf ',"iscsi_tcp":'
+    json_whether modprobe --dry-run --quiet iscsi_tcp
+    printf ',"multipath_maps":'
+    lsblk -n -r -o NAME,TYPE,VENDOR 2>/dev/null | awk '$2 == "mpath" { print $1 }' | json_lines
     printf '}'
 }
 # Whether the binaries are those that the release file lists (paths relative to the root).
@@ -125,6 +144,8 @@ find_root_disk
 json_root_disk
 field storage_disk
 storage_disk
+field storage_host
+storage_host
 field links
 json_of ip -json -details address show
 field routes

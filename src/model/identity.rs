@@ -29,6 +29,16 @@ impl ClusterId {
         Uuid::new_v5(&self.0, node.as_str().as_bytes())
     }
 
+    /// The UUID of the file system on a node's storage disk: by it the disk is known as this node's.
+    pub fn storage_uuid(&self, node: &NodeName) -> Uuid {
+        Uuid::new_v5(&self.smbios_uuid(node), b"storage")
+    }
+
+    /// The part of a node's iSCSI initiator name that no other node has: twelve hexadecimal digits.
+    pub fn initiator(&self, node: &NodeName) -> String {
+        Uuid::new_v5(&self.smbios_uuid(node), b"iscsi").simple().to_string()[..12].to_owned()
+    }
+
     /// 16 bytes to derive from.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()

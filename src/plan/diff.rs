@@ -2,6 +2,7 @@
 
 mod flux;
 mod image;
+mod longhorn;
 mod machine;
 mod node;
 
@@ -96,10 +97,14 @@ fn whole_cluster(
         let reason = "something between the nodes changes";
         plan.add(Step::new(Change::CheckNetwork, Impact::Check, reason), &all);
     }
+    for node in desired.nodes.values() {
+        longhorn::steps(desired, observed, node, plan);
+    }
     flux::steps(desired, observed, plan, refusals);
     // The last one waits for all others.
-    if let Some(last) = plan.steps.last().map(|step| step.id.clone()) {
-        plan.add(Step::new(Change::Verify, Impact::Check, "after a change"), &[last]);
+    if !plan.is_empty() {
+        let all: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
+        plan.add(Step::new(Change::Verify, Impact::Check, "after a change"), &all);
     }
 }
 

@@ -49,6 +49,9 @@ pub struct HostProbe {
     /// The disk on `scsi1`.
     #[serde(deserialize_with = "tolerant")]
     pub storage_disk: Option<StorageDisk>,
+    /// What Longhorn needs of its host.
+    #[serde(deserialize_with = "tolerant")]
+    pub storage_host: StorageHost,
     #[serde(deserialize_with = "tolerant_list")]
     pub links: Vec<Link>,
     /// The IPv4 main table.
@@ -114,7 +117,24 @@ pub struct StorageDisk {
     pub device: Option<String>,
     pub bytes: Option<u64>,
     pub filesystem: Option<String>,
+    /// Of the file system.
+    pub uuid: Option<String>,
     pub mount_point: Option<String>,
+    /// Of the file system, while it is mounted.
+    pub filesystem_bytes: Option<u64>,
+}
+
+/// Programs, modules and devices of a host that Longhorn relies on, or trips over.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StorageHost {
+    pub iscsiadm: bool,
+    pub mount_nfs: bool,
+    pub cryptsetup: bool,
+    /// Whether the running kernel can load it.
+    pub iscsi_tcp: bool,
+    /// Names of multipath's devices.
+    pub multipath_maps: Vec<String>,
 }
 
 /// A systemd unit, in systemd's own words.

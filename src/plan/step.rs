@@ -108,6 +108,10 @@ pub enum Change {
     OpenLan {
         node: NodeName,
     },
+    /// What Longhorn needs of its host: packages, modules, its own disk.
+    PrepareStorage {
+        node: NodeName,
+    },
     /// The controllers, from the repository's own manifests.
     InstallFlux,
     /// What opens the repository, and its own source and entry point.
@@ -154,6 +158,7 @@ impl Change {
                 StageId::Cluster
             }
             Self::CheckNetwork | Self::Expose { .. } | Self::OpenLan { .. } => StageId::Network,
+            Self::PrepareStorage { .. } => StageId::Longhorn,
             Self::InstallFlux | Self::ConnectFlux => StageId::Flux,
             Self::SyncFlux => StageId::Sync,
             Self::Verify => StageId::Verify,
@@ -174,6 +179,7 @@ impl Change {
             | Self::LabelNode { node }
             | Self::Expose { node }
             | Self::OpenLan { node }
+            | Self::PrepareStorage { node }
             | Self::RemoveMachine { node, .. } => Some(node),
             _ => None,
         }
@@ -196,6 +202,7 @@ impl Change {
             Self::CheckNetwork => ("check", String::new()),
             Self::Expose { node } => ("close-lan", node.to_string()),
             Self::OpenLan { node } => ("open-lan", node.to_string()),
+            Self::PrepareStorage { node } => ("prepare", node.to_string()),
             Self::InstallFlux => ("controllers", String::new()),
             Self::ConnectFlux => ("source", String::new()),
             Self::SyncFlux => ("head", String::new()),
@@ -237,6 +244,7 @@ impl Change {
             Self::CheckNetwork => "send packets between all nodes".into(),
             Self::Expose { .. } => "close SSH and 6443 on the LAN side".into(),
             Self::OpenLan { .. } => "open SSH and 6443 on the LAN side".into(),
+            Self::PrepareStorage { .. } => "make it fit for Longhorn".into(),
             Self::InstallFlux => "install Flux's controllers".into(),
             Self::ConnectFlux => "tell Flux its repository".into(),
             Self::SyncFlux => "wait until all of Git is applied".into(),

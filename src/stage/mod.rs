@@ -11,6 +11,7 @@ pub mod guest;
 pub mod image;
 pub mod join;
 mod kubernetes;
+pub mod longhorn;
 pub mod machine;
 pub mod network;
 pub mod overlay;
@@ -57,6 +58,7 @@ pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Resul
         Change::CheckNetwork => verify::check_network(context).await,
         Change::Expose { node } => access::expose(context, node).await,
         Change::OpenLan { node } => access::open_again(context, node).await,
+        Change::PrepareStorage { node } => longhorn::prepare(context, node).await,
         Change::InstallFlux => flux::install(context).await,
         Change::ConnectFlux => flux::connect(context).await,
         Change::SyncFlux => sync::sync(context).await,
@@ -105,6 +107,8 @@ pub enum StageId {
     Cluster,
     /// VTEPs, routes, MTU and packets between nodes; DNS.
     Network,
+    /// Nodes that are fit for replicated storage, with a disk of their own for it.
+    Longhorn,
     /// Flux's controllers, and the repository that they read.
     Flux,
     /// Everything that Git has is applied, at the head of its branch.
@@ -115,13 +119,14 @@ pub enum StageId {
 
 impl StageId {
     /// All of them, in order.
-    pub const LADDER: [Self; 9] = [
+    pub const LADDER: [Self; 10] = [
         Self::Preflight,
         Self::Image,
         Self::Machines,
         Self::Tailnet,
         Self::Cluster,
         Self::Network,
+        Self::Longhorn,
         Self::Flux,
         Self::Sync,
         Self::Verify,
@@ -135,6 +140,7 @@ impl StageId {
             Self::Tailnet => "tailnet",
             Self::Cluster => "cluster",
             Self::Network => "network",
+            Self::Longhorn => "longhorn",
             Self::Flux => "flux",
             Self::Sync => "sync",
             Self::Verify => "verify",

@@ -23,6 +23,13 @@ pub(crate) const K3S_AGENT_UNIT: &str = "/etc/systemd/system/k3s-agent.service";
 pub(crate) const AWAIT_ADDRESS: &str = "/usr/local/lib/homelab/await-address";
 pub(crate) const GUARD_PROGRAM: &str = "/usr/local/lib/homelab/guard";
 pub(crate) const GUARD_UNIT: &str = "/etc/systemd/system/homelab-guard.service";
+pub(crate) const ISCSI_INITIATOR: &str = "/etc/iscsi/initiatorname.iscsi";
+pub(crate) const LONGHORN_MODULES: &str = "/etc/modules-load.d/homelab-longhorn.conf";
+pub(crate) const LONGHORN_MULTIPATH: &str = "/etc/multipath/conf.d/homelab-longhorn.conf";
+pub(crate) const STORAGE_PROGRAM: &str = "/usr/local/lib/homelab/storage";
+pub(crate) const STORAGE_UNIT: &str = "/etc/systemd/system/homelab-storage.service";
+/// Where Longhorn keeps its copies.
+pub(crate) const LONGHORN_DATA: &str = "/var/lib/longhorn";
 
 /// What the probe prints the sha256 of, where it exists.
 pub(crate) const FILES: &[&str] = &[
@@ -47,6 +54,11 @@ pub(crate) const FILES: &[&str] = &[
     AWAIT_ADDRESS,
     GUARD_PROGRAM,
     GUARD_UNIT,
+    ISCSI_INITIATOR,
+    LONGHORN_MODULES,
+    LONGHORN_MULTIPATH,
+    STORAGE_PROGRAM,
+    STORAGE_UNIT,
 ];
 
 /// What the probe prints the state of.
@@ -58,4 +70,7 @@ pub(crate) const UNITS: &[&str] = &[
     "homelab-guard.service",
     "k3s.service",
     "k3s-agent.service",
+    "iscsid.socket",
+    "multipathd.service",
+    "homelab-storage.service",
 ];

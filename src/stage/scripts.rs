@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{access, artifact, cluster, guest, network, overlay, tailnet};
+use super::{access, artifact, cluster, guest, longhorn, network, overlay, tailnet};
 use crate::{
     error::Result,
     inventory::desired::{Desired, Node},
@@ -51,6 +51,7 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         template::script("k3s/read-join-tokens.sh", serde_json::json!({}))?,
         overlay::guard_script(desired, node)?,
         network::packets_script(&targets)?,
+        longhorn::prepare_script(desired, node)?,
         access::close_script(desired)?,
         template::script("access/confirm-lan-closed.sh", serde_json::json!({}))?,
         access::open_script()?,

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::{
     Outcome, access,
     check::{Check, CheckState, expect},
-    flux, network, tailnet,
+    flux, longhorn, network, tailnet,
 };
 use crate::{
     engine::{Run, StepContext},
@@ -116,6 +116,7 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
                 let recorded = observed.addresses.get(&node.name).copied();
                 checks.extend(tailnet::checks(&run.desired, node, probe, recorded));
                 checks.push(access::check(&run.desired, &node.name, probe));
+                checks.extend(longhorn::check(&run.desired, node, probe));
             }
             Some(Sight::Silent(why)) => checks.push(Check::of(
                 "machine/ssh",

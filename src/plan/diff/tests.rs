@@ -31,7 +31,7 @@ pub(crate) fn bare(desired: &Desired) -> Observed {
 }
 
 /// A guest of ours that runs with what the inventory asks for.
-fn machine(desired: &Desired, node: &NodeName) -> Machine {
+pub(crate) fn machine(desired: &Desired, node: &NodeName) -> Machine {
     let wanted = &desired.nodes[node];
     let mut values: BTreeMap<String, String> = guest::changed_keys(
         desired,

@@ -98,9 +98,16 @@ pub(crate) fn desired() -> Desired {
     }
 }
 
+/// The agent has a disk of its own for Longhorn.
+fn with_storage_disk() -> Desired {
+    let mut desired = desired();
+    desired.nodes.values_mut().next_back().unwrap().storage_disk_bytes = Some(10 << 30);
+    desired
+}
+
 /// Each script once a node, under the node's name.
 fn all() -> Vec<(String, Script)> {
-    let desired = desired();
+    let desired = with_storage_disk();
     let scripts_of = |node: &Node| {
         let scripts = catalogue(&desired, node).unwrap();
         scripts.into_iter().map(|script| (node.name.to_string(), script)).collect::<Vec<_>>()
@@ -166,7 +173,7 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
     complaints.push(String::from_utf8_lossy(&output.stdout).into_owned());
     complaints.retain(|complaint| !complaint.is_empty());
     // Programs that stay on the node travel as quoted words: looked at as what they are.
-    let desired = desired();
+    let desired = with_storage_disk();
     let place =
         cluster::Place { address: [100, 64, 0, 1].into(), lan_interface: None, server: None };
     let node = desired.first_server();
@@ -176,6 +183,7 @@ fn shellcheck_has_nothing_to_say_about_any_script() {
     files.extend(tailnet::files(&passing).unwrap());
     files.extend(cluster::files(&desired, node, &place).unwrap());
     files.extend(overlay::guard_files(&desired, node).unwrap());
+    files.extend(longhorn::files(&desired, desired.nodes.values().next_back().unwrap()).unwrap());
     for file in files.iter().filter(|file| file.content.starts_with("#!/bin/sh\n")) {
         let output = with_input("shellcheck", &["--severity=style", "-"], &file.content).unwrap();
         if !output.status.success() {
