@@ -20,6 +20,9 @@ use crate::{
     ports::Taint,
 };
 
+/// Longhorn makes a disk on nodes that carry this label, and on no other.
+pub const STORAGE_LABEL: &str = "node.longhorn.io/create-default-disk";
+
 /// A whole cluster as it should be.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
@@ -247,6 +250,12 @@ impl Desired {
 
     pub fn servers(&self) -> impl Iterator<Item = &Node> {
         self.nodes.values().filter(|node| node.role == Role::Server)
+    }
+
+    /// The nodes on which Longhorn keeps copies of volumes.
+    pub fn storage_nodes(&self) -> impl Iterator<Item = &NodeName> {
+        let labelled = |node: &&Node| node.labels.contains_key(STORAGE_LABEL);
+        self.nodes.values().filter(labelled).map(|node| &node.name)
     }
 
     pub fn agents(&self) -> impl Iterator<Item = &Node> {

@@ -252,6 +252,8 @@ mod tests {
             ("label-key", "homelab.io/zone", "homelab.io/"),
             ("label-value", "", "-x"),
             ("cron", "0 3 * * *", "0 3 * *"),
+            ("cron", "*/15 3,4 1-5 * MON-FRI", "0 25 * * *"),
+            ("cron", "0 3 * * 0", "0 3 L * *"),
             ("git-url", "ssh://git@github.com/me/homelab", "ssh://git@github.com"),
             ("git-url", "https://github.com/me/homelab", "https://me:token@github.com/me/homelab"),
             ("user-name", "debian", "Debian"),

@@ -2,9 +2,11 @@
 
 mod flux;
 mod hosts;
+mod longhorn;
 mod proxmox;
 mod whole;
 
 pub use flux::flux;
+pub use longhorn::longhorn;
 pub use proxmox::{machine, template};
 pub use whole::{Depth, observe};

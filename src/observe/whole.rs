@@ -6,7 +6,9 @@ use futures::future::{join_all, try_join, try_join_all};
 
 use super::{
     flux::{flux, repository},
-    hosts, proxmox,
+    hosts,
+    longhorn::longhorn,
+    proxmox,
 };
 use crate::{
     engine::Run,
@@ -18,6 +20,7 @@ use crate::{
         diff::template_vmid,
         flux::FluxSight,
         guest::{self, cluster_tag},
+        longhorn::LonghornSight,
         observed::{MachineSight, Observed, Sight, Stranger, Stray, TemplateSight},
         probe::HostProbe,
     },
@@ -91,7 +94,7 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
     };
     let repository =
         async { Ok(if depth == Depth::All { repository(run).await } else { Sight::Unseen }) };
-    let ((((machines, hosts, kube, flux), templates), ((seeds, strays), devices)), repository) =
+    let ((((machines, hosts, inside), templates), ((seeds, strays), devices)), repository) =
         try_join(
             try_join(try_join(machines, templates), try_join(try_join(seeds, strays), devices)),
             repository,
@@ -110,8 +113,9 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
             .map(|(node, device)| (node, device.ipv4))
             .collect(),
         devices,
-        kube,
-        flux,
+        kube: inside.kube,
+        flux: inside.flux,
+        longhorn: inside.longhorn,
         repository,
         seeds: seeds.into_iter().collect(),
         strays,
@@ -122,11 +126,22 @@ type Machines = Vec<(NodeName, MachineSight)>;
 type Hosts = BTreeMap<NodeName, Sight<HostProbe>>;
 type Kube = Sight<Vec<crate::ports::KubeNode>>;
 
+/// What Kubernetes shows, asked on the first server.
+struct Inside {
+    kube: Kube,
+    flux: Sight<FluxSight>,
+    longhorn: Sight<LonghornSight>,
+}
+
+impl Inside {
+    const UNSEEN: Self = Self { kube: Sight::Unseen, flux: Sight::Unseen, longhorn: Sight::Unseen };
+}
+
 async fn join_machines<W: World>(
     run: &Arc<Run<W>>,
     guests: &[GuestSummary],
     depth: Depth,
-) -> Result<(Machines, Hosts, Kube, Sight<FluxSight>)> {
+) -> Result<(Machines, Hosts, Inside)> {
     let first = &run.desired.first_server().name;
     let looks = run.desired.nodes.values().map(|node| async move {
         let known = find(guests, node.vmid.0, &node.proxmox_node);
@@ -151,24 +166,20 @@ async fn join_machines<W: World>(
             _ => Sight::Unseen,
         };
         // Not waiting for the others, which may be slow to answer.
-        let (kube, flux) = if node.name == *first {
-            futures::join!(kube(run, &host), flux_on(run, &host))
-        } else {
-            (Sight::Unseen, Sight::Unseen)
-        };
-        Ok::<_, Failure>((node.name.clone(), sight, host, kube, flux))
+        let inside = if node.name == *first { inside(run, &host).await } else { Inside::UNSEEN };
+        Ok::<_, Failure>((node.name.clone(), sight, host, inside))
     });
     let mut machines = Vec::new();
     let mut hosts = BTreeMap::new();
-    let (mut kube, mut flux) = (Sight::Unseen, Sight::Unseen);
-    for (name, sight, host, nodes, seen) in try_join_all(looks).await? {
+    let mut of_the_first = Inside::UNSEEN;
+    for (name, sight, host, inside) in try_join_all(looks).await? {
         if name == *first {
-            (kube, flux) = (nodes, seen);
+            of_the_first = inside;
         }
         machines.push((name.clone(), sight));
         hosts.insert(name, host);
     }
-    Ok((machines, hosts, kube, flux))
+    Ok((machines, hosts, of_the_first))
 }
 
 /// Where the LAN side may be closed and the journal is lost, the tailnet knows where the nodes are.
@@ -205,10 +216,15 @@ async fn devices<W: World>(run: &Arc<Run<W>>) -> Sight<Vec<crate::ports::Device>
 }
 
 /// What the first server's Kubernetes says, where its host runs it.
-async fn kube<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Kube {
+async fn inside<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Inside {
     if !server.seen().is_some_and(crate::stage::cluster::is_running) {
-        return Sight::Unseen;
+        return Inside::UNSEEN;
     }
+    let (kube, flux, longhorn) = futures::join!(kube(run), flux(run), longhorn(run));
+    Inside { kube, flux, longhorn }
+}
+
+async fn kube<W: World>(run: &Arc<Run<W>>) -> Kube {
     let nodes = async { Ok::<_, Failure>(run.cluster().await?.nodes().await?) };
     match nodes.await {
         Ok(nodes) => Sight::Seen(nodes),
@@ -217,15 +233,6 @@ async fn kube<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Kube {
             run.forget_cluster().await;
             Sight::Silent(failure.to_string())
         }
-    }
-}
-
-/// What Flux shows, where the first server's host runs Kubernetes.
-async fn flux_on<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Sight<FluxSight> {
-    if server.seen().is_some_and(crate::stage::cluster::is_running) {
-        flux(run).await
-    } else {
-        Sight::Unseen
     }
 }
 

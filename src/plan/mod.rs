@@ -9,6 +9,7 @@
 pub mod diff;
 pub mod flux;
 pub mod guest;
+pub mod longhorn;
 pub mod observed;
 pub mod probe;
 pub mod step;

@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::{
     model::{Marker, NodeName, Upid, Vmid},
-    plan::{flux::FluxSight, probe::HostProbe},
+    plan::{flux::FluxSight, longhorn::LonghornSight, probe::HostProbe},
     ports::{
         Checkout, Device, GuestConfig, GuestSummary, KubeNode, NodeSummary, PowerState, Volume,
     },
@@ -48,6 +48,8 @@ pub struct Observed {
     pub kube: Sight<Vec<KubeNode>>,
     /// Unseen where the cluster is not to have it, or does not run.
     pub flux: Sight<FluxSight>,
+    /// The same of Longhorn.
+    pub longhorn: Sight<LonghornSight>,
     /// What Flux is to read, as this computer reads it.
     pub repository: Sight<Checkout>,
     /// Seeds with our cluster's name, by Proxmox node.

@@ -2,6 +2,8 @@
 //! itself shows is waited for in `sync`, and judged by its checks.
 
 mod host;
+mod verify;
 
 pub(crate) use host::prepare_script;
 pub use host::{check, files, prepare, reasons};
+pub use verify::{checks, unfit};

@@ -4,9 +4,9 @@ use std::{sync::Mutex, time::Duration};
 
 use serde_json::json;
 
-use super::{Outcome, flux::REQUESTED};
+use super::{Outcome, flux::REQUESTED, longhorn};
 use crate::{
-    engine::{Look, StepContext},
+    engine::{Look, Run, StepContext},
     error::{Failure, Kind, Result},
     gitops::repository,
     observe,
@@ -37,7 +37,11 @@ pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
                 Sight::Silent(why) => return Ok(Look::NotYet(why)),
                 Sight::Unseen => return Ok(Look::NotYet("Kubernetes does not run".into())),
             };
-            resume(context, &seen, &known(&head)).await?;
+            let missing =
+                if seen.held().next().is_some() { storage(run, &seen).await } else { Vec::new() };
+            if missing.is_empty() {
+                resume(context, &seen, &known(&head)).await?;
+            }
             let wanted = known(&head);
             let behind = |one: &Managed| one.lacks(None).is_none() && one.is_behind(&wanted);
             if seen.unfinished(Some(&wanted)).iter().any(|(one, _)| behind(one)) {
@@ -46,8 +50,12 @@ pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
                 *head.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
             }
             let held = seen.held().map(|held| format!("{}: waits for storage", held.title()));
-            let all: Vec<String> =
-                seen.unfinished_texts(Some(&wanted)).into_iter().chain(held).collect();
+            let all: Vec<String> = seen
+                .unfinished_texts(Some(&wanted))
+                .into_iter()
+                .chain(held)
+                .chain(missing)
+                .collect();
             if all.is_empty() {
                 return Ok(Look::There(()));
             }
@@ -97,6 +105,19 @@ async fn resume<W: World>(context: &StepContext<W>, seen: &FluxSight, head: &str
         context.run.cluster().await?.apply(&bare).await?;
     }
     Ok(())
+}
+
+/// What keeps Longhorn from taking volumes, where Git brings it. Its release is done before its nodes have
+/// told it of their disks.
+async fn storage<W: World>(run: &Run<W>, seen: &FluxSight) -> Vec<String> {
+    if !seen.releases.iter().any(|release| release.name == STORAGE) {
+        return Vec::new();
+    }
+    match observe::longhorn(run).await {
+        Sight::Unseen => Vec::new(),
+        Sight::Seen(seen) => longhorn::unfit(&run.desired, &seen),
+        Sight::Silent(why) => vec![why],
+    }
 }
 
 /// Whether the entry point is applied, so that Flux owns what it made, and storage is there where it is to be.

@@ -19,7 +19,7 @@ use crate::{
         observed::{MachineSight, Sight},
         probe::HostProbe,
     },
-    ports::{PowerState, World},
+    ports::{Clock, PowerState, World},
 };
 
 /// All checks of the cluster as it stands; packets are sent.
@@ -128,6 +128,7 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
         }
     }
     checks.extend(flux::checks(&run.desired, observed));
+    checks.extend(longhorn::checks(&run.desired, observed, run.world.clock().wall()));
     checks
 }
 

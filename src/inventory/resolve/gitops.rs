@@ -2,6 +2,7 @@
 
 use super::Context;
 use crate::inventory::{
+    desired::STORAGE_LABEL,
     desired::{
         Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, Flux, GitAccess,
         Gitops, Jellyfin, Longhorn, Metallb, Monitoring, Node, ObjectStore, RecurringJob,
@@ -12,9 +13,6 @@ use crate::inventory::{
     report::Report,
     versions,
 };
-
-/// Longhorn makes a disk on nodes that carry this label, and on no other.
-const STORAGE_LABEL: &str = "node.longhorn.io/create-default-disk";
 
 pub(super) fn longhorn(file: &InventoryFile, context: &Context<'_>) -> Option<Longhorn> {
     let longhorn = file.longhorn.as_ref()?;

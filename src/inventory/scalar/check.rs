@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use croner::parser::{CronParser, Seconds, Year};
+
 pub(super) fn parses<T: FromStr>(text: &str) -> bool {
     text.parse::<T>().is_ok()
 }
@@ -157,11 +159,15 @@ fn is_label_name(text: &str) -> bool {
 }
 
 pub(super) fn is_cron(text: &str) -> bool {
-    let field = |field: &str| {
-        field.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"*/,-?".contains(&byte))
+    // What croner knows beyond cron's own grammar (`L`, `W`, `#`) others do not.
+    let plain = |byte: u8| byte.is_ascii_digit() || b"*/,- ".contains(&byte);
+    let named =
+        |field: &str| field.len() >= 3 && field.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let known = |field: &str| {
+        field.split(['-', ',']).all(|part| part.bytes().all(plain) || named(part) || part == "?")
     };
-    let fields: Vec<&str> = text.split_ascii_whitespace().collect();
-    fields.len() == 5 && fields.into_iter().all(field)
+    let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+    text.split_ascii_whitespace().all(known) && parser.parse(text).is_ok()
 }
 
 /// A chart's version or an image's tag: one that names one release, so no `latest`.

@@ -234,6 +234,7 @@ fn bare(desired: &Desired) -> Observed {
         devices: Sight::Unseen,
         kube: Sight::Unseen,
         flux: Sight::Unseen,
+        longhorn: Sight::Unseen,
         repository: Sight::Unseen,
         seeds: BTreeMap::new(),
         strays: Vec::new(),

@@ -1,0 +1,51 @@
+//! Longhorn and its volumes.
+
+use crate::{
+    engine::Run,
+    error::Result,
+    plan::{
+        longhorn::{
+            BACKUP_TARGET, DEFAULT_TARGET, DELETION_FLAG, LonghornSight, NAMESPACE, NODE, REPLICA,
+            SETTING, STORAGE_CLASS, StorageNode, Target, VOLUME, Volume, is_default_class,
+        },
+        observed::Sight,
+    },
+    ports::{Objects, World},
+};
+
+/// What the cluster shows: six requests at once, where it is to have Longhorn and Flux to bring it.
+pub async fn longhorn<W: World>(run: &Run<W>) -> Sight<LonghornSight> {
+    if run.desired.longhorn.is_none() || run.desired.flux.is_none() {
+        return Sight::Unseen;
+    }
+    match look(run).await {
+        Ok(seen) => Sight::Seen(seen),
+        Err(failure) => {
+            run.forget_cluster().await;
+            Sight::Silent(failure.to_string())
+        }
+    }
+}
+
+async fn look<W: World>(run: &Run<W>) -> Result<LonghornSight> {
+    let cluster = run.cluster().await?;
+    let (nodes, volumes, replicas, target, flag, classes) = futures::try_join!(
+        cluster.list(NODE, Some(NAMESPACE)),
+        cluster.list(VOLUME, Some(NAMESPACE)),
+        cluster.list(REPLICA, Some(NAMESPACE)),
+        cluster.get(BACKUP_TARGET, NAMESPACE, DEFAULT_TARGET),
+        cluster.get(SETTING, NAMESPACE, DELETION_FLAG),
+        cluster.list(STORAGE_CLASS, None),
+    )?;
+    let default = |class: &serde_json::Value| {
+        let name = class["metadata"]["name"].as_str()?.to_owned();
+        is_default_class(class).then_some(name)
+    };
+    Ok(LonghornSight {
+        nodes: nodes.iter().map(StorageNode::read).collect(),
+        volumes: volumes.iter().map(|volume| Volume::read(volume, &replicas)).collect(),
+        target: target.as_ref().map(Target::read),
+        default_classes: classes.iter().filter_map(default).collect(),
+        deletion_confirmed: flag.is_some_and(|flag| flag["value"] == "true"),
+    })
+}

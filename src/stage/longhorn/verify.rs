@@ -1,0 +1,159 @@
+//! The checks of Longhorn: nodes that take copies, volumes, backups and their age.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    inventory::{Desired, desired::Longhorn},
+    plan::{
+        Observed,
+        longhorn::{Backups, LonghornSight, Volume, backups},
+        observed::Sight,
+    },
+    stage::check::{Check, Finding, expect},
+};
+
+/// Everything of Longhorn's that should be so; nothing where Flux does not bring it.
+pub fn checks(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Check> {
+    let (Some(longhorn), Some(_)) = (&desired.longhorn, &desired.flux) else { return Vec::new() };
+    let title = "Longhorn runs";
+    let seen = match &observed.longhorn {
+        Sight::Unseen => {
+            return vec![Check::skipped("longhorn/runs", None, title, "Kubernetes does not run")];
+        }
+        Sight::Silent(why) => {
+            let finding = Err((why.clone(), "see the checks of the server".to_owned()));
+            return vec![Check::of("longhorn/runs", None, title, finding)];
+        }
+        // A tree without it is its owner's choice.
+        Sight::Seen(seen) if !seen.is_there() => {
+            let why = "the repository has not brought it";
+            return vec![Check::skipped("longhorn/runs", None, title, why)];
+        }
+        Sight::Seen(seen) => seen,
+    };
+    let mut checks = nodes(desired, seen);
+    checks.push(default_class(longhorn, seen));
+    checks.push(Check::of(
+        "longhorn/deletion",
+        None,
+        "deleting Longhorn's release would not delete its volumes",
+        expect(
+            !seen.deletion_confirmed,
+            "the setting deleting-confirmation-flag is true",
+            "set it to false on Longhorn's page, under Settings",
+        ),
+    ));
+    if longhorn.backup.is_some() {
+        checks.push(target(seen));
+    }
+    for volume in &seen.volumes {
+        checks.push(copies(longhorn, volume));
+        if longhorn.backup.is_some() {
+            checks.extend(age(longhorn, volume, now));
+        }
+    }
+    checks
+}
+
+/// The nodes that are to take copies, and do not: why.
+pub fn unfit(desired: &Desired, seen: &LonghornSight) -> Vec<String> {
+    let wanted = desired.storage_nodes();
+    let unfit = wanted.filter_map(|node| Some(format!("{node}: {}", seen.unfit(node.as_str())?)));
+    unfit.collect()
+}
+
+fn nodes(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
+    let judged = desired.storage_nodes().map(|node| {
+        let finding = match seen.unfit(node.as_str()) {
+            None => Ok("Ready and schedulable".to_owned()),
+            Some(why) => {
+                let next =
+                    "`homelab verify` says whether its host is fit; then its page, under Node";
+                Err((why, next.to_owned()))
+            }
+        };
+        Check::of("longhorn/node", node.clone(), "it takes copies of volumes", finding)
+    });
+    judged.collect()
+}
+
+fn default_class(longhorn: &Longhorn, seen: &LonghornSight) -> Check {
+    let named = seen.default_classes.join(", ");
+    let (title, holds) = if longhorn.default_class {
+        ("claims without a class get Longhorn's", seen.default_classes == ["longhorn"])
+    } else {
+        ("at most one class is the default", seen.default_classes.len() <= 1)
+    };
+    let cause = match seen.default_classes.len() {
+        0 => "no class is the default".to_owned(),
+        1 => format!("the default is {named}"),
+        _ => format!("several classes are the default, and any may be taken: {named}"),
+    };
+    let next = "k3s makes local-path the default at each start: `k3s.disable: [local-storage]`";
+    Check::of("longhorn/class", None, title, expect(holds, cause, next))
+}
+
+fn target(seen: &LonghornSight) -> Check {
+    let title = "the backup target is available";
+    let finding: Finding = match &seen.target {
+        Some(target) if target.available => Ok(target.url.clone()),
+        Some(target) => Err((
+            format!("{} is not: {}", target.url, target.message),
+            "compare bucket, region, endpoint and key with the inventory (LH-06)".to_owned(),
+        )),
+        None => Err((
+            "there is none".to_owned(),
+            "the Kustomization longhorn-config makes it: see its check".to_owned(),
+        )),
+    };
+    Check::of("longhorn/target", None, title, finding)
+}
+
+fn copies(longhorn: &Longhorn, volume: &Volume) -> Check {
+    let lacks = volume.lacks(longhorn.replicas);
+    let finding: Finding = if lacks.is_empty() {
+        Ok(format!("{} on {}", volume.state, volume.copies.join(", ")))
+    } else {
+        Err((lacks.join("; "), "its page, under Volume, shows what keeps its copies".to_owned()))
+    };
+    let title = format!("{} has its copies on different nodes", volume.title());
+    Check::of("longhorn/volume", None, title, finding)
+}
+
+fn age(longhorn: &Longhorn, volume: &Volume, now: Timestamp) -> Option<Check> {
+    let title = format!("{} is backed up in time", volume.title());
+    let finding = match backups(volume, &longhorn.recurring_jobs, now) {
+        Backups::Young(age) => Ok(format!("the last backup is {} old", shown(age))),
+        Backups::Nobody => {
+            let why = "no job of the inventory backs it up";
+            return Some(Check::skipped("longhorn/backup", None, title, why));
+        }
+        Backups::Awaited => {
+            let why = "it is younger than the last turn of its job";
+            return Some(Check::skipped("longhorn/backup", None, title, why));
+        }
+        Backups::Old(age, due) => {
+            let last = match age {
+                Some(age) => format!("the last backup is {} old", shown(age)),
+                None => "there is no backup of it".to_owned(),
+            };
+            Err((
+                format!("{last}; one was due at {due}"),
+                "its page, under Backup and Recurring Job, shows what failed".to_owned(),
+            ))
+        }
+    };
+    Some(Check::of("longhorn/backup", None, title, finding))
+}
+
+/// In the largest unit that says enough.
+fn shown(age: SignedDuration) -> String {
+    match age.as_hours() {
+        0 => format!("{} min", age.as_mins()),
+        hours if hours < 48 => format!("{hours} h"),
+        hours => format!("{} days", hours / 24),
+    }
+}
+
+#[cfg(test)]
+mod tests;

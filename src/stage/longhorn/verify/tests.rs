@@ -1,0 +1,183 @@
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::*;
+use crate::{
+    inventory::{
+        desired::{ObjectStore, RecurringJob, STORAGE_LABEL, SecretSource},
+        file::JobTask,
+    },
+    plan::{
+        diff::tests::bare,
+        longhorn::{StorageNode, Target},
+    },
+    stage::{check::CheckState, scripts::tests::desired as plain},
+};
+
+fn desired() -> Desired {
+    let source = || SecretSource::Env("KEY".into());
+    let daily = RecurringJob {
+        task: JobTask::Backup,
+        cron: "0 3 * * *".into(),
+        retain: 7,
+        groups: vec!["default".into()],
+    };
+    let mut desired = plain();
+    desired.longhorn = Some(Longhorn {
+        replicas: 2,
+        default_class: true,
+        backup: Some(ObjectStore {
+            endpoint: None,
+            bucket: "b".into(),
+            region: "r".into(),
+            prefix: "longhorn/home".into(),
+            access_key_id: source(),
+            secret_access_key: source(),
+        }),
+        recurring_jobs: BTreeMap::from([("daily".to_owned(), daily)]),
+    });
+    desired.flux = Some(crate::gitops::repository::tests::flux("00"));
+    for node in desired.nodes.values_mut() {
+        node.labels.insert(STORAGE_LABEL.into(), "true".into());
+    }
+    desired
+}
+
+/// Longhorn's own objects, as its API serves them.
+fn healthy() -> LonghornSight {
+    let condition =
+        |kind: &str| json!({"type": kind, "status": "True", "reason": "", "message": ""});
+    let ready = json!([condition("Ready"), condition("Schedulable")]);
+    let node = |name: &str| {
+        StorageNode::read(&json!({
+            "metadata": {"name": name},
+            "spec": {"allowScheduling": true},
+            "status": {
+                "conditions": ready,
+                "diskStatus": {"default": {"diskPath": "/var/lib/longhorn/", "conditions": ready}},
+            },
+        }))
+    };
+    let copy =
+        |node: &str| json!({"spec": {"volumeName": "pvc-1", "nodeID": node, "active": true}});
+    let volume = json!({
+        "metadata": {"name": "pvc-1", "creationTimestamp": "2026-11-01T00:00:00Z"},
+        "spec": {"numberOfReplicas": 2},
+        "status": {
+            "state": "attached", "robustness": "healthy", "lastBackupAt": "2026-11-28T03:02:00Z",
+            "kubernetesStatus": {"namespace": "media", "pvcName": "library"},
+        },
+    });
+    LonghornSight {
+        nodes: vec![node("k3s-server"), node("k3s-agent-1")],
+        volumes: vec![Volume::read(&volume, &[copy("k3s-server"), copy("k3s-agent-1")])],
+        target: Some(Target::read(&json!({
+            "spec": {"backupTargetURL": "s3://b@r/longhorn/home/"}, "status": {"available": true},
+        }))),
+        default_classes: vec!["longhorn".into()],
+        deletion_confirmed: false,
+    }
+}
+
+/// The id and cause of each check that fails.
+fn failures(breaking: impl Fn(&mut LonghornSight)) -> Vec<String> {
+    let desired = desired();
+    let mut seen = healthy();
+    breaking(&mut seen);
+    let observed = Observed { longhorn: Sight::Seen(seen), ..bare(&desired) };
+    let now = "2026-11-28T09:00:00Z".parse().unwrap();
+    let failed = |check: Check| match check.state {
+        CheckState::Failed { cause, .. } => Some(format!("{}: {cause}", check.id)),
+        _ => None,
+    };
+    checks(&desired, &observed, now).into_iter().filter_map(failed).collect()
+}
+
+#[test]
+fn a_healthy_longhorn_passes_every_check() {
+    assert_eq!(failures(|_| {}), Vec::<String>::new());
+}
+
+#[test]
+fn each_thing_that_makes_volumes_unsafe_is_told_by_a_check_of_its_own() {
+    type Breaking = fn(&mut LonghornSight);
+    let breaks: [(Breaking, &str); 12] = [
+        (|seen| drop(seen.nodes.pop()), "longhorn/node: Longhorn does not know it"),
+        (
+            |seen| {
+                let fault = json!({
+                    "metadata": {"name": "k3s-agent-1"},
+                    "spec": {"allowScheduling": true},
+                    "status": {
+                        "conditions": [
+                            {"type": "Ready", "status": "False", "reason": "ManagerPodDown", "message": "no pod"},
+                            {"type": "Schedulable", "status": "True"},
+                            {"type": "Multipathd", "status": "False", "reason": "MultipathdIsRunning", "message": "m"},
+                        ],
+                    },
+                });
+                seen.nodes[1] = StorageNode::read(&fault);
+            },
+            "longhorn/node: ManagerPodDown: no pod; it has no disk; MultipathdIsRunning: m",
+        ),
+        (
+            |seen| seen.default_classes.push("local-path".into()),
+            "longhorn/class: several classes are the default, and any may be taken: longhorn, local-path",
+        ),
+        (|seen| seen.default_classes.clear(), "longhorn/class: no class is the default"),
+        (
+            |seen| seen.deletion_confirmed = true,
+            "longhorn/deletion: the setting deleting-confirmation-flag is true",
+        ),
+        (|seen| seen.target = None, "longhorn/target: there is none"),
+        (
+            |seen| {
+                seen.target = Some(Target::read(&json!({
+                    "spec": {"backupTargetURL": "s3://b@r/x/"},
+                    "status": {
+                        "available": false,
+                        "conditions": [{"type": "Unavailable", "status": "True", "message": "403"}],
+                    },
+                })));
+            },
+            "longhorn/target: s3://b@r/x/ is not: 403",
+        ),
+        (
+            |seen| seen.volumes[0].robustness = "degraded".into(),
+            "longhorn/volume: it is attached and degraded",
+        ),
+        (
+            |seen| seen.volumes[0].copies = vec!["k3s-server".into(); 2],
+            "longhorn/volume: two of its copies are on k3s-server",
+        ),
+        (|seen| drop(seen.volumes[0].copies.pop()), "longhorn/volume: 1 of 2 copies are there"),
+        (|seen| seen.volumes[0].wanted = 1, "longhorn/volume: it asks for 1 copies, wanted 2"),
+        (
+            |seen| seen.volumes[0].last_backup = Some("2026-11-27T03:02:00Z".parse().unwrap()),
+            "longhorn/backup: the last backup is 29 h old; one was due at 2026-11-28T03:00:00Z",
+        ),
+    ];
+    for (breaking, failure) in breaks {
+        assert_eq!(failures(breaking), [failure]);
+    }
+}
+
+#[test]
+fn a_tree_without_longhorn_and_a_volume_that_is_detached_are_no_faults() {
+    assert_eq!(failures(|seen| seen.nodes.clear()), Vec::<String>::new());
+    let detached = |seen: &mut LonghornSight| {
+        seen.volumes[0].state = "detached".into();
+        seen.volumes[0].robustness = "unknown".into();
+    };
+    assert_eq!(failures(detached), Vec::<String>::new());
+}
+
+#[test]
+fn apps_wait_for_every_node_that_is_to_take_copies() {
+    let desired = desired();
+    let mut seen = healthy();
+    assert_eq!(unfit(&desired, &seen), Vec::<String>::new());
+    seen.nodes.pop();
+    assert_eq!(unfit(&desired, &seen), ["k3s-agent-1: Longhorn does not know it"]);
+}
