@@ -1,7 +1,5 @@
 //! Reads an inventory and its lock file.
 
-use std::io::Read;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use garde::Validate;
 use sha2::{Digest, Sha256};
@@ -15,10 +13,10 @@ use super::{
     resolve, schema,
     shape::{self, Shaped},
 };
-use crate::error::{Failure, Kind};
-
-/// A file that is larger is something else: 16 MiB.
-const LARGEST: u64 = 16 << 20;
+use crate::{
+    error::{Failure, Kind},
+    named_file,
+};
 
 /// What to read, and what wins over it.
 #[derive(Clone, Debug, Default)]
@@ -158,14 +156,15 @@ struct Texts {
 impl Texts {
     fn read(options: &LoadOptions) -> Result<Self, Failure> {
         let lock_path = options.lock_path();
-        let lock = match bounded(&lock_path) {
+        let lock = match named_file::text_of_any(&lock_path, named_file::DOCUMENT) {
             Ok(text) => Some(text),
             // `homelab lock` makes it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 return Err(Failure::new(Kind::Inventory, "the lock file can't be read")
                     .at(&lock_path)
-                    .because(error));
+                    .because(error)
+                    .hint("`homelab lock` writes one; --lock names another"));
             }
         };
         Ok(Self { inventory: read(&options.path)?, lock })
@@ -204,7 +203,7 @@ fn sound_file(document: &Document, faults: Vec<Fault>) -> (Option<InventoryFile>
 }
 
 fn read(path: &Utf8Path) -> Result<String, Failure> {
-    bounded(path).map_err(|error| {
+    named_file::text_of_any(path, named_file::DOCUMENT).map_err(|error| {
         let failure = Failure::new(Kind::Inventory, "the inventory can't be read").at(path);
         let failure = match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -214,17 +213,6 @@ fn read(path: &Utf8Path) -> Result<String, Failure> {
         };
         failure.because(error)
     })
-}
-
-/// The text of a file, or of a pipe: `-c <(...)`.
-fn bounded(path: &Utf8Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    fs_err::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        let message = format!("it is larger than {} MiB", LARGEST >> 20);
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(text)
 }
 
 /// The folder that relative paths begin in.

@@ -15,6 +15,7 @@ mod inventory;
 mod json;
 mod lease;
 mod machines;
+mod named_files;
 mod preflight;
 mod progress;
 mod rights;
