@@ -14,6 +14,7 @@ use super::{
     shape::{self, Shaped},
 };
 use crate::{
+    environment::Home,
     error::{Failure, Kind},
     named_file,
 };
@@ -94,10 +95,11 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
     let (lock, faults) = texts.lock(&lock_path);
     let lock_is_faulty = !faults.is_empty();
     let (file, mut report) = sound_file(&document, faults);
+    let home = Home::default();
     let desired = file.as_ref().and_then(|file| {
         let context = resolve::Context {
             base: folder(&options.path),
-            home: std::env::var("HOME").ok().map(Utf8PathBuf::from),
+            home: &home,
             overrides: &options.overrides,
             lock: &lock,
             lock_is_faulty,
@@ -106,6 +108,10 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
         };
         resolve::desired(file, &context, &mut report)
     });
+    // The faults that follow from it would name paths that nobody wrote.
+    if let Some(failure) = home.failure() {
+        return Err(failure.at(&options.path).hint("the inventory has paths that begin with `~/`"));
+    }
     let (faults, warnings) = report.finish();
     match (desired, file) {
         (Some(desired), Some(file)) if faults.is_empty() => Ok(Loaded {

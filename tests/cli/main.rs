@@ -23,5 +23,6 @@ mod secrets;
 mod served;
 mod state;
 mod streams;
+mod variables;
 mod words;
 mod world;
