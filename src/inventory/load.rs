@@ -201,9 +201,11 @@ fn sound_file(document: &Document, faults: Vec<Fault>) -> (Option<InventoryFile>
     let Shaped { value, faults: found, dropped } = shaped;
     let mut report = Report::new(document, [faults, found].concat(), dropped);
     let file = value.and_then(|value| typed::<InventoryFile>(value, document, &mut report));
+    let claims = check::Claims::read(document, &report);
+    check::clashes(&claims, file.as_ref(), &mut report);
     if let Some(file) = &file {
         validate(file, &mut report);
-        check::all(file, &mut report);
+        check::all(file, &claims, &mut report);
     }
     (file, report)
 }
