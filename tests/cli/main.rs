@@ -10,6 +10,7 @@ mod commands;
 mod ended;
 mod faults;
 mod first_use;
+mod flux;
 mod furniture;
 mod inventory;
 mod json;
