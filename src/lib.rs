@@ -29,6 +29,7 @@ pub mod gitops;
 pub mod inventory;
 pub mod journal;
 pub mod model;
+pub mod named_file;
 pub mod observe;
 pub mod plan;
 pub mod ports;

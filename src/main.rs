@@ -23,7 +23,9 @@ fn main() -> ExitCode {
             return failed(&Failure::new(Kind::Runtime, message), output);
         }
     };
-    commands::prepare(&cli.global);
+    if let Err(error) = commands::prepare(&cli.global) {
+        return failed(&error, output);
+    }
     let outcome = runtime.block_on(commands::run(cli));
     // What still runs in the background (a lost connection's farewell) must not hold the process.
     runtime.shutdown_background();
@@ -49,6 +51,10 @@ fn unparsed(error: &clap::Error) -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => failed(&error, OutputFormat::Text),
         };
+    }
+    if let Some(failure) = usage::undecodable(error, std::env::args_os()) {
+        let json = usage::wants_json(words());
+        return failed(&failure, if json { OutputFormat::Json } else { OutputFormat::Text });
     }
     // clap's own code for a usage error is 2, which `plan --detailed-exitcode` gives a meaning.
     if usage::wants_json(words()) {

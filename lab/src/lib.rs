@@ -8,6 +8,7 @@
 //! * [`hypervisor`]: the seam between the emulator and whatever runs its guests.
 //! * [`machines`]: guests as real Debian machines under systemd-nspawn.
 //! * [`world`]: network namespaces, Headscale, DNS, packages and mirrors around those machines.
+//! * [`print`]: stdout and stderr, which may take nothing.
 //! * [`artifacts`]: what the lab must build before it can start, cached by version and recipe.
 
 pub mod artifacts;
@@ -15,5 +16,6 @@ pub mod conformance;
 pub mod hypervisor;
 pub mod machines;
 pub mod outside;
+pub mod print;
 pub mod pve;
 pub mod world;

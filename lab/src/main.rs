@@ -53,7 +53,7 @@ fn block_on(command: impl Future<Output = Result<ExitCode, Box<dyn Error>>>) -> 
         Err(error) => Err(error.into()),
     };
     result.unwrap_or_else(|error| {
-        eprintln!("homelab-lab: {error}");
+        homelab_lab::print::say(format_args!("homelab-lab: {error}"));
         ExitCode::FAILURE
     })
 }

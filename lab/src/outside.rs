@@ -35,7 +35,7 @@ pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>
     match reply.get("error").and_then(|error| error.as_str()) {
         None => Ok(ExitCode::SUCCESS),
         Some(error) => {
-            eprintln!("homelab-lab outside: {error}");
+            crate::print::say(format_args!("homelab-lab outside: {error}"));
             Ok(ExitCode::from(UNKNOWN))
         }
     }

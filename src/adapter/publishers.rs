@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use camino::Utf8Path;
 use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256, Sha512};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -11,6 +10,7 @@ use tokio_util::io::StreamReader;
 use crate::{
     error::{Failure, Kind, Result},
     inventory::pin::{Fetch, Hashes},
+    named_file,
 };
 
 /// Publishers over HTTPS, with the operating system's certificate authorities.
@@ -49,7 +49,10 @@ impl Fetch for Publishers {
 /// A stream of what a URL names: `https`, `http` or `file`.
 async fn open(url: &str) -> Result<Box<dyn AsyncRead + Send + Unpin>> {
     if let Some(path) = url.strip_prefix("file://") {
-        return Ok(Box::new(fs_err::tokio::File::open(Utf8Path::new(path)).await?));
+        let file = named_file::open(path).map_err(|error| {
+            Failure::new(Kind::Inventory, "the artifact can't be read").at(path).because(error)
+        })?;
+        return Ok(Box::new(tokio::fs::File::from_std(file.into_parts().0)));
     }
     let answer = client()?
         .get(url)

@@ -41,7 +41,7 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
     carry_out(global, terms, async |run, _| {
         known_nodes(&run.desired, &args.nodes)?;
         // The guests are asked, too: they know which devices they are.
-        let observed = observe::observe(run, Depth::All).await?;
+        let observed = observe::observe(run, Depth::Guests).await?;
         remember_devices(run, &observed)?;
         let plan = removal(run, &observed, &args).await?;
         Ok((plan, observed))

@@ -1,8 +1,8 @@
 //! `homelab init`: a commented inventory from flags, or what Proxmox and the tailnet must allow.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, path::PathBuf};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use clap::Subcommand;
 use ipnet::Ipv4Net;
 
@@ -278,7 +278,7 @@ fn authority(inventory: &Utf8Path, file: String) -> Result<String> {
         return Ok(file);
     }
     Err(Failure::new(Kind::Usage, "--ca-file names a file that is not there")
-        .at(found)
+        .at(found.display())
         .hint("it is the Proxmox host's /etc/pve/pve-root-ca.pem: copy it")
         .hint("a relative path begins in the inventory's folder"))
 }
@@ -289,10 +289,10 @@ fn has_key() -> bool {
 }
 
 /// A path of an inventory: relative ones begin in its folder.
-fn path_of(inventory: &Utf8Path, file: &str) -> Utf8PathBuf {
-    match (file.strip_prefix("~/"), std::env::var("HOME")) {
-        (Some(rest), Ok(home)) => Utf8PathBuf::from(home).join(rest),
-        _ => inventory.parent().unwrap_or(Utf8Path::new("")).join(file),
+fn path_of(inventory: &Utf8Path, file: &str) -> PathBuf {
+    match (file.strip_prefix("~/"), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) => PathBuf::from(home).join(rest),
+        _ => inventory.parent().unwrap_or(Utf8Path::new("")).join(file).into(),
     }
 }
 

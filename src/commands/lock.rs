@@ -14,7 +14,7 @@ use crate::{
         pin::{self, Pinned, Pinning},
         versions::{self, Packaging, Settled},
     },
-    render,
+    named_file, render,
 };
 
 #[derive(Debug, clap::Args)]
@@ -32,10 +32,16 @@ pub struct Args {
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     let options = options(global, Pins::Optional)?;
+    let path = options.lock_path();
+    named_file::is_replaceable(&path).map_err(|error| {
+        Failure::new(Kind::Usage, "the lock file can't be written there")
+            .at(&path)
+            .because(error)
+            .hint("name another with --lock FILE")
+    })?;
     let unpinned = inventory::load::load_unpinned(&options)?;
     let policy = pin::Policy { update: args.update, trust_download: args.trust_download };
     let publishers = Arc::new(Publishers);
-    let path = options.lock_path();
     if !unpinned.lock_faults.is_empty() && !global.quiet {
         for fault in unpinned.lock_faults {
             render::output::say(render::fault(&fault.warning()));

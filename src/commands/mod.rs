@@ -24,14 +24,20 @@ pub mod verify;
 
 use std::io::IsTerminal;
 
+use tracing_subscriber::EnvFilter;
+
 use crate::{
     cli::{Cli, Color, Command, ConfigCommand, Global},
-    error::Result,
+    environment,
+    error::{Failure, Kind, Result},
     render::{output, program},
 };
 
 /// Colour and logging, before anything is printed.
-pub fn prepare(global: &Global) {
+///
+/// # Errors
+/// When HOMELAB_LOG is no filter.
+pub fn prepare(global: &Global) -> Result<()> {
     paint(global.color);
     program::remember(global);
     let default = match global.verbose {
@@ -39,10 +45,12 @@ pub fn prepare(global: &Global) {
         1 => "homelab=debug,warn",
         _ => "homelab=trace,debug",
     };
-    let wanted = std::env::var("HOMELAB_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
-    let filter = wanted
-        .and_then(|wanted| tracing_subscriber::EnvFilter::try_new(wanted).ok())
-        .unwrap_or_else(|| tracing_subscriber::EnvFilter::new(default));
+    let wanted = environment::variable("HOMELAB_LOG")?.filter(|wanted| !wanted.trim().is_empty());
+    let filter = EnvFilter::try_new(wanted.as_deref().unwrap_or(default)).map_err(|error| {
+        Failure::new(Kind::Usage, "what HOMELAB_LOG holds is no filter")
+            .because(error)
+            .hint("`homelab=debug` is one; `unset HOMELAB_LOG` does without")
+    })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
@@ -50,6 +58,7 @@ pub fn prepare(global: &Global) {
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && global.color != Color::Never)
         .init();
+    Ok(())
 }
 
 /// Whether what is printed from here on has colours.

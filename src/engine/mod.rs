@@ -1,5 +1,6 @@
 //! How steps are run: in the order of their needs, with retries, and stoppable.
 //!
+//! * [`repository`]: what a run knows of the repository of Flux.
 //! * [`run`]: what all steps of a run share.
 //! * [`context`]: what one step sees of it: journal, events, waiting.
 //! * [`lease`]: one run at a time on one cluster, whoever starts it.
@@ -9,6 +10,7 @@
 
 pub mod context;
 pub mod lease;
+pub mod repository;
 pub mod run;
 pub mod scheduler;
 pub mod task;

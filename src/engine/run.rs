@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::lease::Tenure;
+use super::{lease::Tenure, repository::Repository};
 use crate::{
     error::{Failure, Kind, Result},
     event::Events,
@@ -35,6 +35,8 @@ pub struct Run<W: World> {
     pub events: Events,
     /// Cancelled by the first Ctrl-C or the run's deadline: steps end where they can be taken up again.
     pub stop: CancellationToken,
+    /// What Flux reads.
+    pub repository: Repository,
     journal: Mutex<Option<Journal>>,
     memory: Mutex<RunState>,
     hosts: Mutex<HashMap<NodeName, Slot<W>>>,
@@ -60,6 +62,7 @@ impl<W: World> Run<W> {
             desired,
             events,
             stop: CancellationToken::new(),
+            repository: Repository::default(),
             journal: Mutex::new(journal),
             memory: Mutex::new(memory),
             hosts: Mutex::default(),

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{Failure, Kind, Result},
+    named_file,
     secret::Secret,
 };
 
@@ -41,17 +42,25 @@ impl AgeKey {
     /// When others may read it or it holds no key.
     pub fn read(path: &Utf8Path) -> Result<Option<Self>> {
         let failure = |why: String| Failure::new(Kind::Inventory, why).at(path);
-        let text = match fs_err::read_to_string(path) {
-            Ok(text) => Zeroizing::new(text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(failure("the age key can't be read".into()).because(error)),
+        let unreadable = |error: std::io::Error| {
+            failure("the age key can't be read".into())
+                .because(error)
+                .hint("`gitops.secrets.sops.identity` names it")
         };
-        let mode = fs_err::metadata(path)?.permissions().mode() & 0o777;
+        // Opened once: what is checked is what is read.
+        let file = match named_file::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(failure(format!("others may read the age key (mode {mode:04o})"))
                 .hint(format!("chmod 600 {path}")));
         }
-        Self::parse(text).map(Some).map_err(|failure| failure.at(path))
+        let bytes = Zeroizing::new(named_file::bounded(file, named_file::KEY).map_err(unreadable)?);
+        let text = std::str::from_utf8(&bytes).map_err(|_| no_key().at(path))?;
+        Self::parse(Zeroizing::new(text.to_owned())).map(Some).map_err(|failure| failure.at(path))
     }
 
     fn parse(text: Zeroizing<String>) -> Result<Self> {
@@ -60,11 +69,7 @@ impl AgeKey {
         let identities: Option<Vec<Identity>> = keys.map(|line| line.parse().ok()).collect();
         match identities {
             Some(identities) if !identities.is_empty() => Ok(Self { identities, text }),
-            _ => Err(Failure::new(
-                Kind::Inventory,
-                "the file holds no age key as age-keygen makes one",
-            )
-            .hint("AGE-SECRET-KEY-1..., each on a line of its own")),
+            _ => Err(no_key()),
         }
     }
 
@@ -136,4 +141,9 @@ impl AgeKey {
         file.sync_all()?;
         Ok(())
     }
+}
+
+fn no_key() -> Failure {
+    Failure::new(Kind::Inventory, "the file holds no age key as age-keygen makes one")
+        .hint("AGE-SECRET-KEY-1..., each on a line of its own")
 }

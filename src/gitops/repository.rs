@@ -10,6 +10,7 @@ use crate::{
         desired::{Flux, GitAccess},
         git_host::{is_known_host, known_as},
     },
+    named_file,
     plan::{
         Refusal,
         flux::{NAMESPACE, SUSPENDED, source as source_of},
@@ -50,7 +51,7 @@ fn known_hosts(flux: &Flux) -> Result<Vec<String>> {
     let (Some(file), Some(name)) = (&flux.known_hosts_file, known_as(&flux.url)) else {
         return Ok(lines);
     };
-    let text = fs_err::read_to_string(file).map_err(|error| {
+    let text = named_file::text(file, named_file::DOCUMENT).map_err(|error| {
         Failure::new(Kind::Inventory, "flux.known_hosts_file cannot be read").because(error)
     })?;
     let about_it = |line: &&str| {

@@ -1,7 +1,5 @@
 //! Reads an inventory and its lock file.
 
-use std::io::Read;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use garde::Validate;
 use sha2::{Digest, Sha256};
@@ -15,10 +13,11 @@ use super::{
     resolve, schema,
     shape::{self, Shaped},
 };
-use crate::error::{Failure, Kind};
-
-/// A file that is larger is something else: 16 MiB.
-const LARGEST: u64 = 16 << 20;
+use crate::{
+    environment::Home,
+    error::{Failure, Kind},
+    named_file,
+};
 
 /// What to read, and what wins over it.
 #[derive(Clone, Debug, Default)]
@@ -96,10 +95,11 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
     let (lock, faults) = texts.lock(&lock_path);
     let lock_is_faulty = !faults.is_empty();
     let (file, mut report) = sound_file(&document, faults);
+    let home = Home::default();
     let desired = file.as_ref().and_then(|file| {
         let context = resolve::Context {
             base: folder(&options.path),
-            home: std::env::var("HOME").ok().map(Utf8PathBuf::from),
+            home: &home,
             overrides: &options.overrides,
             lock: &lock,
             lock_is_faulty,
@@ -108,6 +108,10 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
         };
         resolve::desired(file, &context, &mut report)
     });
+    // The faults that follow from it would name paths that nobody wrote.
+    if let Some(failure) = home.failure() {
+        return Err(failure.at(&options.path).hint("the inventory has paths that begin with `~/`"));
+    }
     let (faults, warnings) = report.finish();
     match (desired, file) {
         (Some(desired), Some(file)) if faults.is_empty() => Ok(Loaded {
@@ -158,14 +162,15 @@ struct Texts {
 impl Texts {
     fn read(options: &LoadOptions) -> Result<Self, Failure> {
         let lock_path = options.lock_path();
-        let lock = match bounded(&lock_path) {
+        let lock = match named_file::text_of_any(&lock_path, named_file::DOCUMENT) {
             Ok(text) => Some(text),
             // `homelab lock` makes it.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 return Err(Failure::new(Kind::Inventory, "the lock file can't be read")
                     .at(&lock_path)
-                    .because(error));
+                    .because(error)
+                    .hint("`homelab lock` writes one; --lock names another"));
             }
         };
         Ok(Self { inventory: read(&options.path)?, lock })
@@ -196,15 +201,17 @@ fn sound_file(document: &Document, faults: Vec<Fault>) -> (Option<InventoryFile>
     let Shaped { value, faults: found, dropped } = shaped;
     let mut report = Report::new(document, [faults, found].concat(), dropped);
     let file = value.and_then(|value| typed::<InventoryFile>(value, document, &mut report));
+    let claims = check::Claims::read(document, &report);
+    check::clashes(&claims, file.as_ref(), &mut report);
     if let Some(file) = &file {
         validate(file, &mut report);
-        check::all(file, &mut report);
+        check::all(file, &claims, &mut report);
     }
     (file, report)
 }
 
 fn read(path: &Utf8Path) -> Result<String, Failure> {
-    bounded(path).map_err(|error| {
+    named_file::text_of_any(path, named_file::DOCUMENT).map_err(|error| {
         let failure = Failure::new(Kind::Inventory, "the inventory can't be read").at(path);
         let failure = match error.kind() {
             std::io::ErrorKind::NotFound => {
@@ -214,17 +221,6 @@ fn read(path: &Utf8Path) -> Result<String, Failure> {
         };
         failure.because(error)
     })
-}
-
-/// The text of a file, or of a pipe: `-c <(...)`.
-fn bounded(path: &Utf8Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    fs_err::File::open(path)?.take(LARGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LARGEST {
-        let message = format!("it is larger than {} MiB", LARGEST >> 20);
-        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(text)
 }
 
 /// The folder that relative paths begin in.

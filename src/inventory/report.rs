@@ -33,6 +33,22 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Tells a fault of a field that is sound in itself, though what it stands in may have been left out.
+    pub(crate) fn fault_of_sound(
+        &mut self,
+        path: &FieldPath,
+        message: impl Into<String>,
+        suggestion: impl Into<Option<String>>,
+    ) {
+        let fault = self.document.fault(path, message).suggest_if(suggestion.into());
+        self.faults.push(fault);
+    }
+
+    /// Whether a field was left out for a fault of its own.
+    pub(crate) fn is_refused(&self, path: &FieldPath) -> bool {
+        self.dropped.contains(path)
+    }
+
     /// Tells a fault of a field's name.
     pub(crate) fn fault_of_key(
         &mut self,

@@ -24,6 +24,7 @@ use super::{
     scalar,
 };
 use crate::{
+    environment::Home,
     model::{NodeName, Vmid},
     ports::Taint,
 };
@@ -32,7 +33,7 @@ use crate::{
 pub(crate) struct Context<'a> {
     /// The inventory's folder: relative paths begin there.
     pub(crate) base: &'a Utf8Path,
-    pub(crate) home: Option<Utf8PathBuf>,
+    pub(crate) home: &'a Home,
     pub(crate) overrides: &'a Overrides,
     pub(crate) lock: &'a LockFile,
     pub(crate) lock_name: &'a str,
@@ -44,10 +45,8 @@ pub(crate) struct Context<'a> {
 impl Context<'_> {
     /// A path of the inventory: `~/` is the home folder, a relative one begins beside the inventory.
     pub(crate) fn path(&self, text: &str) -> Utf8PathBuf {
-        match (text.strip_prefix("~/"), &self.home) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => self.base.join(text),
-        }
+        let home = text.strip_prefix("~/").and_then(|rest| Some(self.home.folder()?.join(rest)));
+        home.unwrap_or_else(|| self.base.join(text))
     }
 
     fn secret(&self, reference: &SecretReference) -> SecretSource {

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::desired::SecretSource;
 use crate::{
     error::{Failure, Kind},
+    named_file,
     secret::Secret,
 };
 
@@ -20,6 +21,8 @@ use crate::{
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 /// A secret that is larger is something else.
 const LARGEST: u64 = 64 * 1024;
+/// It is larger once it is encrypted for many.
+const LARGEST_ENCRYPTED: u64 = named_file::KEY;
 
 impl SecretSource {
     /// Where the secret is, for messages: never the secret.
@@ -116,34 +119,19 @@ async fn private_text(file: &Utf8Path) -> Result<Zeroizing<String>, Failure> {
 
 async fn private_bytes(file: &Utf8Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let unreadable = |error: std::io::Error| failure("the file can't be read").because(error);
-    // Opened once: what is checked is what is read.
-    let opened = fs_err::tokio::File::open(file.as_std_path()).await.map_err(unreadable)?;
-    let metadata = opened.metadata().await.map_err(unreadable)?;
-    // A pipe is as good as a file: `file: /dev/fd/63` of a process substitution.
-    if metadata.is_dir() {
-        return Err(failure("it is a folder"));
-    }
-    let mode = metadata.permissions().mode() & 0o777;
+    // Opened once: what is checked is what is read. A pipe is as good as a file: `file: /dev/fd/63` of a
+    // process substitution.
+    let opened = named_file::open_any(file).map_err(unreadable)?;
+    let mode = opened.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(failure(&format!("others may read the file (mode {mode:04o})"))
             .hint(format!("chmod 600 {file}")));
     }
-    read_bounded(opened.into_parts().0.into_std().await).await
-}
-
-async fn read_bounded(file: impl Read + Send + 'static) -> Result<Zeroizing<Vec<u8>>, Failure> {
-    let read = move || {
-        let mut bytes = Zeroizing::new(Vec::new());
-        file.take(LARGEST + 1).read_to_end(&mut bytes).map(|_| bytes)
-    };
-    let bytes = tokio::task::spawn_blocking(read)
+    // Whoever writes into a pipe may take a while.
+    tokio::task::spawn_blocking(move || named_file::bounded(opened, LARGEST).map(Zeroizing::new))
         .await
         .map_err(|error| failure("reading it broke off").because(error))?
-        .map_err(|error| failure("the file can't be read").because(error))?;
-    if bytes.len() as u64 > LARGEST {
-        return Err(failure(&format!("it is larger than {LARGEST} bytes")));
-    }
-    Ok(bytes)
+        .map_err(unreadable)
 }
 
 fn text(bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Failure> {
@@ -186,8 +174,7 @@ async fn decrypted(file: &Utf8Path, identity: &Utf8Path) -> Result<Zeroizing<Str
     let key = private_bytes(identity)
         .await
         .map_err(|failure| failure.hint(format!("the identity is {identity}")))?;
-    let encrypted = fs_err::tokio::read(file.as_std_path())
-        .await
+    let encrypted = named_file::bytes(file, LARGEST_ENCRYPTED)
         .map_err(|error| failure("the encrypted file can't be read").because(error))?;
     let name = identity.to_string();
     // Keys of age are not Send; and decryption computes.

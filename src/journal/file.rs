@@ -1,12 +1,15 @@
 //! The journal's file: every record is on the disk before what it announces happens.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::{File, OpenOptions};
 
 use super::{Record, RunState};
-use crate::error::{Failure, Kind, Result};
+use crate::{
+    error::{Failure, Kind, Result},
+    named_file,
+};
 
 /// Beyond this many lines a journal is rewritten as one snapshot when it is opened.
 const COMPACT_AT: usize = 2_000;
@@ -81,13 +84,17 @@ impl Journal {
 
 /// What the file holds; `None` where there is none. A pipe or a device would be read for ever.
 fn bytes(path: &Utf8Path) -> Result<Option<Vec<u8>>> {
-    match fs_err::metadata(path) {
-        Ok(metadata) if metadata.is_file() => Ok(Some(fs_err::read(path)?)),
-        Ok(_) => Err(Failure::new(Kind::Runtime, "the journal is not a regular file")
-            .at(path)
-            .hint("move it away: what it knew is observed again")),
+    let read = named_file::open(path).and_then(|mut file| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    match read {
+        Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(Failure::new(Kind::Runtime, "the journal can't be read")
+            .at(path)
+            .because(error)
+            .hint("move it away: what it knew is observed again")),
     }
 }
 
@@ -207,10 +214,15 @@ mod tests {
     #[test]
     fn a_journal_that_is_no_file_is_refused_at_once() {
         let (_guard, path) = folder();
-        fs_err::create_dir(path.join("journal.jsonl")).unwrap();
+        let journal = path.join("journal.jsonl");
+        fs_err::os::unix::fs::symlink("/dev/zero", &journal).unwrap();
         for failure in [Journal::open(&path).unwrap_err(), Journal::read(&path).unwrap_err()] {
-            assert_eq!(failure.message, "the journal is not a regular file");
-            assert_eq!(failure.place.as_deref(), Some(path.join("journal.jsonl").as_str()));
+            assert_eq!(failure.place.as_deref(), Some(journal.as_str()));
+            let told = failure.chain().join("; ");
+            let why =
+                format!("the journal can't be read; `{journal}` is a device, not a regular file");
+            assert_eq!(told, why);
+            assert_eq!(failure.hints.len(), 1);
         }
     }
 

@@ -21,25 +21,21 @@ pub struct StateLock {
 
 /// The state folder of a cluster: `$XDG_STATE_HOME/homelab/<cluster>`, mode 0700.
 pub fn state_folder(cluster: &str) -> Result<Utf8PathBuf> {
-    let (state, home) = (environment::variable("XDG_STATE_HOME")?, environment::variable("HOME")?);
-    let base = state_base(state, home).ok_or_else(|| {
-        Failure::new(Kind::Runtime, "neither XDG_STATE_HOME nor HOME names a folder for state")
-    })?;
+    let base = environment::base_folder("XDG_STATE_HOME", ".local/state")?;
     let folder = base.join("homelab").join(cluster);
-    fs_err::create_dir_all(&folder)?;
+    let unusable = |error: std::io::Error| {
+        Failure::new(Kind::Runtime, "the state folder can't be made")
+            .at(&folder)
+            .because(error)
+            .hint("XDG_STATE_HOME can name another place")
+    };
+    fs_err::create_dir_all(&folder).map_err(unusable)?;
     {
         use std::os::unix::fs::PermissionsExt;
-        fs_err::set_permissions(&folder, std::fs::Permissions::from_mode(0o700))?;
+        let mode = std::fs::Permissions::from_mode(0o700);
+        fs_err::set_permissions(&folder, mode).map_err(unusable)?;
     }
     Ok(folder)
-}
-
-/// Where programs keep state. A relative path in the environment is ignored, as the XDG base directory
-/// specification wants it: what it means would depend on where the program was started.
-fn state_base(state: Option<String>, home: Option<String>) -> Option<Utf8PathBuf> {
-    let absolute =
-        |path: Option<String>| path.map(Utf8PathBuf::from).filter(|path| path.is_absolute());
-    absolute(state).or_else(|| absolute(home).map(|home| home.join(".local/state")))
 }
 
 impl StateLock {
@@ -49,9 +45,21 @@ impl StateLock {
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(false);
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&path).map_err(|error| {
-            Failure::new(Kind::Runtime, "the lock cannot be opened").at(&path).because(error)
-        })?;
+        let unusable = |error: std::io::Error| {
+            Failure::new(Kind::Runtime, "the lock can't be taken")
+                .at(&path)
+                .because(error)
+                .hint("the file system must have room, be writable and know locks; XDG_STATE_HOME can name another place")
+        };
+        let mut file = options.open(&path).map_err(unusable)?;
+        // A pipe or a device can be locked, too, but says nothing of who holds it.
+        if !file.metadata().map_err(unusable)?.is_file() {
+            return Err(Failure::new(Kind::Runtime, "the lock is not a regular file")
+                .at(&path)
+                .hint(
+                    "delete it: a new one is made, and while no `homelab` runs it holds nothing",
+                ));
+        }
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -64,15 +72,20 @@ impl StateLock {
                     .at(&path)
                     .hint("wait for it to end; a run that died has let go of the lock already"));
             }
-            Err(TryLockError::Error(error)) => return Err(error.into()),
+            Err(TryLockError::Error(error)) => return Err(unusable(error)),
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
-        let holder = Holder::this_process().name;
-        writeln!(file, "{holder}, process {}, since {since}", std::process::id())?;
+        sign(&mut file).map_err(unusable)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Writes down who holds the lock.
+fn sign(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    let since = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ");
+    let holder = Holder::this_process().name;
+    writeln!(file, "{holder}, process {}, since {since}", std::process::id())
 }
 
 #[cfg(test)]
@@ -80,12 +93,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_relative_state_home_is_ignored() {
-        let base = |state: &str| state_base(Some(state.to_owned()), Some("/home/me".to_owned()));
-        assert_eq!(base("/var/state").unwrap(), "/var/state");
-        assert_eq!(base("state").unwrap(), "/home/me/.local/state");
-        assert_eq!(base("").unwrap(), "/home/me/.local/state");
-        assert_eq!(state_base(None, None), None);
+    fn a_lock_that_is_no_file_is_refused_with_what_to_do() {
+        let (pipe, path) = crate::named_file::tests::pipe();
+        fs_err::rename(&path, pipe.path().join("lock")).unwrap();
+        let device = tempfile::tempdir().unwrap();
+        fs_err::os::unix::fs::symlink("/dev/null", device.path().join("lock")).unwrap();
+        for folder in [pipe.path(), device.path()] {
+            let folder = Utf8Path::from_path(folder).unwrap();
+            let failure = StateLock::take(folder).unwrap_err();
+            assert_eq!(failure.message, "the lock is not a regular file");
+            assert_eq!(failure.place.as_deref(), Some(folder.join("lock").as_str()));
+            assert!(failure.hints[0].starts_with("delete it"), "{:?}", failure.hints);
+        }
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_written_says_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(folder.path()).unwrap();
+        fs_err::create_dir(path.join("lock")).unwrap();
+        let failure = StateLock::take(path).unwrap_err();
+        assert_eq!(failure.to_string(), format!("{path}/lock: the lock can't be taken"));
+        assert!(!failure.hints.is_empty());
     }
 
     #[test]

@@ -6,8 +6,7 @@ use serde_json::Value;
 
 use crate::{
     engine::Run,
-    error::{Failure, Result},
-    gitops::repository,
+    error::Result,
     plan::{
         flux::{
             AGE_SECRET, DEPLOYMENT, FluxSight, GIT_REPOSITORY, HELM_RELEASE, KUSTOMIZATION,
@@ -15,7 +14,7 @@ use crate::{
         },
         observed::Sight,
     },
-    ports::{Checkout, Git, Objects, World},
+    ports::{Checkout, Objects, World},
 };
 
 /// What the cluster shows: six requests at once, where it is to have Flux.
@@ -65,12 +64,7 @@ fn keys(secret: &Value) -> BTreeSet<String> {
 /// The repository at the head of its branch, with the files that matter here.
 pub(super) async fn repository<W: World>(run: &Run<W>) -> Sight<Checkout> {
     let Some(flux) = &run.desired.flux else { return Sight::Unseen };
-    let read = async {
-        let source = repository::source(flux).await?;
-        let paths = repository::paths(flux);
-        Ok::<_, Failure>(run.world.git().read(&source, &paths).await?)
-    };
-    match read.await {
+    match run.repository.read(run.world.git(), flux).await {
         Ok(checkout) => Sight::Seen(checkout),
         Err(failure) => Sight::Silent(failure.to_string()),
     }

@@ -33,7 +33,9 @@ use crate::{
 pub enum Depth {
     /// Proxmox alone.
     Proxmox,
-    /// The guests, the tailnet and Kubernetes, too.
+    /// The guests and the tailnet, too.
+    Guests,
+    /// Kubernetes and what Flux reads, too.
     All,
 }
 
@@ -90,7 +92,7 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         guests.iter().find(known).is_some_and(|guest| guest.power == PowerState::Running)
     });
     let devices = async {
-        Ok(if depth == Depth::All && any_guest { devices(run).await } else { Sight::Unseen })
+        Ok(if depth >= Depth::Guests && any_guest { devices(run).await } else { Sight::Unseen })
     };
     let repository =
         async { Ok(if depth == Depth::All { repository(run).await } else { Sight::Unseen }) };
@@ -159,14 +161,18 @@ async fn join_machines<W: World>(
         };
         let host = match &sight {
             MachineSight::Ours(machine)
-                if machine.power == PowerState::Running && depth == Depth::All =>
+                if machine.power == PowerState::Running && depth >= Depth::Guests =>
             {
                 probe(run, &node.name).await
             }
             _ => Sight::Unseen,
         };
         // Not waiting for the others, which may be slow to answer.
-        let inside = if node.name == *first { inside(run, &host).await } else { Inside::UNSEEN };
+        let inside = if node.name == *first && depth == Depth::All {
+            inside(run, &host).await
+        } else {
+            Inside::UNSEEN
+        };
         Ok::<_, Failure>((node.name.clone(), sight, host, inside))
     });
     let mut machines = Vec::new();
@@ -186,7 +192,7 @@ async fn join_machines<W: World>(
 async fn find_addresses<W: World>(run: &Arc<Run<W>>, depth: Depth) {
     let known = run.memory().devices;
     let lost = run.desired.nodes.keys().any(|node| !known.contains_key(node));
-    if run.desired.access.exposure != Exposure::Tailnet || depth != Depth::All || !lost {
+    if run.desired.access.exposure != Exposure::Tailnet || depth < Depth::Guests || !lost {
         return;
     }
     let Ok(devices) = run.world.tailnet().devices().await else { return };

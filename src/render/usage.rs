@@ -1,9 +1,12 @@
 //! A command line that cannot be understood, as a failure like any other.
 
-use clap::ValueEnum;
+use std::ffi::OsString;
+
+use clap::{ValueEnum, error::ErrorKind};
 
 use crate::{
     cli::Color,
+    environment,
     error::{Failure, Kind},
     inventory::discretion::without_secrets,
 };
@@ -25,6 +28,17 @@ pub fn failure(error: &clap::Error) -> Failure {
 /// clap's text as it may be printed: a secret that was typed in a wrong place is not repeated.
 pub fn text(error: &clap::Error) -> String {
     without_secrets(&error.render().ansi().to_string())
+}
+
+/// The variable that is no text where the command line is: clap does not say which it is.
+pub fn undecodable(
+    error: &clap::Error,
+    mut arguments: impl Iterator<Item = OsString>,
+) -> Option<Failure> {
+    if error.kind() != ErrorKind::InvalidUtf8 || arguments.any(|word| word.to_str().is_none()) {
+        return None;
+    }
+    ["HOMELAB_CONFIG", "HOMELAB_LOCK"].iter().find_map(|name| environment::variable(name).err())
 }
 
 /// Whether a command line that cannot be understood asks for JSON.

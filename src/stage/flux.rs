@@ -16,7 +16,7 @@ use crate::{
     gitops::repository,
     inventory::desired::Flux,
     plan::Refusal,
-    ports::{Checkout, Git, World},
+    ports::{Checkout, World},
 };
 
 /// What the inventory says of Flux.
@@ -29,8 +29,7 @@ fn wanted<W: World>(context: &StepContext<W>) -> Result<&Flux> {
 /// The repository at its head, looked through again: it may have changed since the plan.
 async fn checkout<W: World>(context: &StepContext<W>) -> Result<Checkout> {
     let flux = wanted(context)?;
-    let source = repository::source(flux).await?;
-    let checkout = context.run.world.git().read(&source, &repository::paths(flux)).await?;
+    let checkout = context.run.repository.read(context.run.world.git(), flux).await?;
     let refusals = repository::refusals(&context.run.desired, flux, &checkout);
     if refusals.is_empty() { Ok(checkout) } else { Err(Refusal::failure(&refusals)) }
 }

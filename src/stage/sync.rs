@@ -8,7 +8,6 @@ use super::{Outcome, flux::REQUESTED, longhorn};
 use crate::{
     engine::{Look, Run, StepContext},
     error::{Failure, Kind, Result},
-    gitops::repository,
     observe,
     plan::{
         flux::{FluxSight, GIT_REPOSITORY, KUSTOMIZATION, Managed, NAMESPACE, ROOT, likely_cause},
@@ -26,8 +25,8 @@ const STORAGE: &str = "longhorn";
 pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
     let run = &context.run;
     let Some(flux) = &run.desired.flux else { return Ok(Outcome::Unchanged("no Flux".into())) };
-    let source = repository::source(flux).await?;
-    let head = Mutex::new(run.world.git().head(&source).await?);
+    let source = run.repository.source(flux).await?;
+    let head = Mutex::new(run.world.git().head(source).await?);
     ask(context).await?;
     let open = Mutex::new(Vec::new());
     let outcome = context
@@ -46,7 +45,7 @@ pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
             let behind = |one: &Managed| one.lacks(None).is_none() && one.is_behind(&wanted);
             if seen.unfinished(Some(&wanted)).iter().any(|(one, _)| behind(one)) {
                 // Somebody may have pushed meanwhile.
-                let now = run.world.git().head(&source).await?;
+                let now = run.world.git().head(source).await?;
                 *head.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
             }
             let held = seen.held().map(|held| format!("{}: waits for storage", held.title()));

@@ -24,7 +24,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match print(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            crate::print::say(format_args!("error: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -34,7 +34,7 @@ fn print(arguments: &Arguments) -> Result<(), ArtifactError> {
     let cache = Cache::open()?;
     for name in chosen(arguments) {
         let artifact = if arguments.list { cache.look(name)? } else { Some(cache.ensure(name)?) };
-        println!("{}", line(name, artifact.as_ref()));
+        crate::print::line(line(name, artifact.as_ref()));
     }
     Ok(())
 }

@@ -43,7 +43,10 @@ impl Progress {
             bar
         });
         if bar.is_none() {
-            eprintln!("artifact {title}: building, about {} on two idle cores", spoken(estimate));
+            crate::print::say(format_args!(
+                "artifact {title}: building, about {} on two idle cores",
+                spoken(estimate)
+            ));
         }
         let begun = Instant::now();
         Self { title, begun, estimate, bar, last_line: Cell::new(begun) }
@@ -57,7 +60,11 @@ impl Progress {
         } else if self.last_line.get().elapsed() >= LINE_EVERY {
             self.last_line.set(Instant::now());
             let rest = remaining(elapsed, self.estimate);
-            eprintln!("artifact {}: {} so far, {rest} (log: {log})", self.title, spoken(elapsed));
+            crate::print::say(format_args!(
+                "artifact {}: {} so far, {rest} (log: {log})",
+                self.title,
+                spoken(elapsed)
+            ));
         }
     }
 
@@ -65,7 +72,11 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        eprintln!("artifact {}: built in {} ({place})", self.title, spoken(self.begun.elapsed()));
+        crate::print::say(format_args!(
+            "artifact {}: built in {} ({place})",
+            self.title,
+            spoken(self.begun.elapsed())
+        ));
     }
 }
 

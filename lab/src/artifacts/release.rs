@@ -95,9 +95,9 @@ fn automatic(cache: &Cache, name: Name, file: &str) -> Result<Option<Artifact>, 
     match Release::reach() {
         Ok(release) => release.fetch(cache, name, file).map(Some),
         Err(error) => {
-            eprintln!(
+            crate::print::say(format_args!(
                 "artifact k3s: the release can't be reached ({error}); building the stand-in"
-            );
+            ));
             Release::refuse(cache)?;
             Ok(None)
         }

@@ -46,10 +46,10 @@ pub struct Args {
 /// When the emulator or the scripts can't be started.
 pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let Some(shared) = material::find() else {
-        println!(
+        crate::print::line(format_args!(
             "conformance: skipped, no recording here (wanted: pve/transcripts.jsonl and \
              pve/conformance/ in $HOMELAB_SHARED or in ../shared)"
-        );
+        ));
         return Ok(ExitCode::SUCCESS);
     };
     let temporary = tempfile::tempdir()?;
@@ -66,15 +66,15 @@ pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>
                 || arguments.section.iter().any(|wanted| wanted == section))
     };
     for difference in report.differences.iter().filter(|found| detailed(&found.section)) {
-        println!("{difference}");
+        crate::print::line(difference);
     }
-    print!("{report}");
+    crate::print::text(&report);
     let lower = ratchet::lower(&report)?;
     if arguments.record {
         ratchet::raise(&report)?;
     }
     for line in &lower {
-        println!("{line}");
+        crate::print::line(line);
     }
     Ok(if lower.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -117,7 +117,7 @@ async fn drive(
             .await?;
         let seconds = started.elapsed().as_secs();
         let end = if status.success() { "" } else { ", ended early" };
-        eprintln!("conformance: {script}.py took {seconds} s{end}");
+        crate::print::say(format_args!("conformance: {script}.py took {seconds} s{end}"));
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>
             secrets.iter().map(|(token, secret)| format!("{token}={secret}\n")).collect();
         write_secret(tokens, &lines)?;
     }
-    println!("{}", running.describe());
+    crate::print::line(running.describe());
     tokio::select! {
         () = running.wait() => {}
         _ = tokio::signal::ctrl_c() => {}

@@ -124,7 +124,7 @@ pub struct Folder {
 fn up(named: &Named, new: &New) -> Result<ExitCode, WorldError> {
     let place = Place::named(&named.name)?;
     start(&place, new)?;
-    println!("the lab {} is up: {}", place.name, place.folder);
+    crate::print::line(format_args!("the lab {} is up: {}", place.name, place.folder));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -132,11 +132,15 @@ fn up(named: &Named, new: &New) -> Result<ExitCode, WorldError> {
 fn down(named: &Named) -> Result<ExitCode, WorldError> {
     let place = Place::named(&named.name)?;
     if !place.folder.exists() {
-        println!("the lab {} is not up", place.name);
+        crate::print::line(format_args!("the lab {} is not up", place.name));
         return Ok(ExitCode::SUCCESS);
     }
     enclosure::take_down(&place)?;
-    println!("the lab {} is down; its log stays: {}", place.name, place.log());
+    crate::print::line(format_args!(
+        "the lab {} is down; its log stays: {}",
+        place.name,
+        place.log()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -150,7 +154,7 @@ fn status(named: &Named) -> Result<ExitCode, WorldError> {
             Some(process) => format!("starting, process {process}"),
             None => "down".to_owned(),
         };
-        println!("{:<12} {state:<22} {}", place.name, place.folder);
+        crate::print::line(format_args!("{:<12} {state:<22} {}", place.name, place.folder));
         found |= place.name == named.name && up.is_some();
     }
     Ok(if found { ExitCode::SUCCESS } else { ExitCode::FAILURE })

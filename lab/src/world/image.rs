@@ -46,9 +46,9 @@ pub(crate) fn ensure(cache: &Utf8Path) -> Result<GuestImage, WorldError> {
     let sum = folder.join("sha256");
     let hit = sum.exists();
     if hit {
-        eprintln!("guest image hit   {} {}", image.version, image.file);
+        crate::print::say(format_args!("guest image hit   {} {}", image.version, image.file));
     } else {
-        eprintln!("guest image miss  {} (2 to 6 minutes)", image.version);
+        crate::print::say(format_args!("guest image miss  {} (2 to 6 minutes)", image.version));
         build(cache, &folder, &image.version)?;
         fs_err::write(&sum, hash(&image.file)?)?;
     }

@@ -5,6 +5,7 @@ use tokio::sync::Mutex;
 
 use super::{Progress, TailscaleBinaries, altered, download, hash, tailscale};
 use crate::{
+    environment,
     error::{Failure, Kind, Result},
     inventory::desired::Artifact,
 };
@@ -21,13 +22,7 @@ pub struct Cache {
 impl Cache {
     /// `$XDG_CACHE_HOME/homelab`, or `~/.cache/homelab`.
     pub fn of_user() -> Result<Self> {
-        let from = |variable: &str| {
-            std::env::var(variable).ok().map(Utf8PathBuf::from).filter(|path| path.is_absolute())
-        };
-        let base = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
-        let base = base.ok_or_else(|| {
-            Failure::new(Kind::Runtime, "neither XDG_CACHE_HOME nor HOME names a folder")
-        })?;
+        let base = environment::base_folder("XDG_CACHE_HOME", ".cache")?;
         Ok(Self::at(base.join("homelab")))
     }
 

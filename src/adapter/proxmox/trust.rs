@@ -15,7 +15,7 @@ use rustls::{
 use sha2::{Digest, Sha256};
 
 use super::failure;
-use crate::{error::Effect, inventory::desired::TlsTrust, ports::ProxmoxError};
+use crate::{error::Effect, inventory::desired::TlsTrust, named_file, ports::ProxmoxError};
 
 /// TLS as the inventory wants it, with ring, whatever provider the process has installed.
 pub(super) fn client_config(trust: &TlsTrust) -> Result<ClientConfig, ProxmoxError> {
@@ -23,7 +23,7 @@ pub(super) fn client_config(trust: &TlsTrust) -> Result<ClientConfig, ProxmoxErr
     let rule = match trust {
         TlsTrust::System => Rule::authorities("the system's authorities", system()?, &provider)?,
         TlsTrust::CaFile(file) => {
-            let text = fs_err::read(file).map_err(local)?;
+            let text = named_file::bytes(file, named_file::KEY).map_err(local)?;
             let mut roots = RootCertStore::empty();
             for certificate in CertificateDer::pem_slice_iter(&text) {
                 let unfit = |reason: &dyn fmt::Display| {

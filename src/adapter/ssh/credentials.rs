@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use zeroize::Zeroizing;
 
 use super::{pinned::fingerprint, session::Session};
-use crate::{inventory::desired::Access, model::NodeName, ports::HostError};
+use crate::{inventory::desired::Access, model::NodeName, named_file, ports::HostError};
 
 /// A server ends the connection after a few wrong keys (`MaxAuthTries`, 6 unless said otherwise).
 const MOST_AGENT_KEYS: usize = 5;
@@ -57,7 +57,7 @@ impl Credentials {
         let refused =
             |reason: String| HostError::Login { node: node.clone(), user: user.to_owned(), reason };
         let candidates = match &self.file {
-            Some(file) => vec![read_key(file).await?],
+            Some(file) => vec![read_key(file)?],
             None => self.agent_keys().await?.into_iter().map(Candidate::WithAgent).collect(),
         };
         let mut tried = Vec::new();
@@ -161,27 +161,46 @@ async fn rsa_hash(
     Ok(session.handle.best_supported_rsa_hash().await?.flatten())
 }
 
-async fn read_key(path: &Utf8Path) -> Result<Candidate, HostError> {
-    let local = |error: &dyn std::fmt::Display| HostError::Local(error.to_string());
-    let mode =
-        fs_err::tokio::metadata(path).await.map_err(|error| local(&error))?.permissions().mode();
+fn read_key(path: &Utf8Path) -> Result<Candidate, HostError> {
+    let local =
+        |error: std::io::Error| HostError::Local(format!("the private key can't be read: {error}"));
+    // Opened once: what is checked is what is read.
+    let file = named_file::open(path).map_err(local)?;
+    let mode = file.metadata().map_err(local)?.permissions().mode();
     if mode & 0o077 != 0 {
         return Err(HostError::Local(format!(
             "the private key {path} is open to others (mode {:o}): `chmod 600 {path}`",
             mode & 0o777
         )));
     }
-    let text =
-        Zeroizing::new(fs_err::tokio::read_to_string(path).await.map_err(|error| local(&error))?);
+    let bytes = Zeroizing::new(named_file::bounded(file, named_file::KEY).map_err(local)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        HostError::Local(format!("the private key {path} is no text: name the key itself"))
+    })?;
     match PrivateKey::from_openssh(text.as_bytes()) {
         // The public half of an encrypted key is readable, and tells the agent which one is meant.
         Ok(key) if key.is_encrypted() => Ok(Candidate::WithAgent(key.public_key().clone())),
         Ok(key) => Ok(Candidate::Held(Box::new(key))),
         // Older files are PEM of other kinds.
         Err(first) => {
-            decode_secret_key(&text, None).map(|key| Candidate::Held(Box::new(key))).map_err(|_| {
+            decode_secret_key(text, None).map(|key| Candidate::Held(Box::new(key))).map_err(|_| {
                 HostError::Local(format!("the private key {path} cannot be read: {first}"))
             })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_no_regular_file_is_refused_and_not_waited_for() {
+        let (_folder, pipe) = named_file::tests::pipe();
+        for (path, kind) in [(pipe.as_path(), "pipe"), (Utf8Path::new("/dev/zero"), "device")] {
+            let Err(error) = read_key(path) else { panic!("{path} was read") };
+            let expected = format!("`{path}` is a {kind}, not a regular file");
+            assert!(error.to_string().contains(&expected), "{error}");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::{
     error::{Failure, Kind, Result},
     gitops::record::{self, TreeRecord},
     model::ClusterId,
+    named_file,
 };
 
 /// A folder that holds, or shall hold, a tree.
@@ -43,7 +44,7 @@ impl Folder {
 
     /// A file's text; `None` when there is none.
     pub(super) fn read(&self, path: &str) -> Result<Option<String>> {
-        match fs_err::read_to_string(self.0.join(path)) {
+        match named_file::text(self.0.join(path), named_file::DOCUMENT) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::new(Kind::Runtime, "a file of the tree can't be read")

@@ -10,7 +10,7 @@ use crate::{
     error::{Failure, Kind, Result},
     gitops::{age_key::AgeKey, sops},
     inventory::{Desired, Pins, desired::SecretStore},
-    render,
+    named_file, render,
 };
 
 /// Where the inventory says the key is, and further recipients.
@@ -67,7 +67,7 @@ pub(super) async fn reveal(global: &Global, args: RevealArgs) -> Result<()> {
     let desired = load(global, Pins::Optional)?;
     let (path, _) = place(&desired)?;
     let key = AgeKey::read(path)?.ok_or_else(|| missing(path))?;
-    let text = fs_err::read_to_string(&args.file).map_err(|error| {
+    let text = named_file::text_of_any(&args.file, named_file::DOCUMENT).map_err(|error| {
         Failure::new(Kind::Usage, "the file can't be read").at(&args.file).because(error)
     })?;
     let opened = sops::open(&text, key.identities()).map_err(|failure| failure.at(&args.file))?;

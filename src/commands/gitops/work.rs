@@ -22,7 +22,7 @@ use crate::{
         tree,
     },
     inventory::{Desired, Pins, desired::SecretStore},
-    render,
+    named_file, render,
 };
 
 /// A tree as rendered, and how the folder stands to it.
@@ -111,7 +111,7 @@ async fn components(desired: &Desired, folder: &Folder) -> Result<String> {
         return Ok(text);
     }
     let file = artifact::file(&flux.components, &|_, _| ()).await?;
-    Ok(fs_err::read_to_string(file)?)
+    Ok(named_file::text(file, named_file::DOCUMENT)?)
 }
 
 /// The age key, where Secrets are encrypted here. A tree's own folder is no place for it.

@@ -1,5 +1,6 @@
 //! What no single field can know: whether the fields agree.
 
+mod claims;
 mod gitops;
 mod k3s;
 mod network;
@@ -7,12 +8,20 @@ mod nodes;
 mod services;
 mod tailnet;
 
+pub(crate) use claims::Claims;
+
 use super::{file::InventoryFile, report::Report};
 
-/// Tells everything that does not fit together.
-pub(crate) fn all(file: &InventoryFile, report: &mut Report<'_>) {
-    nodes::check(file, report);
-    network::check(file, report);
+/// Tells what two nodes both claim; there may be no sound file yet.
+pub(crate) fn clashes(claims: &Claims, file: Option<&InventoryFile>, report: &mut Report<'_>) {
+    nodes::clashes(claims, file, report);
+    network::clashes(claims, file, report);
+}
+
+/// Tells everything else that does not fit together.
+pub(crate) fn all(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>) {
+    nodes::check(file, claims, report);
+    network::check(file, claims, report);
     tailnet::check(file, report);
     k3s::check(file, report);
     services::longhorn(file, report);

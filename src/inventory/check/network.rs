@@ -1,12 +1,13 @@
 //! Addresses and networks.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use ipnet::{IpNet, Ipv4Net};
 
+use super::claims::{self, Claims};
 use crate::inventory::{file::InventoryFile, path::FieldPath, report::Report};
 
-pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
+pub(super) fn check(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>) {
     let networks = networks(file);
     for (path, network, _) in &networks {
         if network.trunc() != *network {
@@ -19,7 +20,7 @@ pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
     }
     disjoint(&networks, report);
     lan(file, report);
-    addresses(file, report);
+    addresses(file, claims, report);
     cluster_ranges(file, report);
 }
 
@@ -92,44 +93,40 @@ fn unusable(network: Ipv4Net, address: Ipv4Addr) -> Option<String> {
     }
 }
 
-fn addresses(file: &InventoryFile, report: &mut Report<'_>) {
+pub(super) fn clashes(claims: &Claims, file: Option<&InventoryFile>, report: &mut Report<'_>) {
+    let free = || file.and_then(|file| free_address(file, claims));
+    claims::clashes(&claims.addresses, "", free, report);
+}
+
+fn addresses(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>) {
     let lan = file.network.cidr.trunc();
-    let nodes = FieldPath::dotted("nodes");
-    let mut seen: BTreeMap<Ipv4Addr, &str> = BTreeMap::new();
-    for (name, node) in &file.nodes {
-        let path = nodes.key(name).key("address");
-        let address = node.address;
+    for claim in &claims.addresses {
+        let (path, address) = (&claim.path, claim.value);
         if let Some(why) = unusable(lan, address) {
-            let free = free_address(file, lan);
-            report.fault(
-                &path,
+            let free = free_address(file, claims);
+            report.fault_of_sound(
+                path,
                 format!("{address} {why}"),
                 free.map(|free| format!("{free} is free in this inventory")),
             );
         } else if address == file.network.gateway {
-            report.fault(&path, format!("{address} is the gateway's"), None);
+            report.fault_of_sound(path, format!("{address} is the gateway's"), None);
         } else if file.network.nameservers.contains(&address.into()) {
-            report.fault(&path, format!("{address} is a nameserver's"), None);
-        }
-        if let Some(other) = seen.insert(address, name) {
-            let line = report.line(&nodes.key(other).key("address"));
-            report.fault(
-                &path,
-                format!("{address} is `{other}`'s (line {line})"),
-                free_address(file, lan).map(|free| format!("{free} is free in this inventory")),
-            );
+            report.fault_of_sound(path, format!("{address} is a nameserver's"), None);
         }
     }
 }
 
-fn free_address(file: &InventoryFile, lan: Ipv4Net) -> Option<Ipv4Addr> {
+fn free_address(file: &InventoryFile, claims: &Claims) -> Option<Ipv4Addr> {
+    let lan = file.network.cidr.trunc();
+    let claimed = || claims.addresses.iter().map(|claim| claim.value);
     let taken = |address: &Ipv4Addr| {
         *address == file.network.gateway
             || file.network.nameservers.contains(&(*address).into())
-            || file.nodes.values().any(|node| node.address == *address)
+            || claimed().any(|claimed| claimed == *address)
     };
     // Near the others, where a person would look.
-    let near = file.nodes.values().map(|node| node.address).filter(|one| lan.contains(one)).min();
+    let near = claimed().filter(|one| lan.contains(one)).min();
     lan.hosts().skip_while(|host| near.is_some_and(|near| *host < near)).find(|host| !taken(host))
 }
 

@@ -1,7 +1,8 @@
 //! The nodes among themselves: ids, places, roles, sizes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use super::claims::{self, Claims};
 use crate::inventory::{
     file::{InventoryFile, NodeFile, RoleFile},
     path::FieldPath,
@@ -16,12 +17,12 @@ const SMALLEST_MEMORY_MIB: u64 = 512;
 /// What k3s asks of a server (its documentation's minimum).
 const SERVER_MEMORY_MIB: u64 = 2048;
 
-pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
+pub(super) fn check(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>) {
     let nodes = FieldPath::dotted("nodes");
     if file.nodes.is_empty() {
         return report.fault(&nodes, "there is no node", "write at least one server".to_owned());
     }
-    vmids(file, report);
+    templates(file, claims, report);
     servers(file, report);
     for (name, written) in &file.nodes {
         let path = nodes.key(name);
@@ -40,40 +41,35 @@ pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
     }
 }
 
-fn vmids(file: &InventoryFile, report: &mut Report<'_>) {
-    let mut seen: BTreeMap<u32, &str> = BTreeMap::new();
+pub(super) fn clashes(claims: &Claims, file: Option<&InventoryFile>, report: &mut Report<'_>) {
+    let free = || next_free(claims, file);
+    claims::clashes(&claims.vmids, "VMID ", free, report);
+}
+
+fn templates(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>) {
     let hosts: BTreeSet<Option<String>> =
         file.nodes.values().map(|node| file.defaults.complete(node).proxmox_node).collect();
     let first = file.image.template;
     // One template a Proxmox node, counting up.
     let templates = first..first.saturating_add(u32::try_from(hosts.len()).unwrap_or(1).max(1));
-    for (name, node) in &file.nodes {
-        let path = FieldPath::dotted("nodes").key(name).key("vmid");
-        if let Some(other) = seen.insert(node.vmid, name) {
-            let line = report.line(&FieldPath::dotted("nodes").key(other).key("vmid"));
-            report.fault(
-                &path,
-                format!("VMID {} is `{other}`'s (line {line})", node.vmid),
-                next_free(file).map(|vmid| format!("{vmid} is free in this inventory")),
-            );
-        }
-        if templates.contains(&node.vmid) {
-            let whose = if node.vmid == first {
+    for claim in &claims.vmids {
+        if templates.contains(&claim.value) {
+            let whose = if claim.value == first {
                 "the template's (`image.template`)".to_owned()
             } else {
                 format!(
                     "the template's of a further Proxmox node: they count up from {first}, one a node"
                 )
             };
-            report.fault(&path, format!("VMID {} is {whose}", node.vmid), None);
+            report.fault_of_sound(&claim.path, format!("VMID {} is {whose}", claim.value), None);
         }
     }
 }
 
-fn next_free(file: &InventoryFile) -> Option<u32> {
-    let used: BTreeSet<u32> = file.nodes.values().map(|node| node.vmid).collect();
-    (used.first()?.saturating_add(1)..)
-        .find(|vmid| !used.contains(vmid) && *vmid != file.image.template)
+fn next_free(claims: &Claims, file: Option<&InventoryFile>) -> Option<u32> {
+    let template = file?.image.template;
+    let used: BTreeSet<u32> = claims.vmids.iter().map(|claim| claim.value).collect();
+    (used.first()?.saturating_add(1)..).find(|vmid| !used.contains(vmid) && *vmid != template)
 }
 
 fn servers(file: &InventoryFile, report: &mut Report<'_>) {

@@ -3,7 +3,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Context;
-use crate::inventory::{file::AccessFile, path::FieldPath, report::Report, scalar};
+use crate::{
+    inventory::{file::AccessFile, path::FieldPath, report::Report, scalar},
+    named_file,
+};
 
 /// All public keys: those written, those of the files, or else the one beside the private key. `None` when
 /// there is none, or a file can't be read; the report says why.
@@ -59,7 +62,7 @@ pub(super) fn public_keys(
 
 /// The keys of a file, or what is wrong with it.
 fn read(file: &Utf8Path) -> Result<Vec<String>, String> {
-    let text = fs_err::read_to_string(file)
+    let text = named_file::text(file, named_file::KEY)
         .map_err(|error| format!("the public key can't be read: {error}"))?;
     if text.contains("PRIVATE KEY") {
         return Err(format!("{file} holds a private key, not a public one"));

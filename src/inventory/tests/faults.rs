@@ -342,3 +342,33 @@ k3s:",
        = help: write the URL as `ssh://git@HOST/PATH`, or use `token`
     ");
 }
+
+#[test]
+fn a_clash_with_a_node_that_is_faulty_itself_is_told_with_its_own_fault() {
+    let clash = [
+        ("    role: agent\n    vmid: 101", "    role: agnet\n    vmid: 102"),
+        ("address: 10.79.0.101", "address: 10.79.0.103"),
+        ("vmid: 103", "vmid: 9000"),
+    ];
+    let told = lab(&clash).told();
+    for expected in [
+        "`role` is `agnet`",
+        "VMID 102 is `k3s-server`'s (line 46)",
+        "10.79.0.103 is `k3s-agent-1`'s (line 51)",
+        "VMID 9000 is the template's",
+    ] {
+        assert!(told.contains(expected), "{expected}: {told}");
+    }
+    // Also where the file as a whole makes no sense yet.
+    let told = lab(&[&clash[..], &[("version: 1", "version: one")]].concat()).told();
+    assert!(told.contains("`version` is"), "{told}");
+    assert!(told.contains("VMID 102 is `k3s-server`'s (line 46)"), "{told}");
+    assert!(told.contains("10.79.0.103 is `k3s-agent-1`'s (line 51)"), "{told}");
+}
+
+#[test]
+fn a_vmid_that_is_refused_itself_clashes_with_nothing() {
+    let told = lab(&[("vmid: 102", "vmid: 7"), ("vmid: 101", "vmid: 7")]).told();
+    assert_eq!(told.matches("expected").count(), 2, "{told}");
+    assert!(!told.contains("is `k3s-server`'s"), "{told}");
+}

@@ -68,7 +68,9 @@ fn read_all(text: &str) {
                 serde_json::from_value(value).expect("schema and types agree");
             let mut report = report::Report::new(&document, shaped.faults, shaped.dropped);
             load::validate(&file, &mut report);
-            check::all(&file, &mut report);
+            let claims = check::Claims::read(&document, &report);
+            check::clashes(&claims, Some(&file), &mut report);
+            check::all(&file, &claims, &mut report);
             for fault in report.finish().0 {
                 drop(fault.to_string());
             }

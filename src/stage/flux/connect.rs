@@ -27,8 +27,8 @@ pub async fn connect<W: World>(context: &StepContext<W>) -> Result<Outcome> {
     let flux = wanted(context)?;
     let checkout = checkout(context).await?;
     let cluster = context.run.cluster().await?;
-    let source = repository::source(flux).await?;
-    if let Some(secret) = login(&source) {
+    let source = context.run.repository.source(flux).await?;
+    if let Some(secret) = login(source) {
         context.still_wanted()?;
         cluster.apply(&secret).await?;
     }
