@@ -112,3 +112,44 @@ impl Clock for SystemClock {
         tokio::time::sleep(duration).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::RealWorld;
+    use crate::{
+        engine::{Run, StepContext, run_plan},
+        observe::{self, Depth},
+        plan::{Change, Plan},
+        stage::{self, drift, verify},
+    };
+
+    /// The size of the future that a call gives, in bytes.
+    fn size<A, F>(_: impl FnOnce(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    type TheRun = &'static Arc<Run<RealWorld>>;
+    type Context = &'static StepContext<RealWorld>;
+
+    /// Generic futures are not seen by the lint for large ones. Without optimisation each is copied several
+    /// times over on a stack of 2 MiB before it lies where it is polled.
+    #[test]
+    fn no_future_of_the_real_world_is_too_large_for_a_workers_stack() {
+        let sizes = [
+            ("observe", size(|run: TheRun| observe::observe(run, Depth::All))),
+            ("observe::flux", size(|run: TheRun| observe::flux(run))),
+            ("observe::longhorn", size(|run: TheRun| observe::longhorn(run))),
+            ("verify", size(|run: TheRun| verify::all(run))),
+            ("drift", size(|run: TheRun| drift::check(run))),
+            (
+                "apply",
+                size(|(context, change): (Context, &'static Change)| stage::apply(context, change)),
+            ),
+            ("run_plan", size(|(run, plan): (TheRun, &'static Plan)| run_plan(run, plan))),
+        ];
+        let large: Vec<_> = sizes.iter().filter(|(_, size)| *size > 16 << 10).collect();
+        assert!(large.is_empty(), "{large:?} of {sizes:?}");
+    }
+}

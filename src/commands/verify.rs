@@ -1,28 +1,37 @@
 //! `homelab verify`: every check, as a table or JSON.
 
+use std::sync::Arc;
+
 use comfy_table::{Attribute, Cell, Color};
 
 use super::session::{Session, wants_json};
 use crate::{
     cli::Global,
+    engine::Run,
     error::{Failure, Kind, Result},
     inventory::Pins,
+    ports::World,
     render,
     stage::{
         check::{Check, CheckState},
-        verify,
+        drift, verify,
     },
 };
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   homelab verify                          ends with 1 when a check failed
-  homelab verify -o json")]
-pub struct Args {}
+  homelab verify -o json
+  homelab verify --drift                  changes a probe object, and sees Flux revert it")]
+pub struct Args {
+    /// Change a probe object of the repository by hand, and wait until Flux has put it back
+    #[arg(long)]
+    drift: bool,
+}
 
-pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
+pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     let session = Session::look(global, Pins::Required).await?;
-    let checks = verify::all(&session.run).await;
+    let checks = all(&session.run, args.drift).await;
     let checks = session.close(checks).await?;
     if wants_json(global) {
         render::document(&checks)?;
@@ -30,6 +39,20 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
         render::output::data(table(&checks))?;
     }
     verdict(&checks)
+}
+
+async fn all<W: World>(run: &Arc<Run<W>>, drift: bool) -> Result<Vec<Check>> {
+    if drift && run.desired.flux.is_none() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "`--drift` asks Flux, and the inventory has no `flux` section",
+        ));
+    }
+    let mut checks = verify::all(run).await?;
+    if drift {
+        checks.push(drift::check(run).await);
+    }
+    Ok(checks)
 }
 
 /// The checks as a table; each that failed with its cause and what to try next.

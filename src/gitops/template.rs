@@ -41,6 +41,7 @@ const TEMPLATES: &[(&str, &str)] = embedded![
     "lib/public-ingress.yaml",
     "lib/private-ingress.yaml",
     "lib/claim.yaml",
+    "clusters/drift-probe.yaml",
     "clusters/gotk-sync.yaml",
     "clusters/kustomizations.yaml",
     "longhorn/release.yaml",

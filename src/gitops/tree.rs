@@ -129,6 +129,10 @@ fn add_entry(tree: &mut Tree, site: &Site<'_>, parts: &[Part], given: &Given) ->
     let names = ["gotk-components.yaml", "gotk-sync.yaml"];
     let about = "Flux itself: what `flux bootstrap` would have written. Patches of its controllers go here.";
     let listed = template::text("lib/kustomization.yaml", context! { about, names })?;
+    add(
+        format!("{path}/drift-probe.yaml"),
+        template::text("clusters/drift-probe.yaml", context! {})?,
+    );
     add(format!("{system}/kustomization.yaml"), listed);
     let on: BTreeSet<&str> = parts.iter().map(|part| part.name).collect();
     for (file, apps) in [("infrastructure.yaml", false), ("apps.yaml", true)] {

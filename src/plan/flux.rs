@@ -30,6 +30,8 @@ pub const CONTROLLERS: [&str; 2] = ["kustomize-controller", "source-controller"]
 
 pub const DEPLOYMENT: ObjectKind =
     ObjectKind { group: "apps", version: "v1", kind: "Deployment", plural: "deployments" };
+pub const CONFIG_MAP: ObjectKind =
+    ObjectKind { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps" };
 pub const SECRET: ObjectKind =
     ObjectKind { group: "", version: "v1", kind: "Secret", plural: "secrets" };
 pub const POD: ObjectKind = ObjectKind { group: "", version: "v1", kind: "Pod", plural: "pods" };

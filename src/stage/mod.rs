@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod check;
 pub mod cluster;
 mod deliver;
+pub mod drift;
 pub mod files;
 pub mod flux;
 pub mod guest;

@@ -20,30 +20,36 @@ pub(super) struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Waits for a call within its limit.
-    pub(super) async fn run<T>(
+    /// Waits for a call within its limit. What kube makes of a call is many kilobytes large: it is put away
+    /// before anybody carries it around.
+    pub(super) fn run<T>(
         self,
         call: impl Future<Output = Result<T, kube::Error>>,
-    ) -> Result<T, ClusterError> {
-        match tokio::time::timeout(CALL_TIMEOUT, call).await {
-            Ok(result) => result.map_err(|error| self.failed(error)),
-            Err(_) => Err(self.unanswered(format!("nothing within {} s", CALL_TIMEOUT.as_secs()))),
+    ) -> impl Future<Output = Result<T, ClusterError>> {
+        let call = Box::pin(call);
+        async move {
+            match tokio::time::timeout(CALL_TIMEOUT, call).await {
+                Ok(result) => result.map_err(|error| self.failed(error)),
+                Err(_) => {
+                    Err(self.unanswered(format!("nothing within {} s", CALL_TIMEOUT.as_secs())))
+                }
+            }
         }
     }
 
     /// The same, `None` where there is no such object.
-    pub(super) async fn run_opt<T>(
+    pub(super) fn run_opt<T>(
         self,
         call: impl Future<Output = Result<T, kube::Error>>,
-    ) -> Result<Option<T>, ClusterError> {
-        let call = async {
+    ) -> impl Future<Output = Result<Option<T>, ClusterError>> {
+        let call = Box::pin(call);
+        self.run(async move {
             match call.await {
                 Ok(found) => Ok(Some(found)),
                 Err(error) if code(&error) == Some(404) => Ok(None),
                 Err(error) => Err(error),
             }
-        };
-        self.run(call).await
+        })
     }
 
     fn failed(self, error: kube::Error) -> ClusterError {
