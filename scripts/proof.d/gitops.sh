@@ -83,6 +83,20 @@ SYNC
   converge
   [ "$(value_of hello greeting)" = two ] || fail 'the ConfigMap is not as Git has it'
 
+  step 'a change by hand is taken back when verify asks for it, and told where Flux does not'
+  homelab verify --drift 2>&1 | grep -m 1 'no ConfigMap' | cut -c 1-150 | sed 's/^/  /' || fail 'a tree without the probe is not told'
+  cp templates/gitops/clusters/drift-probe.yaml "$tree/clusters/lab/"
+  push 'The probe of drift'
+  converge
+  last_line homelab verify --drift
+  homelab verify --drift 2>/dev/null | grep 'taken back\|takes back' | sed 's/  */ /g; s/^/  /'
+  [ "$(kubectl get configmap homelab-drift-probe -n flux-system -o 'jsonpath={.metadata.annotations.homelab/drift}')" = 'as in Git' ] ||
+    fail 'the probe is not as Git has it'
+  kubectl patch kustomization flux-system -n flux-system --type merge --patch "'{\"spec\":{\"suspend\":true}}'" >/dev/null
+  homelab verify --drift >"$work/said" 2>&1 && fail 'verify passed while Flux takes nothing back'
+  grep -m 1 'stood for' "$work/said" | sed 's/  */ /g; s/^/  /' || fail 'it does not say how long the change stood'
+  kubectl patch kustomization flux-system -n flux-system --type merge --patch "'{\"spec\":{\"suspend\":null}}'" >/dev/null
+
   step 'what was lost is given again: the Secret, a controller, the source'
   kubectl delete secret -n flux-system flux-system >/dev/null
   converge
