@@ -77,3 +77,26 @@ async fn the_command_that_grants_a_privilege_names_the_token_in_use() {
     let told = world.homelab(&["up", "--yes"]).await.refused(17);
     assert!(told.contains("--tokens 'homelab@pve!up2'"), "{told}");
 }
+
+#[tokio::test]
+async fn the_effective_configuration_shows_no_signed_address_and_no_token_in_a_wrong_place() {
+    let world = World::new().await;
+    world.edit("/image.raw\n", "/image.raw?signature=hunter2\n");
+    for arguments in [
+        &["config", "show"][..],
+        &["config", "show", "-o", "json"],
+        &["config", "show", "--origin"],
+        &["config", "show", "--origin", "-o", "json"],
+    ] {
+        let mut show = world.command(arguments);
+        show.env("PROXMOX_VE_CA_FILE", "root@pam!up=hunter2");
+        let shown = world.run(show).await.well().out;
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("[redacted]"), "{shown}");
+        if arguments == ["config", "show"] {
+            let read: serde_json::Value = serde_saphyr::from_str(&shown).unwrap();
+            let address = read["image"]["url"].as_str().unwrap();
+            assert!(address.ends_with("/image.raw?signature=[redacted]"), "{address}");
+        }
+    }
+}
