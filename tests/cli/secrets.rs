@@ -79,6 +79,28 @@ async fn the_command_that_grants_a_privilege_names_the_token_in_use() {
 }
 
 #[tokio::test]
+async fn a_token_in_the_place_of_a_file_is_told_nowhere() {
+    let world = World::new().await;
+    for (arguments, code) in [
+        (&["validate", "-c", "root@pam!up=hunter2"][..], 15),
+        (&["validate", "-c", "root@pam!up=hunter2", "-o", "json"], 15),
+        (&["validate", "--lock", "root@pam!up=hunter2/x"], 0),
+    ] {
+        let ended = world.homelab(arguments).await;
+        assert!(!ended.to_string().contains("hunter2"), "{ended}");
+        assert!(ended.code == Some(code) || code == 0, "{ended}");
+    }
+    // The file's name stands in each of its faults.
+    let text = fs_err::read_to_string(world.path("homelab.yaml")).unwrap();
+    fs_err::write(world.path("root@pam!up=hunter2"), text.replace("pool:", "poool:")).unwrap();
+    for format in ["text", "json"] {
+        let ended = world.homelab(&["validate", "-c", "root@pam!up=hunter2", "-o", format]).await;
+        assert_eq!(ended.code, Some(15), "{ended}");
+        assert!(!ended.to_string().contains("hunter2"), "{ended}");
+    }
+}
+
+#[tokio::test]
 async fn the_effective_configuration_shows_no_signed_address_and_no_token_in_a_wrong_place() {
     let world = World::new().await;
     world.edit("/image.raw\n", "/image.raw?signature=hunter2\n");
