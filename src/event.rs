@@ -1,5 +1,7 @@
 //! What a run tells while it goes: the one stream that bars, lines and JSON are rendered from.
 
+mod redacted;
+
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -9,7 +11,7 @@ use crate::{model::NodeName, plan::StepId, stage::StageId};
 /// The version of the JSON form; fields are only ever added within a version.
 pub const EVENT_VERSION: u32 = 1;
 
-/// One event. Carries no secret: it goes to terminals, files and CI logs.
+/// One event. Carries no secret once it was sent: it goes to terminals, files and CI logs.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
@@ -153,8 +155,9 @@ impl Events {
         (Self(sender), receiver)
     }
 
+    /// Sends an event, without what has the form of a secret in its texts.
     pub fn send(&self, event: Event) {
         // Nobody looking is fine.
-        let _ = self.0.send(event);
+        let _ = self.0.send(event.redacted());
     }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
         }
         return render::output::line(table);
     }
-    let file = effective::effective_file(&loaded, &options.overrides);
+    let file = effective::shown_file(&loaded, &options.overrides);
     if wants_json(global) {
         return render::document(&file);
     }

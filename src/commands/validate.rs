@@ -4,7 +4,7 @@ use super::session::{options, wants_json};
 use crate::{
     cli::Global,
     error::Result,
-    inventory::{self, Faults, Pins},
+    inventory::{self, Pins},
     render::{self, output},
 };
 
@@ -26,7 +26,7 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
             "cluster": desired.cluster,
             "servers": servers,
             "agents": agents,
-            "warnings": Faults(loaded.warnings),
+            "warnings": render::faults(&loaded.warnings),
         }));
     }
     if global.quiet {

@@ -12,6 +12,7 @@ use super::{Run, StepContext};
 use crate::{
     error::{Effect, Failure, Kind, Result},
     event::{Event, PlannedStep, StageTime, StepOutcome},
+    inventory::discretion::without_secrets,
     journal::{Record, StepResult},
     plan::{Plan, Step, StepId},
     ports::{Clock, World},
@@ -152,10 +153,14 @@ async fn run_step<W: World>(context: StepContext<W>, step: Step) -> Result<()> {
         Err(failure) if failure.kind == Kind::Interrupted => {
             (StepResult::Left, StepOutcome::Skipped { why: failure.message.clone() })
         }
-        Err(failure) => (
-            StepResult::Failed { message: failure.to_string(), effect: failure.effect },
-            StepOutcome::Failed { message: failure.to_string() },
-        ),
+        Err(failure) => {
+            // The journal outlives the run, and gets no secret that a host or a task repeated.
+            let message = without_secrets(&failure.to_string());
+            (
+                StepResult::Failed { message: message.clone(), effect: failure.effect },
+                StepOutcome::Failed { message },
+            )
+        }
     };
     run.record(&Record::StepFinished { step: step.id.clone(), result })?;
     let seconds = run.world.clock().now().saturating_sub(begun).as_secs_f64();

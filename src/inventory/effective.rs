@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{
     class::{Class, TABLE, class_of},
+    discretion::{without_secrets, without_secrets_in},
     file::{ImagesFile, InventoryFile, MtuFile, SecretReference, TlsFile},
     load::Loaded,
     overrides::{Origin, Overrides},
@@ -12,7 +13,8 @@ use super::{
     versions,
 };
 
-/// One field with its value and where that came from. A secret is its reference.
+/// One field with its value and where that came from. A secret is its reference; one that stands where
+/// none belongs is redacted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// `nodes.k3s-server.cores`.
@@ -77,6 +79,16 @@ pub fn effective_file(loaded: &Loaded, overrides: &Overrides) -> InventoryFile {
     file
 }
 
+/// The same as it may be shown: a signed address holds a secret, and a token may have been pasted
+/// anywhere.
+pub fn shown_file(loaded: &Loaded, overrides: &Overrides) -> Value {
+    without_secrets_in(plain(&effective_file(loaded, overrides)))
+}
+
+fn plain(file: &InventoryFile) -> Value {
+    serde_json::to_value(file).expect("an inventory is plain data")
+}
+
 /// What is not pinned yet is left out.
 fn known(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
@@ -84,15 +96,15 @@ fn known(text: &str) -> Option<String> {
 
 /// Every field with its origin, in the order of the schema.
 pub fn effective(loaded: &Loaded, overrides: &Overrides) -> Vec<Setting> {
-    let file = effective_file(loaded, overrides);
-    let value = serde_json::to_value(&file).expect("an inventory is plain data");
+    let value = plain(&effective_file(loaded, overrides));
     let mut settings = Vec::new();
     let origins = Origins { loaded, overrides };
     flatten(&value, &FieldPath::root(), "", &mut |path, pattern, value| {
         let Some(class) = class_of(pattern) else { return };
         settings.push(Setting {
-            field: path.to_string(),
-            value: value.clone(),
+            field: without_secrets(&path.to_string()),
+            value: without_secrets_in(value.clone()),
+            // Of the value as it is.
             origin: origins.of(path, pattern, value),
             class,
         });
@@ -208,6 +220,29 @@ mod tests {
             let again = crate::inventory::load(&options)
                 .unwrap_or_else(|failure| panic!("{}\n{text}", failure.chain().join("\n")));
             assert_eq!(again.desired, loaded.desired);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_configuration_holds_no_secret_and_is_yaml() {
+        let text = example("lab");
+        let image = "image:\n  url: https://mirror/image?signature=hunter2\n";
+        let image = format!("{image}  sha256: {}\n", "ab".repeat(32));
+        let folder = Folder::with(&text.replacen("image:\n", &image, 1));
+        let mut options = folder.options();
+        let loaded = crate::inventory::load(&options).unwrap();
+        options.overrides.ca_file = Some(crate::inventory::Override {
+            value: "/root@pam!up=hunter2".into(),
+            origin: Origin::Environment("PROXMOX_VE_CA_FILE"),
+        });
+        let shown = shown_file(&loaded, &options.overrides);
+        let text = serde_saphyr::to_string(&shown).unwrap();
+        assert_eq!(serde_saphyr::from_str::<Value>(&text).unwrap(), shown);
+        let settings = effective(&loaded, &options.overrides);
+        for told in [text, serde_json::to_string(&settings).unwrap()] {
+            assert!(!told.contains("hunter2"), "{told}");
+            assert!(told.contains("signature=[redacted]"), "{told}");
+            assert!(told.contains("root@pam!up=[redacted]"), "{told}");
         }
     }
 

@@ -42,8 +42,7 @@ pub fn print(failure: &Failure, format: OutputFormat) {
                     }
                 },
                 hints: failure.hints.iter().map(|hint| shown(hint)).collect(),
-                faults: Faults::of(failure)
-                    .map(|faults| Faults(faults.0.iter().map(complete).collect())),
+                faults: Faults::of(failure).map(|found| faults(&found.0)),
             };
             match serde_json::to_string(&document) {
                 Ok(line) => output::say(line),
@@ -88,12 +87,26 @@ pub fn fault(fault: &Fault) -> String {
     format!("{:#}", complete(fault))
 }
 
-/// The file's own line stays what it is.
+/// Faults, or warnings, of the inventory as they may be printed as JSON.
+pub fn faults(faults: &[Fault]) -> Faults {
+    Faults(faults.iter().map(complete).collect())
+}
+
+/// Every field is named here, so that a new one cannot be forgotten. The file's own line stays what it is
+/// but for secrets: a command in it is the file's.
 fn complete(fault: &Fault) -> Fault {
+    let Fault { severity, message, suggestion, file, line, column, length, source_line, field } =
+        fault;
     Fault {
-        message: shown(&fault.message),
-        suggestion: fault.suggestion.as_deref().map(shown),
-        ..fault.clone()
+        severity: *severity,
+        message: shown(message),
+        suggestion: suggestion.as_deref().map(shown),
+        file: without_secrets(file),
+        line: *line,
+        column: *column,
+        length: *length,
+        source_line: source_line.as_deref().map(without_secrets),
+        field: without_secrets(field),
     }
 }
 
@@ -106,12 +119,31 @@ fn aligned(text: &str, label: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::inventory::Severity;
 
     #[test]
     fn each_line_of_a_message_begins_in_the_same_column() {
         let failure = Failure::new(Kind::Refused, "one\ntwo").hint("three\nfour");
         let plain = without_colours(&text(&failure));
         assert_eq!(plain, "error: one\n       two\n  hint: three\n        four\n");
+    }
+
+    #[test]
+    fn no_part_of_a_fault_repeats_a_secret() {
+        let secret = || "root@pam!up=hunter2".to_owned();
+        let found = Fault {
+            severity: Severity::Warning,
+            message: secret(),
+            suggestion: Some(secret()),
+            file: secret(),
+            line: 1,
+            column: 1,
+            length: 1,
+            source_line: Some(secret()),
+            field: secret(),
+        };
+        let told = fault(&found) + &serde_json::to_string(&faults(&[found])).unwrap();
+        assert!(!told.contains("hunter2") && told.contains("root@pam!up=[redacted]"), "{told}");
     }
 
     /// Without the colours, which have no width.

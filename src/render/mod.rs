@@ -24,7 +24,7 @@ use crate::{
     error::Result,
     event::Event,
 };
-pub use failure::fault;
+pub use failure::{fault, faults};
 pub use plan::plan;
 pub(crate) use table::table;
 pub(crate) use words::steps;

@@ -1,5 +1,8 @@
 //! Secrets in wrong places, and secrets that are none.
 
+use camino::Utf8Path;
+use serde_json::json;
+
 use crate::world::World;
 
 #[tokio::test]
@@ -76,4 +79,88 @@ async fn the_command_that_grants_a_privilege_names_the_token_in_use() {
     let world = World::with(wish).await;
     let told = world.homelab(&["up", "--yes"]).await.refused(17);
     assert!(told.contains("--tokens 'homelab@pve!up2'"), "{told}");
+}
+
+/// Each file in and below a folder.
+fn files(folder: &Utf8Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir_utf8().unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(files(entry.path()));
+        } else {
+            found.push((entry.path().to_string(), fs_err::read(entry.path()).unwrap()));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn what_a_failed_task_says_reaches_no_output_and_no_file_without_being_redacted() {
+    let address = "https://me:hunter2@mirror/image.raw?signature=hunter2";
+    for format in ["text", "json"] {
+        let world = World::new().await;
+        world.edit("/image.raw\n", "/image.raw?signature=hunter2\n");
+        world
+            .fault(json!({
+                "kind": "task", "exit": format!("download of {address} failed"), "instead": true,
+                "method": "POST", "path": "/nodes/{node}/storage/{storage}/download-url",
+            }))
+            .await;
+        let up = ["up", "--until", "machines", "--yes", "-o", format];
+        let ended = world.homelab(&up).await;
+        assert_eq!(ended.code, Some(17), "{ended}");
+        let told = ended.to_string();
+        assert!(!told.contains("hunter2"), "{told}");
+        let shown = "https://[redacted]@mirror/image.raw?signature=[redacted] failed";
+        assert!(told.contains(shown), "{told}");
+        assert!(world.journal().contains(shown), "{}", world.journal());
+        for (path, bytes) in files(&world.path("state")) {
+            assert!(!String::from_utf8_lossy(&bytes).contains("hunter2"), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_token_in_the_place_of_a_file_is_told_nowhere() {
+    let world = World::new().await;
+    for (arguments, code) in [
+        (&["validate", "-c", "root@pam!up=hunter2"][..], 15),
+        (&["validate", "-c", "root@pam!up=hunter2", "-o", "json"], 15),
+        (&["validate", "--lock", "root@pam!up=hunter2/x"], 0),
+    ] {
+        let ended = world.homelab(arguments).await;
+        assert!(!ended.to_string().contains("hunter2"), "{ended}");
+        assert!(ended.code == Some(code) || code == 0, "{ended}");
+    }
+    // The file's name stands in each of its faults.
+    let text = fs_err::read_to_string(world.path("homelab.yaml")).unwrap();
+    fs_err::write(world.path("root@pam!up=hunter2"), text.replace("pool:", "poool:")).unwrap();
+    for format in ["text", "json"] {
+        let ended = world.homelab(&["validate", "-c", "root@pam!up=hunter2", "-o", format]).await;
+        assert_eq!(ended.code, Some(15), "{ended}");
+        assert!(!ended.to_string().contains("hunter2"), "{ended}");
+    }
+}
+
+#[tokio::test]
+async fn the_effective_configuration_shows_no_signed_address_and_no_token_in_a_wrong_place() {
+    let world = World::new().await;
+    world.edit("/image.raw\n", "/image.raw?signature=hunter2\n");
+    for arguments in [
+        &["config", "show"][..],
+        &["config", "show", "-o", "json"],
+        &["config", "show", "--origin"],
+        &["config", "show", "--origin", "-o", "json"],
+    ] {
+        let mut show = world.command(arguments);
+        show.env("PROXMOX_VE_CA_FILE", "root@pam!up=hunter2");
+        let shown = world.run(show).await.well().out;
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("[redacted]"), "{shown}");
+        if arguments == ["config", "show"] {
+            let read: serde_json::Value = serde_saphyr::from_str(&shown).unwrap();
+            let address = read["image"]["url"].as_str().unwrap();
+            assert!(address.ends_with("/image.raw?signature=[redacted]"), "{address}");
+        }
+    }
 }
