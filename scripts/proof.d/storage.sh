@@ -5,7 +5,8 @@ disk_bytes() { on "$1" 'df --output=size -B1 /var/lib/longhorn | tail -n 1 | tr 
 mounted() { [ "$(on "$1" findmnt -n -o SOURCE -M /var/lib/longhorn)" != '' ]; }
 # longhorn_checks STATE: the checks of Longhorn in that state: id, node and cause.
 longhorn_checks() {
-  homelab --quiet -o json verify 2>/dev/null | python3 -c '
+  # Other checks may fail: Git has nothing yet.
+  { homelab --quiet -o json verify 2>/dev/null || true; } | python3 -c '
 import json, sys
 for check in json.load(sys.stdin):
     if check["id"].startswith("longhorn/") and check["state"] == sys.argv[1]:
@@ -20,9 +21,10 @@ red() {
 }
 objects() {
   kubectl apply --server-side --force-conflicts -f - <scripts/proof.d/longhorn.yaml >/dev/null
-  kubectl apply --server-side --force-conflicts --subresource=status -f - <scripts/proof.d/longhorn.yaml >/dev/null
+  kubectl apply --server-side --force-conflicts --subresource=status --selector homelab-lab/has=status -f - \
+    <scripts/proof.d/longhorn.yaml >/dev/null
 }
-status_of() { kubectl patch "$1" "$2" -n longhorn-system --type=merge --subresource=status --patch "'$3'" >/dev/null; }
+status_of() { kubectl patch "$1" "$2" -n longhorn-system --type=merge --subresource=status --patch "'{\"status\":$3}'" >/dev/null; }
 
 section_storage() {
   inventory=$PWD/inventory/lab-gitops.yaml
