@@ -1,6 +1,6 @@
 //! `homelab plan`: what `up` would do, from the same values.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use super::{
     nodes::known_nodes,
@@ -16,7 +16,7 @@ use crate::{
     plan::{Observed, Plan, Refusal, diff, diff::Wishes, probe::HostProbe},
     ports::World,
     render,
-    stage::preflight,
+    stage::{StageId, preflight},
 };
 
 /// Exit code of `--detailed-exitcode` when there is something to do.
@@ -42,8 +42,14 @@ pub(crate) async fn make<W: World>(
     run: &Arc<Run<W>>,
     selection: &Selection,
 ) -> Result<(Plan, Observed)> {
-    let (plan, observed) = look(run, selection).await?;
-    if !plan.is_empty() {
+    let (whole, observed) = compare(run, selection).await?;
+    let stages = stages(selection)?;
+    // Who asks for that stage alone asks whether all of it could be done.
+    let asked_for = *stages.end() == StageId::Preflight;
+    let plan = whole.clone().narrowed(stages, &selection.nodes);
+    if asked_for {
+        preflight::check(run, &observed, &whole).await?;
+    } else if !plan.is_empty() {
         preflight::check(run, &observed, &plan).await?;
     }
     Ok((plan, observed))
@@ -54,17 +60,25 @@ pub(crate) async fn look<W: World>(
     run: &Arc<Run<W>>,
     selection: &Selection,
 ) -> Result<(Plan, Observed)> {
-    let stages = selection
-        .stages()
-        .ok_or_else(|| Failure::new(Kind::Usage, "--from names a stage after --until"))?;
+    let (whole, observed) = compare(run, selection).await?;
+    Ok((whole.narrowed(stages(selection)?, &selection.nodes), observed))
+}
+
+fn stages(selection: &Selection) -> Result<RangeInclusive<StageId>> {
+    let stages = selection.stages();
+    stages.ok_or_else(|| Failure::new(Kind::Usage, "--from names a stage after --until"))
+}
+
+/// The plan of every stage and node.
+async fn compare<W: World>(run: &Arc<Run<W>>, selection: &Selection) -> Result<(Plan, Observed)> {
+    stages(selection)?;
     known_nodes(&run.desired, &selection.nodes)?;
     let observed = observe::observe(run, Depth::All).await?;
     let wishes = Wishes { prune: selection.prune };
-    let plan = match diff(&run.desired, &observed, wishes) {
-        Ok(plan) => plan.narrowed(stages, &selection.nodes),
-        Err(refusals) => return Err(Refusal::failure(&refusals)),
-    };
-    Ok((plan, observed))
+    match diff(&run.desired, &observed, wishes) {
+        Ok(plan) => Ok((plan, observed)),
+        Err(refusals) => Err(Refusal::failure(&refusals)),
+    }
 }
 
 /// Writes down which devices the nodes are, where the journal does not know it: a run may have died

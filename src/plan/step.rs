@@ -250,7 +250,9 @@ impl Change {
             Self::SyncFlux => "wait until all of Git is applied".into(),
             Self::Verify => "run every check".into(),
             Self::SweepSeed { volume, .. } => format!("delete left-over seed {volume}"),
-            Self::RemoveMachine { vmid, .. } => format!("delete VM {vmid} and its disks"),
+            Self::RemoveMachine { vmid, .. } => {
+                format!("delete VM {vmid}, its disks, and its device in the tailnet")
+            }
             Self::RemoveTemplate { vmid, .. } => format!("delete template {vmid}"),
             Self::RemoveImage { volume, .. } => format!("delete image {volume}"),
         }

@@ -39,7 +39,7 @@ impl Lines {
                 if self.waits.insert(step.clone(), text.clone()).as_ref() == Some(&text) {
                     return None;
                 }
-                format!("{}: {text} ({})", words::prefix(step), words::left(*seconds_left))
+                format!("{}: {text} ({})", words::prefix(step), words::gives_up(*seconds_left))
             }
             // A quarter at a time, so that a log is not all progress.
             Event::Progress { step, done, total, unit } => {

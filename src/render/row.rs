@@ -72,12 +72,12 @@ impl Row {
         }
         let mut dim = Vec::new();
         if let Some(Wait { wanted, seen, seconds_left }) = &running.wait {
-            dim.push(super::words::left(*seconds_left));
-            dim.push(format!("waiting for {wanted}"));
             // `running` of a task that runs says nothing.
             if seen != "running" && !seen.is_empty() {
                 dim.push(format!("seen: {seen}"));
             }
+            dim.push(format!("waiting for {wanted}"));
+            dim.push(super::words::gives_up(*seconds_left));
         }
         dim.extend(running.output.clone());
         Text { plain, dim: dim.join("; ") }
@@ -110,10 +110,14 @@ mod tests {
         assert_eq!(text.plain, "seed and clone: 37 %");
         assert_eq!(
             text.dim,
-            "1 min 35 s left; waiting for task qmclone 101 to end; create full clone of drive scsi0"
+            "waiting for task qmclone 101 to end; gives up in 1 min 35 s; create full clone of drive scsi0"
         );
         row.waits(&step("make"), "SSH", "connection refused", 9);
-        assert!(row.text().dim.starts_with("9 s left; waiting for SSH; seen: connection refused"));
+        assert!(
+            row.text()
+                .dim
+                .starts_with("seen: connection refused; waiting for SSH; gives up in 9 s")
+        );
     }
 
     #[test]

@@ -15,11 +15,11 @@ pub(super) fn time(seconds: f64) -> String {
     format!("{} min {:02} s", whole / 60, whole % 60)
 }
 
-/// `42 s left`, `9 min 20 s left`.
-pub(super) fn left(seconds: u64) -> String {
+/// `gives up in 42 s`, `gives up in 9 min 20 s`: a deadline, which nobody should take for an estimate.
+pub(super) fn gives_up(seconds: u64) -> String {
     match seconds {
-        0..60 => format!("{seconds} s left"),
-        _ => format!("{} min {:02} s left", seconds / 60, seconds % 60),
+        0..60 => format!("gives up in {seconds} s"),
+        _ => format!("gives up in {} min {:02} s", seconds / 60, seconds % 60),
     }
 }
 

@@ -186,6 +186,21 @@ pub struct K3sProgress {
     pub journal: String,
 }
 
+impl K3sProgress {
+    /// The unit's state, how often it was started anew, and the line that ended it, or its last one.
+    pub fn words(&self, role: Role) -> String {
+        let mut lines = self.journal.lines().rev();
+        let fatal = lines.clone().find(|line| line.contains("level=fatal"));
+        let line = fatal.or_else(|| lines.next()).unwrap_or("nothing");
+        let restarts = match self.restarts {
+            Some(restarts) if restarts > 0 => format!(", started anew {restarts} times"),
+            _ => String::new(),
+        };
+        let state = self.active_state.as_deref().unwrap_or("in an unknown state");
+        format!("{} is {state}{restarts}; it said last: {line}", unit_name(role))
+    }
+}
+
 pub(crate) fn await_script(role: Role, patience: Duration) -> Result<Script> {
     let context = json!({
         "unit": format!("{}.service", unit_name(role)),
@@ -215,12 +230,10 @@ async fn follow(host: &impl Host, node: &Node) -> Result<()> {
     if let Some(diagnosis) = diagnose(&last.journal) {
         return Err(diagnosis.failure(node));
     }
-    let line = last.journal.lines().last().unwrap_or("nothing").to_owned();
     let unit = unit_name(node.role);
-    let state = last.active_state.unwrap_or_default();
     Err(Failure::new(
         Kind::Kubernetes,
-        format!("{unit} is `{state}` and not ready after five minutes; it said last: {line}"),
+        format!("not ready after five minutes: {}", last.words(node.role)),
     )
     .at(&node.name)
     .effect(Effect::Partial)

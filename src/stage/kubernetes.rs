@@ -111,12 +111,38 @@ async fn ready<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
                 Err(failure) => {
                     // The API server may be starting; a tunnel that it closed is of no use.
                     run.forget_host(&run.desired.first_server().name).await;
-                    Ok(Look::NotYet(failure.to_string()))
+                    Ok(Look::NotYet(match said(context, wanted).await? {
+                        Some(words) => format!("{words}; {}", failure.message),
+                        None => failure.to_string(),
+                    }))
                 }
             }
         })
         .await
-        .map_err(|failure| Failure { kind: Kind::Kubernetes, ..failure })
+        .map_err(|failure| {
+            let unit = cluster::unit_name(wanted.role);
+            Failure { kind: Kind::Kubernetes, ..failure }.hint(format!(
+                "`homelab ssh {node} -- sudo journalctl -u {unit}` tells more; a node that stays broken is made anew by `homelab destroy --node {node}` and `homelab up`"
+            ))
+        })
+}
+
+/// What a k3s that is not ready says of itself; `None` where it is, or cannot be asked.
+///
+/// # Errors
+/// What waiting does not help.
+async fn said<W: World>(context: &StepContext<W>, node: &Node) -> Result<Option<String>> {
+    let Ok(host) = context.run.host(&node.name).await else { return Ok(None) };
+    let Ok(seen) = cluster::progress(&host, node.role, Duration::from_secs(1)).await else {
+        return Ok(None);
+    };
+    if seen.ready {
+        return Ok(None);
+    }
+    match cluster::diagnose(&seen.journal).filter(|diagnosis| diagnosis.is_final) {
+        Some(diagnosis) => Err(diagnosis.failure(node)),
+        None => Ok(Some(seen.words(node.role))),
+    }
 }
 
 /// Labels and taints that changed after the node joined.

@@ -28,7 +28,14 @@ pub async fn all<W: World>(run: &Arc<Run<W>>) -> Result<Vec<Check>> {
     let mut checks = standing(run, &observed);
     checks.extend(network::evaluate(&run.desired, &probes(&observed), kube(&observed)));
     checks.extend(send_packets(run, &observed).await);
-    Ok(checks)
+    Ok(each_once(checks))
+}
+
+/// What two families of checks both look at is told once.
+fn each_once(checks: Vec<Check>) -> Vec<Check> {
+    let mut told = std::collections::HashSet::new();
+    let key = |check: &Check| (check.id, check.node.clone(), check.title.clone());
+    checks.into_iter().filter(|check| told.insert(key(check))).collect()
 }
 
 /// The network stage: what stands in the tables of every node, and packets between all of them.

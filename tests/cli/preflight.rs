@@ -90,6 +90,15 @@ async fn a_proxmox_that_is_down_is_said_to_be_unreachable() {
 }
 
 #[tokio::test]
+async fn who_asks_for_the_preflight_alone_gets_it() {
+    let world = World::new().await;
+    world.edit("memory: 2G", "memory: 12G");
+    let told = world.homelab(&["up", "--until", "preflight", "--yes"]).await.refused(20);
+    assert!(told.contains("memory"), "{told}");
+    assert!(world.changes().await.is_empty());
+}
+
+#[tokio::test]
 async fn guests_that_do_not_fit_into_the_hosts_memory_are_refused_together() {
     let world = World::new().await;
     world.edit("memory: 2G", "memory: 12G");

@@ -54,7 +54,11 @@ pub(crate) fn closest<'t>(
 /// The text with its commonest slips mended, if that makes it sound.
 pub(super) fn repaired(text: &str, format: Option<&Format>) -> Option<String> {
     let format = format?;
+    // Of an origin it is Proxmox's own port that is meant.
+    let proxmox = format.name == "https-origin" && !text.contains("://");
     let candidates = [
+        if proxmox && !text.contains(':') { format!("https://{text}:8006") } else { String::new() },
+        text.replacen("http://", "https://", 1),
         text.trim().to_owned(),
         text.to_lowercase(),
         text.to_uppercase(),
