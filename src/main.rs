@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use homelab::{
     cli::{Cli, OutputFormat},
     commands,
@@ -11,7 +10,7 @@ use homelab::{
 };
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
     };

@@ -1,4 +1,4 @@
-//! `homelab verify`: every check, as a table or JSON.
+//! `homelab verify`: every check, as a table, JSON or a JUnit report.
 
 use comfy_table::{Attribute, Cell, Color};
 
@@ -17,19 +17,36 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   homelab verify                          ends with 1 when a check failed
-  homelab verify -o json")]
-pub struct Args {}
+  homelab verify -o json
+  homelab verify -o junit > homelab.xml   for GitLab, Jenkins and others that read JUnit reports")]
+pub struct Args {
+    /// Of `-o junit`, which no other command takes.
+    #[arg(skip)]
+    pub(crate) junit: bool,
+}
 
-pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
-    let session = Session::look(global, Pins::Required).await?;
-    let checks = verify::all(&session.run).await;
-    let checks = session.close(checks).await?;
+pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
+    let looked = look(global).await;
+    if args.junit {
+        // A report is wanted of a look that failed, too, which ends the command all the same.
+        let printed = render::junit::print(&looked);
+        let checks = looked?;
+        printed?;
+        return verdict(&checks);
+    }
+    let checks = looked?;
     if wants_json(global) {
         render::document(&checks)?;
     } else {
         render::output::data(table(&checks))?;
     }
     verdict(&checks)
+}
+
+async fn look(global: &Global) -> Result<Vec<Check>> {
+    let session = Session::look(global, Pins::Required).await?;
+    let checks = verify::all(&session.run).await;
+    session.close(checks).await
 }
 
 /// The checks as a table; each that failed with its cause and what to try next.

@@ -14,6 +14,7 @@ mod flux;
 mod furniture;
 mod inventory;
 mod json;
+mod junit;
 mod lease;
 mod machines;
 mod named_files;
