@@ -3,9 +3,12 @@
 use std::{ffi::OsString, time::Duration};
 
 use camino::Utf8PathBuf;
-use clap::{ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{
+    ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint, error::ErrorKind,
+};
+use clap_complete::ArgValueCandidates;
 
-use crate::{commands, model::NodeName, stage::StageId};
+use crate::{commands, completion::candidates, model::NodeName, stage::StageId};
 
 /// Bare metal to cluster: Proxmox VMs, a tailnet, k3s, from one inventory.
 #[derive(Debug, Parser)]
@@ -39,11 +42,19 @@ pub struct Global {
         hide_env_values = true,
         default_value = DEFAULT_CONFIG,
         value_name = "FILE",
+        value_hint = ValueHint::FilePath,
         value_parser = config
     )]
     pub config: Utf8PathBuf,
     /// The lock file that pins versions and sha256 (default: homelab.lock beside the inventory)
-    #[arg(long, global = true, env = "HOMELAB_LOCK", hide_env_values = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "HOMELAB_LOCK",
+        hide_env_values = true,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath
+    )]
     pub lock: Option<Utf8PathBuf>,
     /// What is printed on stdout
     #[arg(
@@ -139,6 +150,8 @@ pub enum Command {
     /// The repository that Flux reads: render it, compare it, encrypt its Secrets
     #[command(subcommand)]
     Gitops(commands::gitops::GitopsCommand),
+    /// Print the script that completes commands, options and node names in your shell
+    Completions(commands::completions::Args),
     /// Print the version
     #[command(after_help = "Examples:
   homelab version
@@ -162,7 +175,7 @@ pub struct Selection {
     #[arg(long, value_enum, value_name = "STAGE", hide_possible_values = true)]
     pub until: Option<StageId>,
     /// Only this node (may be repeated)
-    #[arg(long = "node", value_name = "NODE")]
+    #[arg(long = "node", value_name = "NODE", add = ArgValueCandidates::new(candidates::nodes))]
     pub nodes: Vec<NodeName>,
     /// Delete nodes of ours that the inventory no longer names
     #[arg(long)]
@@ -213,7 +226,7 @@ pub struct DestroyArgs {
     #[arg(long)]
     pub all: bool,
     /// Only this node (may be repeated)
-    #[arg(long = "node", value_name = "NODE")]
+    #[arg(long = "node", value_name = "NODE", add = ArgValueCandidates::new(candidates::nodes))]
     pub nodes: Vec<NodeName>,
     /// Do not ask
     #[arg(short, long)]

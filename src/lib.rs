@@ -21,6 +21,7 @@
 pub mod adapter;
 pub mod cli;
 pub mod commands;
+pub mod completion;
 pub mod engine;
 pub mod environment;
 pub mod error;

@@ -4,12 +4,15 @@ use std::process::ExitCode;
 
 use homelab::{
     cli::{Cli, OutputFormat},
-    commands,
+    commands, completion,
     error::{Failure, Kind},
     render::{failure, output, usage},
 };
 
 fn main() -> ExitCode {
+    if completion::answered() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),

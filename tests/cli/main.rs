@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod commands;
+mod completions;
 mod ended;
 mod faults;
 mod first_use;

@@ -20,6 +20,7 @@ const PRINTING: &[&[&str]] = &[
     &["--version"],
     &["--help"],
     &["schema"],
+    &["completions", "bash"],
     &["validate"],
     &["validate", "-o", "json"],
     &["config", "show", "--origin"],
