@@ -152,6 +152,8 @@ pub enum Command {
     Gitops(commands::gitops::GitopsCommand),
     /// Print the script that completes commands, options and node names in your shell
     Completions(commands::completions::Args),
+    /// Write the manual's pages, one a command
+    Man(commands::man::Args),
     /// Print the version
     #[command(after_help = "Examples:
   homelab version

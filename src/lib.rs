@@ -29,6 +29,7 @@ pub mod event;
 pub mod gitops;
 pub mod inventory;
 pub mod journal;
+mod manual;
 pub mod model;
 pub mod named_file;
 pub mod observe;

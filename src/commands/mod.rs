@@ -9,6 +9,7 @@ pub mod init;
 pub mod kubeconfig;
 pub mod kubectl;
 pub mod lock;
+pub mod man;
 mod nodes;
 pub mod plan;
 mod question;
@@ -91,6 +92,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Config(ConfigCommand::Show(args)) => config::run(global, args).await.map(|()| 0),
         Command::Gitops(command) => gitops::run(global, command).await,
         Command::Completions(args) => completions::run(global, args).await.map(|()| 0),
+        Command::Man(args) => man::run(global, args).await.map(|()| 0),
         Command::Version => version(global).map(|()| 0),
     }
 }

@@ -20,6 +20,7 @@ async fn every_document_is_json_when_that_is_asked_for() {
     for arguments in [
         &["version"][..],
         &["completions", "bash"],
+        &["man", "man1"],
         &["validate"],
         &["schema"],
         &["config", "show"],

@@ -18,6 +18,7 @@ mod json;
 mod junit;
 mod lease;
 mod machines;
+mod manual;
 mod named_files;
 mod preflight;
 mod progress;

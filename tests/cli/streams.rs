@@ -21,6 +21,7 @@ const PRINTING: &[&[&str]] = &[
     &["--help"],
     &["schema"],
     &["completions", "bash"],
+    &["man", "man1"],
     &["validate"],
     &["validate", "-o", "json"],
     &["config", "show", "--origin"],
