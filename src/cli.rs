@@ -1,11 +1,14 @@
 //! The command line: what can be typed, and nothing of what it does.
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 use camino::Utf8PathBuf;
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint, error::ErrorKind,
+};
+use clap_complete::ArgValueCandidates;
 
-use crate::{commands, model::NodeName, stage::StageId};
+use crate::{commands, completion::candidates, model::NodeName, stage::StageId};
 
 /// Bare metal to cluster: Proxmox VMs, a tailnet, k3s, from one inventory.
 #[derive(Debug, Parser)]
@@ -39,14 +42,32 @@ pub struct Global {
         hide_env_values = true,
         default_value = DEFAULT_CONFIG,
         value_name = "FILE",
+        value_hint = ValueHint::FilePath,
         value_parser = config
     )]
     pub config: Utf8PathBuf,
     /// The lock file that pins versions and sha256 (default: homelab.lock beside the inventory)
-    #[arg(long, global = true, env = "HOMELAB_LOCK", hide_env_values = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        env = "HOMELAB_LOCK",
+        hide_env_values = true,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath
+    )]
     pub lock: Option<Utf8PathBuf>,
     /// What is printed on stdout
-    #[arg(short = 'o', long, global = true, value_enum, default_value_t = OutputFormat::Text)]
+    #[arg(
+        short = 'o',
+        long = "output",
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value_t = Form::Text
+    )]
+    form: Form,
+    /// The same, as far as it concerns every command
+    #[arg(skip)]
     pub output: OutputFormat,
     /// Colour on the terminal
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
@@ -67,10 +88,23 @@ fn config(text: &str) -> Result<Utf8PathBuf, String> {
     Ok(if text.is_empty() { DEFAULT_CONFIG.into() } else { text.into() })
 }
 
+/// What may be typed behind `-o`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
+enum Form {
+    /// For people
     Text,
-    /// Documents or events, one JSON object a line for events
+    /// Documents; of a run its events, one JSON object a line
+    Json,
+    /// The checks of `verify` as a JUnit report, for CI
+    Junit,
+}
+
+/// What every command can print. JUnit's form is none of it: it is asked of `verify` in its own arguments,
+/// so that no other command can meet it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    #[default]
+    Text,
     Json,
 }
 
@@ -116,6 +150,10 @@ pub enum Command {
     /// The repository that Flux reads: render it, compare it, encrypt its Secrets
     #[command(subcommand)]
     Gitops(commands::gitops::GitopsCommand),
+    /// Print the script that completes commands, options and node names in your shell
+    Completions(commands::completions::Args),
+    /// Write the manual's pages, one a command
+    Man(commands::man::Args),
     /// Print the version
     #[command(after_help = "Examples:
   homelab version
@@ -139,7 +177,7 @@ pub struct Selection {
     #[arg(long, value_enum, value_name = "STAGE", hide_possible_values = true)]
     pub until: Option<StageId>,
     /// Only this node (may be repeated)
-    #[arg(long = "node", value_name = "NODE")]
+    #[arg(long = "node", value_name = "NODE", add = ArgValueCandidates::new(candidates::nodes))]
     pub nodes: Vec<NodeName>,
     /// Delete nodes of ours that the inventory no longer names
     #[arg(long)]
@@ -190,7 +228,7 @@ pub struct DestroyArgs {
     #[arg(long)]
     pub all: bool,
     /// Only this node (may be repeated)
-    #[arg(long = "node", value_name = "NODE")]
+    #[arg(long = "node", value_name = "NODE", add = ArgValueCandidates::new(candidates::nodes))]
     pub nodes: Vec<NodeName>,
     /// Do not ask
     #[arg(short, long)]
@@ -210,6 +248,30 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| "a time is not negative".to_owned())
 }
 
+impl Cli {
+    /// What was typed.
+    ///
+    /// # Errors
+    /// clap's, for what cannot be understood; and for a form that the command does not print.
+    pub fn read<Word>(words: impl IntoIterator<Item = Word>) -> Result<Self, clap::Error>
+    where
+        Word: Into<OsString> + Clone,
+    {
+        let mut cli = Self::try_parse_from(words)?;
+        match (cli.global.form, &mut cli.command) {
+            (Form::Text, _) => {}
+            (Form::Json, _) => cli.global.output = OutputFormat::Json,
+            (Form::Junit, Command::Verify(args)) => args.junit = true,
+            (Form::Junit, _) => {
+                let message =
+                    "`-o junit` is a report of checks, which `homelab verify` alone prints";
+                return Err(Self::command().error(ErrorKind::InvalidValue, message));
+            }
+        }
+        Ok(cli)
+    }
+}
+
 impl Selection {
     /// The stages as a range; `None` when `from` lies after `until`.
     pub fn stages(&self) -> Option<std::ops::RangeInclusive<StageId>> {
@@ -225,13 +287,11 @@ mod tests {
 
     #[test]
     fn the_command_line_is_sound() {
-        use clap::CommandFactory;
         Cli::command().debug_assert();
     }
 
     #[test]
     fn every_command_has_examples() {
-        use clap::CommandFactory;
         fn check(command: &clap::Command) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let leaf = command.get_subcommands().next().is_none();
@@ -239,6 +299,20 @@ mod tests {
             command.get_subcommands().for_each(check);
         }
         check(&Cli::command());
+    }
+
+    #[test]
+    fn junit_is_asked_of_verify_wherever_it_stands_and_of_nothing_else() {
+        let read = |line: &str| Cli::read(line.split(' '));
+        for line in ["homelab verify -o junit", "homelab -o junit verify"] {
+            let cli = read(line).unwrap();
+            assert_eq!(cli.global.output, OutputFormat::Text, "failures are told as text");
+            assert!(matches!(cli.command, Command::Verify(args) if args.junit), "{line}");
+        }
+        for command in ["status", "up --yes", "kubectl get nodes"] {
+            let error = read(&format!("homelab -o junit {command}")).unwrap_err();
+            assert!(error.to_string().contains("`homelab verify` alone"), "{error}");
+        }
     }
 
     #[test]

@@ -42,6 +42,25 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 15] = [
+        Self::Checks,
+        Self::Runtime,
+        Self::Kubernetes,
+        Self::Ssh,
+        Self::Unreachable,
+        Self::Inventory,
+        Self::RemoteCommand,
+        Self::Proxmox,
+        Self::Tailnet,
+        Self::Git,
+        Self::Refused,
+        Self::Locked,
+        Self::Usage,
+        Self::Deadline,
+        Self::Interrupted,
+    ];
+
     /// The process exit code: the one place where kinds and codes meet.
     pub const fn exit_code(self) -> u8 {
         match self {
@@ -60,6 +79,27 @@ impl Kind {
             Self::Usage => 64,
             Self::Deadline => 124,
             Self::Interrupted => 130,
+        }
+    }
+
+    /// What a command says that ends so, in a few words.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Checks => "Checks of verify failed",
+            Self::Runtime => "This computer: a file, a stream or a program that does not do",
+            Self::Kubernetes => "Kubernetes refused, or does not get there",
+            Self::Ssh => "SSH to a node failed, or its host key is not the known one",
+            Self::Unreachable => "A host does not answer, or a node has no VM yet",
+            Self::Inventory => "The inventory, the lock file or a secret's source is at fault",
+            Self::RemoteCommand => "A script failed on a node",
+            Self::Proxmox => "Proxmox refused, or one of its tasks failed",
+            Self::Tailnet => "The tailnet refused, or a node does not get into it",
+            Self::Git => "The repository cannot be read, or is not as it must be",
+            Self::Refused => "A guard refused: going on would destroy or take over something",
+            Self::Locked => "Another run holds the lock or the lease",
+            Self::Usage => "The command line or a variable is at fault",
+            Self::Deadline => "The time given with --timeout was over; run it again to go on",
+            Self::Interrupted => "Stopped on request; run it again to go on",
         }
     }
 }

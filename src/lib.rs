@@ -21,6 +21,7 @@
 pub mod adapter;
 pub mod cli;
 pub mod commands;
+pub mod completion;
 pub mod engine;
 pub mod environment;
 pub mod error;
@@ -28,6 +29,7 @@ pub mod event;
 pub mod gitops;
 pub mod inventory;
 pub mod journal;
+mod manual;
 pub mod model;
 pub mod named_file;
 pub mod observe;

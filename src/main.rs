@@ -2,16 +2,18 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use homelab::{
     cli::{Cli, OutputFormat},
-    commands,
+    commands, completion,
     error::{Failure, Kind},
     render::{failure, output, usage},
 };
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    if completion::answered() {
+        return ExitCode::SUCCESS;
+    }
+    let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return unparsed(&error),
     };

@@ -94,7 +94,7 @@ pub struct Facts {
     #[arg(long, conflicts_with = "ca_file")]
     pub fingerprint: Option<String>,
     /// The CA's PEM file (/etc/pve/pve-root-ca.pem of the host)
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub ca_file: Option<String>,
     /// The Proxmox node that the guests go to
     #[arg(long, default_value = "pve")]

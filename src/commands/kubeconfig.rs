@@ -29,7 +29,7 @@ use crate::{
   homelab kubeconfig --merge                into $KUBECONFIG or ~/.kube/config")]
 pub struct Args {
     /// Merge it into this kubeconfig (default: $KUBECONFIG or ~/.kube/config), atomically
-    #[arg(long, num_args = 0..=1, value_name = "FILE")]
+    #[arg(long, num_args = 0..=1, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     pub merge: Option<Option<Utf8PathBuf>>,
     /// Print the kubeconfig itself: it holds a private key
     #[arg(long, conflicts_with = "merge")]

@@ -1,6 +1,7 @@
 //! One file a command. What a command does stands below; how it is typed stands in [`crate::cli`].
 
 mod change;
+pub mod completions;
 pub mod config;
 pub mod destroy;
 pub mod gitops;
@@ -8,6 +9,7 @@ pub mod init;
 pub mod kubeconfig;
 pub mod kubectl;
 pub mod lock;
+pub mod man;
 mod nodes;
 pub mod plan;
 mod question;
@@ -89,6 +91,8 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Schema(args) => schema::run(global, args).await.map(|()| 0),
         Command::Config(ConfigCommand::Show(args)) => config::run(global, args).await.map(|()| 0),
         Command::Gitops(command) => gitops::run(global, command).await,
+        Command::Completions(args) => completions::run(global, args).await.map(|()| 0),
+        Command::Man(args) => man::run(global, args).await.map(|()| 0),
         Command::Version => version(global).map(|()| 0),
     }
 }

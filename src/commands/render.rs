@@ -1,11 +1,14 @@
 //! `homelab render`: the scripts that run on the nodes, without their secrets.
 
+use clap_complete::ArgValueCandidates;
+
 use super::{
     nodes::known_node,
     session::{load, wants_json},
 };
 use crate::{
     cli::Global,
+    completion::candidates,
     error::{Failure, Kind, Result},
     inventory::{Desired, Pins, closest, desired::Artifact},
     model::NodeName,
@@ -23,9 +26,10 @@ const UNPINNED: &str = "<pinned by homelab lock>";
   homelab render probe | shellcheck -")]
 pub struct Args {
     /// The script's name; without it the names are listed
+    #[arg(add = ArgValueCandidates::new(candidates::scripts))]
     pub script: Option<String>,
     /// As it would run on this node (default: the first server)
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = ArgValueCandidates::new(candidates::nodes))]
     pub node: Option<NodeName>,
 }
 

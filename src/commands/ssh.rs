@@ -1,5 +1,7 @@
 //! `homelab ssh`: the system's ssh with the host key that the marker names.
 
+use clap_complete::ArgValueCandidates;
+
 use super::{
     nodes::{known_node, proved},
     session::{Purpose, Session, load},
@@ -7,6 +9,7 @@ use super::{
 use crate::{
     adapter::ssh::{first_reachable, system::SystemSsh},
     cli::Global,
+    completion::candidates,
     error::Result,
     inventory::Pins,
     model::NodeName,
@@ -20,6 +23,7 @@ use crate::{
   homelab ssh k3s-agent-1 -- sudo journalctl -u k3s-agent -n 50")]
 pub struct Args {
     /// The node
+    #[arg(add = ArgValueCandidates::new(candidates::nodes))]
     pub node: NodeName,
     /// What to run there; without it a shell is opened
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]

@@ -1,4 +1,4 @@
-//! `homelab verify`: every check, as a table or JSON.
+//! `homelab verify`: every check, as a table, JSON or a JUnit report.
 
 use std::sync::Arc;
 
@@ -22,23 +22,59 @@ use crate::{
 #[command(after_help = "Examples:
   homelab verify                          ends with 1 when a check failed
   homelab verify -o json
+  homelab verify -o junit > homelab.xml   for GitLab, Jenkins and others that read JUnit reports
   homelab verify --drift                  changes a probe object, and sees Flux revert it")]
 pub struct Args {
+    /// Of `-o junit`, which no other command takes.
+    #[arg(skip)]
+    pub(crate) junit: bool,
     /// Change a probe object of the repository by hand, and wait until Flux has put it back
     #[arg(long)]
     drift: bool,
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
-    let session = Session::look(global, Pins::Required).await?;
-    let checks = all(&session.run, args.drift).await;
-    let checks = session.close(checks).await?;
+    let looked = look(global, args.drift).await;
+    if args.junit {
+        // A report is wanted of a look that failed, too, which ends the command all the same.
+        let printed = render::junit::print(&looked);
+        let checks = looked?;
+        printed?;
+        return verdict(&checks);
+    }
+    let checks = looked?;
     if wants_json(global) {
         render::document(&checks)?;
+    } else if global.quiet {
+        let failed: Vec<Check> =
+            checks.iter().filter(|check| check.has_failed()).cloned().collect();
+        if !failed.is_empty() {
+            render::output::data(table(&failed))?;
+        }
     } else {
         render::output::data(table(&checks))?;
     }
-    verdict(&checks)
+    verdict(&checks)?;
+    if !global.quiet && !wants_json(global) {
+        render::output::talk(passed(&checks));
+    }
+    Ok(())
+}
+
+/// The end of a run in which nothing failed.
+fn passed(checks: &[Check]) -> String {
+    let skipped =
+        checks.iter().filter(|check| matches!(check.state, CheckState::Skipped { .. })).count();
+    match skipped {
+        0 => format!("all {} checks passed", checks.len()),
+        _ => format!("{} checks passed, {skipped} were left out", checks.len() - skipped),
+    }
+}
+
+async fn look(global: &Global, drift: bool) -> Result<Vec<Check>> {
+    let session = Session::look(global, Pins::Required).await?;
+    let checks = all(&session.run, drift).await;
+    session.close(checks).await
 }
 
 async fn all<W: World>(run: &Arc<Run<W>>, drift: bool) -> Result<Vec<Check>> {

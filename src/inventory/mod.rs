@@ -20,6 +20,7 @@ pub(crate) mod git_host;
 pub mod load;
 pub mod lock;
 pub(crate) mod mtu;
+pub(crate) mod names;
 pub mod new;
 pub mod overrides;
 mod path;

@@ -78,7 +78,7 @@ pub fn text(failure: &Failure) -> String {
 
 /// With whole commands, and without what has the form of a secret: what was typed or exported in a wrong
 /// place is repeated by many messages.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     without_secrets(&program::completed(text))
 }
 

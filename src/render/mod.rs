@@ -5,6 +5,7 @@
 mod bars;
 pub mod failure;
 mod json;
+pub mod junit;
 mod lines;
 pub mod output;
 mod plan;

@@ -19,6 +19,8 @@ async fn every_document_is_json_when_that_is_asked_for() {
     let world = World::new().await;
     for arguments in [
         &["version"][..],
+        &["completions", "bash"],
+        &["man", "man1"],
         &["validate"],
         &["schema"],
         &["config", "show"],

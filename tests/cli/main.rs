@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod commands;
+mod completions;
 mod ended;
 mod faults;
 mod first_use;
@@ -14,8 +15,10 @@ mod flux;
 mod furniture;
 mod inventory;
 mod json;
+mod junit;
 mod lease;
 mod machines;
+mod manual;
 mod named_files;
 mod preflight;
 mod progress;

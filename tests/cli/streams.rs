@@ -20,6 +20,8 @@ const PRINTING: &[&[&str]] = &[
     &["--version"],
     &["--help"],
     &["schema"],
+    &["completions", "bash"],
+    &["man", "man1"],
     &["validate"],
     &["validate", "-o", "json"],
     &["config", "show", "--origin"],

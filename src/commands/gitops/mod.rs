@@ -7,7 +7,7 @@ mod rotate;
 mod work;
 
 use camino::Utf8PathBuf;
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
 
 use crate::{cli::Global, error::Result};
 
@@ -46,6 +46,7 @@ pub enum GitopsCommand {
 #[derive(Debug, clap::Args)]
 pub struct ChangeArgs {
     /// The repository's root: a folder, usually a checkout
+    #[arg(value_hint = ValueHint::DirPath)]
     pub folder: Utf8PathBuf,
     /// Take the rendered file where this one was edited (may be repeated)
     #[arg(long, value_name = "PATH")]
@@ -58,6 +59,7 @@ pub struct ChangeArgs {
 #[derive(Debug, clap::Args)]
 pub struct DiffArgs {
     /// The repository's root
+    #[arg(value_hint = ValueHint::DirPath)]
     pub folder: Utf8PathBuf,
     /// Exit with 2 when there is something to change
     #[arg(long)]
@@ -67,6 +69,7 @@ pub struct DiffArgs {
 #[derive(Debug, clap::Args)]
 pub struct RotateArgs {
     /// The repository's root
+    #[arg(value_hint = ValueHint::DirPath)]
     pub folder: Utf8PathBuf,
     /// Make no key; take the retired ones out of the key's file, once no file needs them
     #[arg(long)]
@@ -76,6 +79,7 @@ pub struct RotateArgs {
 #[derive(Debug, clap::Args)]
 pub struct RevealArgs {
     /// The encrypted file
+    #[arg(value_hint = ValueHint::FilePath)]
     pub file: Utf8PathBuf,
 }
 
