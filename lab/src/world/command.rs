@@ -120,10 +120,26 @@ pub struct Folder {
     folder: Utf8PathBuf,
 }
 
+/// What the guests' disks and the logs grow to, in gibibytes. On a disk that fills up the guests' own files
+/// are lost without a word, and every failure after that looks like one of the product.
+const WANTED_GIBIBYTES: u64 = 15;
+
+fn warn_of_a_full_disk(place: &Place) {
+    let Ok(disk) = rustix::fs::statvfs(place.folder.as_std_path()) else { return };
+    let free = (disk.f_bavail * disk.f_frsize) >> 30;
+    if free < WANTED_GIBIBYTES {
+        crate::print::say(format_args!(
+            "warning: {free} GiB are free at {}, a lab may grow to {WANTED_GIBIBYTES}: guests whose disks cannot grow lose what they write",
+            place.folder
+        ));
+    }
+}
+
 /// Starts a world that stays.
 fn up(named: &Named, new: &New) -> Result<ExitCode, WorldError> {
     let place = Place::named(&named.name)?;
     start(&place, new)?;
+    warn_of_a_full_disk(&place);
     crate::print::line(format_args!("the lab {} is up: {}", place.name, place.folder));
     Ok(ExitCode::SUCCESS)
 }
