@@ -2,6 +2,10 @@
 # Nodes that are fit for Longhorn, and what `verify` makes of its objects, for a lab that was started with `--gitops`.
 
 disk_bytes() { on "$1" 'df --output=size -B1 /var/lib/longhorn | tail -n 1 | tr -dc 0-9'; }
+# rebooted_since BOOT-ID: whether the agent runs k3s on another boot.
+rebooted_since() {
+  [ "$(on k3s-agent-1 cat /proc/sys/kernel/random/boot_id)" != "$1" ] && on k3s-agent-1 systemctl is-active k3s-agent
+}
 mounted() { [ "$(on "$1" findmnt -n -o SOURCE -M /var/lib/longhorn)" != '' ]; }
 # longhorn_checks STATE: the checks of Longhorn in that state: id, node and cause.
 longhorn_checks() {
@@ -41,7 +45,9 @@ section_storage() {
   done
   sort -u "$work/initiators" | sed 's/^/   /'
   [ "$(sort -u "$work/initiators" | wc -l)" = 3 ] || fail 'two nodes have one initiator name'
-  mounted k3s-agent-1 && mounted k3s-agent-2 || fail 'a storage disk is not mounted'
+  for node in k3s-agent-1 k3s-agent-2; do
+    mounted "$node" || fail "the storage disk of $node is not mounted"
+  done
   homelab up --until longhorn --yes 2>&1 | grep -q 'nothing to do' || fail 'up after up had something to do'
 
   step 'a storage disk grows in place, and its file system with it'
@@ -57,8 +63,7 @@ section_storage() {
   step 'after a reboot the disk is there before k3s is'
   boot=$(on k3s-agent-1 cat /proc/sys/kernel/random/boot_id)
   agent systemctl reboot || true
-  rebooted() { [ "$(on k3s-agent-1 cat /proc/sys/kernel/random/boot_id)" != "$boot" ] && on k3s-agent-1 systemctl is-active k3s-agent; }
-  until_true 120 'k3s runs on it' rebooted
+  until_true 120 'k3s runs on it' rebooted_since "$boot"
   mounted k3s-agent-1 || fail 'its storage disk is not mounted'
 
   step 'without its disk nothing fills the root, and up mounts it again'
@@ -72,7 +77,7 @@ section_storage() {
   step 'a disk that holds something of somebody else is left alone'
   agent systemctl stop k3s-agent
   agent umount /var/lib/longhorn
-  on k3s-agent-1 'sudo mkfs.xfs -q -f "$(readlink -f /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1)"'
+  agent mkfs.xfs -q -f "$(on k3s-agent-1 readlink -f /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1)"
   theirs=$(on k3s-agent-1 'sudo blkid -p -o value -s UUID /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1')
   refused 16 'was not made for this node' homelab up --until longhorn --yes
   [ "$theirs" = "$(on k3s-agent-1 'sudo blkid -p -o value -s UUID /dev/disk/by-id/scsi-0QEMU_QEMU_HARDDISK_drive-scsi1')" ] ||
