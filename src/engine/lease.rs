@@ -52,6 +52,8 @@ pub(super) struct Tenure {
     candidates: Vec<Place>,
     /// Where it stands.
     places: Mutex<Vec<Place>>,
+    /// Templates whose creation it was written into: a creation that failed may leave it behind.
+    created: Mutex<Vec<Place>>,
     /// Who took it from us, once somebody has.
     lost: Mutex<Option<Failure>>,
 }
@@ -111,6 +113,7 @@ async fn take<W: World>(run: &Arc<Run<W>>, observed: &Observed, name: &str) -> R
         me: Holder::this_process(),
         candidates: place::not_foreign(&run.desired, observed),
         places: Mutex::default(),
+        created: Mutex::default(),
         lost: Mutex::default(),
     };
     let tenure = run.tenure.get_or_init(|| tenure);
@@ -141,8 +144,14 @@ fn not_being_made_by_others<W: World>(run: &Run<W>, observed: &Observed) -> Resu
 }
 
 /// The description with which a template is made, which is how the lease of a new cluster is taken.
-pub async fn written_into<W: World>(run: &Run<W>, description: &str) -> Result<String> {
+pub async fn written_into<W: World>(
+    run: &Run<W>,
+    proxmox_node: &str,
+    vmid: Vmid,
+    description: &str,
+) -> Result<String> {
     let Some(tenure) = run.tenure.get() else { return Ok(description.to_owned()) };
+    locked(&tenure.created).push(Place { proxmox_node: proxmox_node.to_owned(), vmid });
     let now = run.world.proxmox().time().await?;
     run.record(&Record::LeaseIntended { run: tenure.run.clone() })?;
     Ok(tenure.lease(now, now).written_into(description))
@@ -165,7 +174,9 @@ pub async fn confirm<W: World>(run: &Run<W>, proxmox_node: &str, vmid: Vmid) -> 
 /// knows that it was its own.
 async fn release<W: World>(run: &Run<W>) {
     let tenure = run.tenure.get().expect("only a run that took the lease gives it back");
-    let places = locked(&tenure.places).clone();
+    let mut places = locked(&tenure.places).clone();
+    let created = locked(&tenure.created).clone();
+    places.extend(created.into_iter().filter(|place| !locked(&tenure.places).contains(place)));
     let all = async {
         for place in &places {
             give_back(run, tenure, place).await?;

@@ -160,7 +160,10 @@ async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vm
         ("vmid", vmid.to_string()),
         ("name", format!("homelab-template-{}", &desired.image.artifact.sha256[..12])),
         // Who makes the first guest of a cluster has its lease: Proxmox lets one creation of a VMID win.
-        ("description", lease::written_into(&context.run, &marker.to_string()).await?),
+        (
+            "description",
+            lease::written_into(&context.run, proxmox_node, vmid, &marker.to_string()).await?,
+        ),
         ("memory", "1024".into()),
         ("cores", "1".into()),
         ("ostype", "l26".into()),

@@ -179,6 +179,19 @@ async fn a_lease_whose_template_is_deleted_goes_on_with_the_first_guest() {
     assert!(!moved(&world).await, "given back");
 }
 
+#[tokio::test]
+async fn a_template_whose_making_failed_keeps_no_lease_behind() {
+    let world = World::new().await;
+    let failing = json!({
+        "kind": "task", "exit": "unable to create VM 9000 - no space left", "instead": false,
+        "method": "POST", "path": "/nodes/{node}/qemu",
+    });
+    world.fault(failing).await;
+    world.homelab(&["up", "--until", "image", "--yes"]).await.refused(17);
+    assert!(notes(&world).await.is_some(), "what was made stays, to be looked at");
+    assert_eq!(lease(&world).await, None, "given back");
+}
+
 /// The template may not be looked at: from the nth look on, so many times (0 is always).
 fn forbidden(nth: u32, times: u32) -> serde_json::Value {
     json!({
