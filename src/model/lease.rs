@@ -74,10 +74,15 @@ impl Lease {
     }
 }
 
+/// Where the first whole lease stands. One that was torn ends with its line or where the next comment begins,
+/// whose end is not its own: the marker may be that comment.
 fn place_of(description: &str) -> Option<(usize, usize)> {
-    let start = description.find(OPENING)?;
-    let end = start + description[start..].find(CLOSING)? + CLOSING.len();
-    Some((start, end))
+    description.match_indices(OPENING).find_map(|(start, _)| {
+        let inside = start + OPENING.len();
+        let rest = description[inside..].split('\n').next()?;
+        let rest = rest.split("<!--").next()?;
+        Some((start, inside + rest.find(CLOSING)? + CLOSING.len()))
+    })
 }
 
 /// A name as one word that can neither end the comment nor part its fields.
@@ -130,6 +135,21 @@ mod tests {
     fn a_torn_lease_is_none() {
         for text in ["", "<!-- homelab-lease:v1 run=x", "<!-- homelab-lease:v1 run=x -->"] {
             assert_eq!(Lease::find(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_torn_lease_takes_nothing_with_it() {
+        let marker = "<!-- homelab:v1 cluster=x -->";
+        for torn in ["<!-- homelab-lease:v1 run=x holder=y", "<!-- homelab-lease:v1 run=x "] {
+            for between in ["\n", "", "\nprecious notes\n"] {
+                let notes = format!("{torn}{between}{marker}\ntail");
+                let written = lease().written_into(&notes);
+                assert!(written.contains(marker) && written.contains("tail"), "{written}");
+                assert!(written.contains(between.trim()), "{written}");
+                assert_eq!(Lease::find(&written), Some(lease()), "{written}");
+                assert_eq!(Lease::find(&Lease::removed_from(&written)), None);
+            }
         }
     }
 

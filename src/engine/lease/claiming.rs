@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     SOON, TURNS, Tenure,
     place::{Place, Sight, look},
-    standing::{Standing, held, standing, take_over},
+    standing::{Death, Standing, held, standing, take_over},
     write,
 };
 use crate::{
@@ -91,10 +91,10 @@ pub(super) async fn claim<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place
                 tenure.add(place);
                 return Ok(Claim::Taken);
             }
-            // A clone of our own dead run holds the lock: the renewal writes when it is done.
-            Err(ProxmoxError::Locked { .. })
-                if predecessor.as_ref().is_some_and(|(_, why)| why.is_certain()) =>
-            {
+            // A clone of our own dead run holds the lock: the renewal writes when it is done. Nobody else can
+            // go on so, since this state folder's lock is ours; what any run of this computer sees would
+            // let two.
+            Err(ProxmoxError::Locked { .. }) if matches!(predecessor, Some((_, Death::OurOwn))) => {
                 tenure.add(place);
                 return Ok(Claim::Taken);
             }

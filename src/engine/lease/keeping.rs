@@ -31,21 +31,25 @@ pub(super) async fn keep<W: World, T>(run: &Arc<Run<W>>) -> T {
         clock.sleep(SOON).await;
         let due = clock.now().saturating_sub(renewed) >= PERIOD;
         let places = locked(&tenure.places).clone();
-        let mut written = false;
+        let (mut written, mut put_back) = (false, false);
         for place in &places {
             match attend(run, tenure, place, due).await {
                 Ok(Tended::Written) => written = true,
                 Ok(Tended::Seen) => {}
                 // Its guest is no more, and who looks now looks elsewhere.
                 Ok(Tended::Gone) => locked(&tenure.places).retain(|held| held != place),
-                Err(failure) => put_off(run, tenure, place, failure),
+                Err(failure) => {
+                    put_back = true;
+                    put_off(run, tenure, place, failure);
+                }
             }
         }
         stood |= !places.is_empty();
         if stood && locked(&tenure.places).is_empty() {
             written |= move_on(run, tenure).await;
         }
-        if written {
+        // While one of them waits, all are written again at the next turn.
+        if written && !put_back {
             renewed = clock.now();
         }
     }

@@ -29,10 +29,6 @@ pub(super) enum Death {
 }
 
 impl Death {
-    pub(super) fn is_certain(self) -> bool {
-        self != Self::Expired
-    }
-
     const fn name(self) -> &'static str {
         match self {
             Self::OurOwn => "a run of this state folder that died",
