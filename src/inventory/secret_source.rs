@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufReader, Read},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     process::Stdio,
     time::Duration,
 };
@@ -122,7 +122,12 @@ async fn private_bytes(file: &Utf8Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     // Opened once: what is checked is what is read. A pipe is as good as a file: `file: /dev/fd/63` of a
     // process substitution.
     let opened = named_file::open_any(file).map_err(unreadable)?;
-    let mode = opened.metadata().map_err(unreadable)?.permissions().mode() & 0o777;
+    let metadata = opened.metadata().map_err(unreadable)?;
+    // Another mode would not make a device private, and would break the computer.
+    if !metadata.is_file() && !metadata.file_type().is_fifo() {
+        return Err(failure("it is a device, not a file"));
+    }
+    let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(failure(&format!("others may read the file (mode {mode:04o})"))
             .hint(format!("chmod 600 {file}")));
@@ -267,6 +272,13 @@ mod tests {
         assert!(failure.message.contains("mode 0640"), "{failure}");
         assert_eq!(failure.hints, [format!("chmod 600 {file}")]);
         assert!(!format!("{failure:?}").contains("hunter2"));
+    }
+
+    #[tokio::test]
+    async fn a_device_is_refused_without_a_command_that_would_break_the_computer() {
+        let failure = SecretSource::File("/dev/null".into()).resolve().await.unwrap_err();
+        assert!(failure.to_string().contains("it is a device"), "{failure}");
+        assert!(failure.hints.iter().all(|hint| !hint.contains("chmod")), "{:?}", failure.hints);
     }
 
     #[tokio::test]
