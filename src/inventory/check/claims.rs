@@ -3,7 +3,12 @@
 //! They are taken from the text, so that a node counts whose other fields are faulty, or that stands in a file
 //! that makes no sense yet: who mends that would be told of the clash only then.
 
-use std::{collections::BTreeMap, fmt::Display, net::Ipv4Addr};
+use std::{
+    cell::OnceCell,
+    collections::{BTreeMap, HashSet},
+    fmt::Display,
+    net::Ipv4Addr,
+};
 
 use crate::inventory::{
     document::{Document, Value},
@@ -51,13 +56,12 @@ fn claims<T>(
     let Some(Value::Mapping(entries)) = document.root.find(&nodes).map(|tree| &tree.value) else {
         return Vec::new();
     };
-    let mut names = Vec::new();
+    let mut names = HashSet::new();
     let claims = entries.iter().filter_map(|entry| {
         // A name that stands there twice is told of, and its first counts.
-        if names.contains(&&entry.key) {
+        if !names.insert(&entry.key) {
             return None;
         }
-        names.push(&entry.key);
         let Value::Mapping(fields) = &entry.value.value else { return None };
         let path = nodes.key(&entry.key).key(field);
         let written = fields.iter().find(|one| one.key == field)?;
@@ -75,13 +79,15 @@ pub(super) fn clashes<T: Ord + Copy + Display>(
     report: &mut Report<'_>,
 ) {
     let mut seen: BTreeMap<T, &Claim<T>> = BTreeMap::new();
+    // The same for each clash, and looked for among all claims.
+    let known = OnceCell::new();
     for claim in claims {
         if let Some(other) = seen.insert(claim.value, claim) {
             let line = report.line(&other.path);
             report.fault_of_sound(
                 &claim.path,
                 format!("{what}{} is `{}`'s (line {line})", claim.value, other.node),
-                free().map(|free| format!("{free} is free in this inventory")),
+                known.get_or_init(&free).map(|free| format!("{free} is free in this inventory")),
             );
         }
     }
