@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::cluster::answered;
 use crate::{
     engine::Run,
     error::Result,
@@ -22,13 +23,7 @@ pub async fn flux<W: World>(run: &Run<W>) -> Sight<FluxSight> {
     if run.desired.flux.is_none() {
         return Sight::Unseen;
     }
-    match look(run).await {
-        Ok(seen) => Sight::Seen(seen),
-        Err(failure) => {
-            run.forget_cluster().await;
-            Sight::Silent(failure.to_string())
-        }
-    }
+    answered(run, look(run)).await
 }
 
 async fn look<W: World>(run: &Run<W>) -> Result<FluxSight> {

@@ -1,5 +1,6 @@
 //! Longhorn and its volumes.
 
+use super::cluster::answered;
 use crate::{
     engine::Run,
     error::Result,
@@ -18,13 +19,7 @@ pub async fn longhorn<W: World>(run: &Run<W>) -> Sight<LonghornSight> {
     if run.desired.longhorn.is_none() || run.desired.flux.is_none() {
         return Sight::Unseen;
     }
-    match look(run).await {
-        Ok(seen) => Sight::Seen(seen),
-        Err(failure) => {
-            run.forget_cluster().await;
-            Sight::Silent(failure.to_string())
-        }
-    }
+    answered(run, look(run)).await
 }
 
 async fn look<W: World>(run: &Run<W>) -> Result<LonghornSight> {

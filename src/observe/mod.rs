@@ -1,5 +1,6 @@
 //! Looking at the world, all of it in parallel and once.
 
+mod cluster;
 mod flux;
 mod hosts;
 mod longhorn;

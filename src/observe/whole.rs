@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::future::{join_all, try_join, try_join_all};
 
 use super::{
+    cluster::answered,
     flux::{flux, repository},
     hosts,
     longhorn::longhorn,
@@ -231,15 +232,7 @@ async fn inside<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Insid
 }
 
 async fn kube<W: World>(run: &Arc<Run<W>>) -> Kube {
-    let nodes = async { Ok::<_, Failure>(run.cluster().await?.nodes().await?) };
-    match nodes.await {
-        Ok(nodes) => Sight::Seen(nodes),
-        Err(failure) => {
-            // A handle that cannot answer is not kept.
-            run.forget_cluster().await;
-            Sight::Silent(failure.to_string())
-        }
-    }
+    answered(run, async { Ok(run.cluster().await?.nodes().await?) }).await
 }
 
 /// The seeds of our cluster on a Proxmox node.
