@@ -25,11 +25,26 @@ pub(super) use self::name::names_a_secret;
 
 /// What stands in the place of a secret.
 const REDACTED: &str = "[redacted]";
+/// How often a text that changed is looked at again; texts that people or programs write need one.
+const LOOKS: usize = 8;
 
 /// A text as it may be shown when anything may have been typed or exported into it: what has the form of
 /// a secret is redacted, and the rest stays.
 pub(crate) fn without_secrets(text: &str) -> String {
-    // The addresses before the words: a password may hold what parts words.
+    let mut shown = looked_at(text);
+    // What one rule took away may have stood between another and its secret.
+    for _ in 0..LOOKS {
+        let again = looked_at(&shown);
+        if again == shown {
+            break;
+        }
+        shown = again;
+    }
+    shown
+}
+
+/// One look by each rule. The addresses before the words: a password may hold what parts words.
+fn looked_at(text: &str) -> String {
     form::redacted(&without_addresses(&private_key::redacted(text))).into_owned()
 }
 
