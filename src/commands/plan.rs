@@ -16,7 +16,10 @@ use crate::{
     plan::{Observed, Plan, Refusal, diff, diff::Wishes, probe::HostProbe},
     ports::World,
     render,
-    stage::{StageId, preflight},
+    stage::{
+        StageId,
+        preflight::{self, Scope},
+    },
 };
 
 /// Exit code of `--detailed-exitcode` when there is something to do.
@@ -48,9 +51,9 @@ pub(crate) async fn make<W: World>(
     let asked_for = *stages.end() == StageId::Preflight;
     let plan = whole.clone().narrowed(stages, &selection.nodes);
     if asked_for {
-        preflight::check(run, &observed, &whole).await?;
+        preflight::check(run, &observed, &whole, Scope::Everything).await?;
     } else if !plan.is_empty() {
-        preflight::check(run, &observed, &plan).await?;
+        preflight::check(run, &observed, &plan, Scope::Plan).await?;
     }
     Ok((plan, observed))
 }

@@ -24,35 +24,52 @@ use crate::{
 use rights::Rights;
 use site::Site;
 
+/// How much of the world is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// What the plan's steps will need.
+    Plan,
+    /// Everything, whatever there is to do: somebody asks whether it could be done.
+    Everything,
+}
+
 /// Checks the whole plan against what Proxmox and the tailnet allow.
 ///
 /// # Errors
 /// Everything that is wrong, in one failure: of the kind of the only one, or [`Kind::Refused`].
-pub async fn check<W: World>(run: &Run<W>, observed: &Observed, plan: &Plan) -> Result<()> {
-    let touches_proxmox = plan.steps.iter().any(|step| {
+pub async fn check<W: World>(
+    run: &Run<W>,
+    observed: &Observed,
+    plan: &Plan,
+    scope: Scope,
+) -> Result<()> {
+    let needs = |step: &dyn Fn(&Change) -> bool| {
+        scope == Scope::Everything || plan.steps.iter().any(|one| step(&one.change))
+    };
+    let touches_proxmox = needs(&|change| {
         matches!(
-            step.change,
+            change,
             Change::FetchImage { .. }
                 | Change::MakeTemplate { .. }
                 | Change::MakeMachine { .. }
                 | Change::ConfigureMachine { .. }
         )
     });
-    let joins = plan.steps.iter().any(|step| matches!(step.change, Change::JoinTailnet { .. }));
+    let joins = needs(&|change| matches!(change, Change::JoinTailnet { .. }));
+    let reads = needs(&|change| matches!(change, Change::InstallFlux | Change::ConnectFlux));
     let (proxmox, tailnet) = futures::join!(
         async { if touches_proxmox { proxmox(run, observed).await } else { Ok(()) } },
         async { if joins { credentials(run).await } else { Ok(()) } },
     );
     proxmox?;
     tailnet?;
-    repository(observed, plan)
+    if reads { repository(observed) } else { Ok(()) }
 }
 
 /// What Flux is to read must be readable before anything is made that leads there.
-fn repository(observed: &Observed, plan: &Plan) -> Result<()> {
-    let reads = |change: &Change| matches!(change, Change::InstallFlux | Change::ConnectFlux);
+fn repository(observed: &Observed) -> Result<()> {
     match &observed.repository {
-        Sight::Silent(why) if plan.steps.iter().any(|step| reads(&step.change)) => {
+        Sight::Silent(why) => {
             Err(Failure::new(Kind::Git, format!("the repository of Flux cannot be read: {why}"))
                 .hint(
                     "see `flux` in the inventory; `homelab up --until network` does all before it",
