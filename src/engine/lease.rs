@@ -6,12 +6,16 @@
 //! in the creation's own description. Nothing is proved by it: what a step may touch is proved by markers
 //! and digests alone. It keeps two operators from working against each other.
 //!
-//! A clone holds its source's lock, so that for as long the lease can neither be renewed nor taken.
+//! A clone holds its source's lock, so that for as long the lease can neither be renewed nor taken. A run
+//! that could not renew it for another reason stops by its own clock, before others take it over.
 
 mod claiming;
 mod keeping;
 mod place;
+mod returning;
+mod rivals;
 mod standing;
+mod watch;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -21,13 +25,13 @@ use std::{
 use self::{
     claiming::claim_patiently,
     keeping::keep,
-    place::{Place, Sight, look},
-    standing::{Death, Standing, standing},
+    place::Place,
+    returning::release,
+    watch::{WATCH, Watches},
 };
 use super::Run;
 use crate::{
-    error::{Effect, Failure, Kind, Result},
-    event::Event,
+    error::{Failure, Kind, Result},
     journal::{Holder, Record},
     model::{Lease, Vmid, lease::LEASE_SECONDS},
     plan::{Observed, diff::template_vmid, observed::TemplateSight},
@@ -36,13 +40,10 @@ use crate::{
 
 /// Between two looks at a place: at the lease that is held, or at one that cannot be taken yet.
 const SOON: Duration = Duration::from_secs(5);
-/// What giving back may take: a person may be waiting for the prompt.
-const FAREWELL: Duration = Duration::from_secs(15);
+/// How long a lease lasts that was just written.
+const LEASE: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs());
 /// Compare-and-swap turns; more than a few say that something writes there all the time.
 const TURNS: usize = 8;
-/// Between two of them at the end of a run.
-const BETWEEN_TURNS: Duration = Duration::from_secs(1);
-
 /// What a run holds.
 #[derive(Debug)]
 pub(super) struct Tenure {
@@ -52,9 +53,15 @@ pub(super) struct Tenure {
     candidates: Vec<Place>,
     /// Where it stands.
     places: Mutex<Vec<Place>>,
-    /// Templates whose creation it was written into: a creation that failed may leave it behind.
-    created: Mutex<Vec<Place>>,
-    /// Who took it from us, once somebody has.
+    /// Where it was to be written: a call that was given up or failed may have done it.
+    tried: Mutex<Vec<Place>>,
+    /// Until when nobody else takes it, by this run's clock; `None` while it stands nowhere.
+    safe_until: Mutex<Option<Duration>>,
+    /// What kept the last renewal from being made.
+    hindrance: Mutex<String>,
+    /// The leases of others that ran out.
+    watches: Watches,
+    /// Why it is ours no more, once that is so.
     lost: Mutex<Option<Failure>>,
 }
 
@@ -71,30 +78,54 @@ impl Tenure {
     }
 
     fn add(&self, place: &Place) {
-        let mut places = locked(&self.places);
-        if !places.contains(place) {
-            places.push(place.clone());
-        }
+        add(&self.places, place);
+    }
+
+    /// Nobody else takes it for so long after a moment of this run's clock.
+    fn is_safe_for(&self, moment: Duration, length: Duration) {
+        let mut safe_until = locked(&self.safe_until);
+        *safe_until = (*safe_until).max(Some(moment + length));
+    }
+}
+
+fn add(places: &Mutex<Vec<Place>>, place: &Place) {
+    let mut places = locked(places);
+    if !places.contains(place) {
+        places.push(place.clone());
     }
 }
 
 /// Does `work` under the lease: `observed` says where it may stand now.
 ///
 /// # Errors
-/// [`Kind::Locked`] when another run holds it, or took it while we could not renew it.
+/// [`Kind::Locked`] when another run holds it, or took it or may have while we could not renew it.
 pub async fn holding<W: World, T>(
     run: &Arc<Run<W>>,
     observed: &Observed,
     name: &str,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    take(run, observed, name).await?;
-    let outcome = tokio::select! {
-        outcome = work => outcome,
-        never = keep(run) => never,
+    not_being_made_by_others(run, observed)?;
+    let tenure = run.tenure.get_or_init(|| Tenure {
+        run: name.to_owned(),
+        me: Holder::this_process(),
+        candidates: place::not_foreign(&run.desired, observed),
+        places: Mutex::default(),
+        tried: Mutex::default(),
+        safe_until: Mutex::default(),
+        hindrance: Mutex::default(),
+        watches: Watches::default(),
+        lost: Mutex::default(),
+    });
+    let outcome = async {
+        take(run, observed, tenure).await?;
+        tokio::select! {
+            outcome = work => outcome,
+            never = keep(run, tenure) => never,
+        }
     };
-    release(run).await;
-    let tenure = run.tenure.get().expect("it was just taken");
+    let outcome = outcome.await;
+    release(run, tenure).await;
     match locked(&tenure.lost).take() {
         Some(lost) => Err(lost),
         None => outcome,
@@ -106,17 +137,7 @@ pub fn is_written<W: World>(run: &Run<W>) -> bool {
     run.tenure.get().is_some_and(|tenure| !locked(&tenure.places).is_empty())
 }
 
-async fn take<W: World>(run: &Arc<Run<W>>, observed: &Observed, name: &str) -> Result<()> {
-    not_being_made_by_others(run, observed)?;
-    let tenure = Tenure {
-        run: name.to_owned(),
-        me: Holder::this_process(),
-        candidates: place::not_foreign(&run.desired, observed),
-        places: Mutex::default(),
-        created: Mutex::default(),
-        lost: Mutex::default(),
-    };
-    let tenure = run.tenure.get_or_init(|| tenure);
+async fn take<W: World>(run: &Run<W>, observed: &Observed, tenure: &Tenure) -> Result<()> {
     for place in place::ours(&run.desired, observed) {
         if claim_patiently(run, tenure, &place).await? {
             break;
@@ -151,7 +172,7 @@ pub async fn written_into<W: World>(
     description: &str,
 ) -> Result<String> {
     let Some(tenure) = run.tenure.get() else { return Ok(description.to_owned()) };
-    locked(&tenure.created).push(Place { proxmox_node: proxmox_node.to_owned(), vmid });
+    add(&tenure.tried, &Place { proxmox_node: proxmox_node.to_owned(), vmid });
     let now = run.world.proxmox().time().await?;
     run.record(&Record::LeaseIntended { run: tenure.run.clone() })?;
     Ok(tenure.lease(now, now).written_into(description))
@@ -170,76 +191,10 @@ pub async fn confirm<W: World>(run: &Run<W>, proxmox_node: &str, vmid: Vmid) -> 
     Ok(())
 }
 
-/// Gives back what is held. What cannot be given back in time runs out by itself, and this state folder
-/// knows that it was its own.
-async fn release<W: World>(run: &Run<W>) {
-    let tenure = run.tenure.get().expect("only a run that took the lease gives it back");
-    let mut places = locked(&tenure.places).clone();
-    let created = locked(&tenure.created).clone();
-    places.extend(created.into_iter().filter(|place| !locked(&tenure.places).contains(place)));
-    let all = async {
-        for place in &places {
-            give_back(run, tenure, place).await?;
-        }
-        run.record(&Record::LeaseReleased { run: tenure.run.clone() })
-    };
-    let outcome = tokio::select! {
-        outcome = all => outcome,
-        () = run.world.clock().sleep(FAREWELL) => {
-            Err(Failure::new(Kind::Deadline, format!("no answer within {} s", FAREWELL.as_secs())))
-        }
-    };
-    if let Err(failure) = outcome {
-        run.events.send(Event::Warning {
-            step: None,
-            text: format!(
-                "the lease was not given back ({failure}): other operators wait {} minutes for it to run out; this state folder does not",
-                LEASE_SECONDS / 60
-            ),
-        });
-    }
-}
-
-async fn give_back<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<()> {
-    let mut last = None;
-    for _ in 0..TURNS {
-        if last.is_some() {
-            run.world.clock().sleep(BETWEEN_TURNS).await;
-        }
-        let config = match look(run, place).await? {
-            Sight::Ours(config) => config,
-            Sight::Gone => return Ok(()),
-            Sight::Hidden(message) => {
-                last = Some(format!("it may not be looked at: {message}"));
-                continue;
-            }
-        };
-        let now = run.world.proxmox().time().await?;
-        match standing(run, tenure, &config, now) {
-            Standing::Ours(_) | Standing::Dead(_, Death::OurOwn) => {}
-            _ => return Ok(()),
-        }
-        let notes = config.get("description").unwrap_or_default();
-        let set = [("description".to_owned(), Lease::removed_from(notes))];
-        let proxmox = run.world.proxmox();
-        let written =
-            proxmox.configure(&place.proxmox_node, place.vmid, &set, &[], Some(&config.digest));
-        match written.await {
-            Ok(()) => return Ok(()),
-            Err(error)
-                if matches!(error, ProxmoxError::Changed { .. })
-                    || error.effect() == Effect::Unknown =>
-            {
-                last = Some(error.to_string());
-            }
-            Err(error) => return Err(Failure::from(error).at(place)),
-        }
-    }
-    Err(Failure::new(Kind::Proxmox, last.unwrap_or_default()).at(place))
-}
-
+/// Writes the lease over what was read, and notes for how long that makes it safe.
 async fn write<W: World>(
     run: &Run<W>,
+    tenure: &Tenure,
     place: &Place,
     config: &GuestConfig,
     lease: &Lease,
@@ -247,7 +202,17 @@ async fn write<W: World>(
     let notes = config.get("description").unwrap_or_default();
     let set = [("description".to_owned(), lease.written_into(notes))];
     let digest = Some(config.digest.as_str());
-    run.world.proxmox().configure(&place.proxmox_node, place.vmid, &set, &[], digest).await
+    let begun = run.world.clock().now();
+    add(&tenure.tried, place);
+    let proxmox = run.world.proxmox();
+    let outcome = proxmox.configure(&place.proxmox_node, place.vmid, &set, &[], digest).await;
+    match &outcome {
+        Ok(()) => tenure.is_safe_for(begun, LEASE),
+        // Nobody else could write until now either, and whoever waits begins to watch anew.
+        Err(ProxmoxError::Locked { .. }) => tenure.is_safe_for(run.world.clock().now(), WATCH),
+        Err(_) => {}
+    }
+    outcome
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

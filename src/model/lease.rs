@@ -6,6 +6,8 @@
 
 /// How long a lease lasts that is not renewed.
 pub const LEASE_SECONDS: i64 = 300;
+/// How far the clocks of two Proxmox nodes may be apart, in seconds: either of them may be the one asked.
+const CLOCK_SLACK: i64 = 60;
 
 /// What a lease says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,10 +30,21 @@ const OPENING: &str = "<!-- homelab-lease:v1 ";
 const CLOSING: &str = " -->";
 
 impl Lease {
-    /// Finds the lease in a description; `None` when there is none that is whole.
+    /// Finds the first lease in a description; `None` when there is none that is whole.
     pub fn find(description: &str) -> Option<Self> {
-        let (start, end) = place_of(description)?;
-        let fields = description[start..end].strip_prefix(OPENING)?.strip_suffix(CLOSING)?;
+        Self::all(description).into_iter().next()
+    }
+
+    /// All that are whole: a person who copies notes may leave more than one.
+    pub fn all(description: &str) -> Vec<Self> {
+        places_in(description)
+            .filter_map(|(start, end)| Self::read(&description[start..end]))
+            .collect()
+    }
+
+    /// Reads one comment.
+    fn read(comment: &str) -> Option<Self> {
+        let fields = comment.strip_prefix(OPENING)?.strip_suffix(CLOSING)?;
         let value = |name: &str| {
             fields
                 .split_ascii_whitespace()
@@ -56,16 +69,22 @@ impl Lease {
 
     /// `description` without any lease.
     pub fn removed_from(description: &str) -> String {
-        let Some((start, end)) = place_of(description) else {
-            return description.trim_end().to_owned();
-        };
-        let (before, after) = (description[..start].trim_end(), description[end..].trim());
-        let separator = if before.is_empty() || after.is_empty() { "" } else { "\n" };
-        format!("{before}{separator}{after}")
+        let mut rest = description.trim_end().to_owned();
+        while let Some((start, end)) = { places_in(&rest).next() } {
+            let (before, after) = (rest[..start].trim_end(), rest[end..].trim());
+            let separator = if before.is_empty() || after.is_empty() { "" } else { "\n" };
+            rest = format!("{before}{separator}{after}");
+        }
+        rest
     }
 
     pub fn is_over(&self, now: i64) -> bool {
         now >= self.until
+    }
+
+    /// Whether its end lies further ahead than any lease lasts: the clock that wrote it was set back since.
+    pub fn is_implausible(&self, now: i64) -> bool {
+        self.until - now > LEASE_SECONDS + CLOCK_SLACK
     }
 
     /// The process id, for people.
@@ -74,10 +93,10 @@ impl Lease {
     }
 }
 
-/// Where the first whole lease stands. One that was torn ends with its line or where the next comment begins,
+/// Where the whole leases stand. One that was torn ends with its line or where the next comment begins,
 /// whose end is not its own: the marker may be that comment.
-fn place_of(description: &str) -> Option<(usize, usize)> {
-    description.match_indices(OPENING).find_map(|(start, _)| {
+fn places_in(description: &str) -> impl Iterator<Item = (usize, usize)> {
+    description.match_indices(OPENING).filter_map(|(start, _)| {
         let inside = start + OPENING.len();
         let rest = description[inside..].split('\n').next()?;
         let rest = rest.split("<!--").next()?;
@@ -151,6 +170,25 @@ mod tests {
                 assert_eq!(Lease::find(&Lease::removed_from(&written)), None);
             }
         }
+    }
+
+    #[test]
+    fn each_of_several_leases_is_seen_and_all_make_room_for_a_new_one() {
+        let marker = "<!-- homelab:v1 cluster=x -->";
+        let dead = Lease { run: "dead".into(), ..lease() };
+        let notes = format!("{dead} {marker}\n{}\n<!-- homelab-lease:v1 run=y -->tail", lease());
+        assert_eq!(Lease::all(&notes), [dead, lease()]);
+        let taken = Lease { run: "new".into(), ..lease() };
+        let written = taken.written_into(&notes);
+        assert_eq!(Lease::all(&written), [taken]);
+        assert_eq!(Lease::removed_from(&written), format!("{marker}\ntail"));
+    }
+
+    #[test]
+    fn one_that_would_last_longer_than_any_is_implausible() {
+        assert!(!lease().is_implausible(1_000));
+        assert!(!lease().is_implausible(940), "another node's clock");
+        assert!(lease().is_implausible(900));
     }
 
     #[test]

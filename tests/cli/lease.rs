@@ -1,5 +1,7 @@
 //! Two operators, each with a state folder of his own: one works at a time.
 
+mod doubt;
+
 use homelab::{
     model::{Lease, Vmid},
     ports::Proxmox,
@@ -9,20 +11,20 @@ use tokio::process::Child;
 
 use crate::{ended::terminate, world::World};
 
-const TEMPLATE: Vmid = Vmid(9000);
+pub(crate) const TEMPLATE: Vmid = Vmid(9000);
 const UP: [&str; 4] = ["up", "--until", "machines", "--yes"];
 
-async fn notes(world: &World) -> Option<String> {
+pub(crate) async fn notes(world: &World) -> Option<String> {
     let config = world.api().guest_config("pve1", TEMPLATE).await.ok()??;
     config.get("description").map(str::to_owned)
 }
 
-async fn lease(world: &World) -> Option<Lease> {
+pub(crate) async fn lease(world: &World) -> Option<Lease> {
     Lease::find(&notes(world).await?)
 }
 
 /// What an operator at another computer would have written.
-async fn write(world: &World, lease: &Lease) {
+pub(crate) async fn write(world: &World, lease: &Lease) {
     let api = world.api();
     let config = api.guest_config("pve1", TEMPLATE).await.unwrap().unwrap();
     let notes = lease.written_into(config.get("description").unwrap());
@@ -30,7 +32,7 @@ async fn write(world: &World, lease: &Lease) {
     api.configure("pve1", TEMPLATE, &set, &[], None).await.unwrap();
 }
 
-fn of_another_computer(since: i64, until: i64) -> Lease {
+pub(crate) fn of_another_computer(since: i64, until: i64) -> Lease {
     Lease {
         run: "20261122T190000Z-4711".into(),
         holder: "ann@laptop".into(),
@@ -118,7 +120,7 @@ async fn a_killed_run_leaves_a_lease_that_its_own_operator_and_this_computer_nee
 }
 
 #[tokio::test]
-async fn the_lease_of_a_dead_operator_elsewhere_is_taken_over_when_it_has_run_out() {
+async fn the_lease_of_an_operator_elsewhere_is_never_taken_over_before_it_has_run_out() {
     let world = World::with_machines().await;
     let now = world.api().time().await.unwrap();
     let alive = of_another_computer(now - 4000, now + 200);
@@ -127,12 +129,6 @@ async fn the_lease_of_a_dead_operator_elsewhere_is_taken_over_when_it_has_run_ou
     let told = world.homelab(&UP).await.refused(21);
     assert!(told.contains("the cluster is held by ann@laptop, process 4711"), "{told}");
     assert!(world.changes().await.is_empty());
-
-    write(&world, &of_another_computer(now - 4000, now - 1)).await;
-    let told = interrupted(&world, world.command(&UP)).await;
-    assert!(told.contains("taking over the lease of ann@laptop, process 4711"), "{told}");
-    assert!(told.contains("it was not renewed in time"), "{told}");
-    assert_eq!(lease(&world).await, None);
 }
 
 #[tokio::test]
@@ -143,7 +139,7 @@ async fn a_lease_is_renewed_and_a_run_that_lost_it_stops() {
         lease(world).await.is_some_and(|lease| lease.run == held.run && lease.until > held.until)
     };
     world.until("a renewal", renewed).await;
-    write(&world, &of_another_computer(held.since, held.until + 4000)).await;
+    write(&world, &of_another_computer(held.since, held.until + 30)).await;
     let told = world.end(up).await.refused(21);
     assert!(told.contains("the lease was taken over by ann@laptop"), "{told}");
     assert_eq!(lease(&world).await.unwrap().holder, "ann@laptop", "it is not ours to give back");
@@ -193,7 +189,7 @@ async fn a_template_whose_making_failed_keeps_no_lease_behind() {
 }
 
 /// The template may not be looked at: from the nth look on, so many times (0 is always).
-fn forbidden(nth: u32, times: u32) -> serde_json::Value {
+pub(crate) fn forbidden(nth: u32, times: u32) -> serde_json::Value {
     json!({
         "kind": "http", "status": 403, "reason": "Permission check failed",
         "method": "GET", "path": "/nodes/pve1/qemu/9000/config", "nth": nth, "times": times,
@@ -238,7 +234,7 @@ async fn a_run_whose_template_went_while_another_took_the_next_place_stops_in_th
     let (up, held) = at_work(&world).await;
     let api = world.api();
     let config = api.guest_config("pve1", Vmid(102)).await.unwrap().unwrap();
-    let other = of_another_computer(held.since, held.until + 4000);
+    let other = of_another_computer(held.since, held.until + 30);
     let notes = other.written_into(config.get("description").unwrap());
     api.configure("pve1", Vmid(102), &[("description".to_owned(), notes)], &[], None)
         .await

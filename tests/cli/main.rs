@@ -13,6 +13,7 @@ mod faults;
 mod first_use;
 mod flux;
 mod furniture;
+mod hurried;
 mod inventory;
 mod json;
 mod junit;

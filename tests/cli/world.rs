@@ -116,6 +116,10 @@ impl World {
         fs_err::read_to_string(self.state().join("journal.jsonl")).unwrap_or_default()
     }
 
+    pub(crate) fn token(&self) -> String {
+        self.token.clone()
+    }
+
     /// The token's secret half, which nothing may show.
     pub(crate) fn secret(&self) -> String {
         self.token.split_once('=').expect("a token has a secret").1.to_owned()

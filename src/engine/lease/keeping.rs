@@ -1,13 +1,14 @@
 //! The lease is renewed while the run lives, and moves on where the guest that carried it goes away.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use super::{
     SOON, Tenure,
     claiming::{Claim, claim},
     locked,
     place::{Place, Sight, look},
-    standing::{Death, Standing, standing, taken_over},
+    rivals::look_for_rivals,
+    standing::{Death, Standing, overdue, standing, taken_over},
     write,
 };
 use crate::{
@@ -19,10 +20,20 @@ use crate::{
 /// Between two renewals.
 const PERIOD: Duration = Duration::from_secs(30);
 
-/// Looks often, and renews in time, for as long as it is polled. A lease that somebody else took stops
-/// the run.
-pub(super) async fn keep<W: World, T>(run: &Arc<Run<W>>) -> T {
-    let tenure = run.tenure.get().expect("only a run that took the lease keeps it");
+/// Before others may take a lease that could not be renewed, a run stops: what its steps have under way
+/// ends within this.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// Looks often, and renews in time, for as long as it is polled. A lease that somebody else took, or may
+/// take, stops the run.
+pub(super) async fn keep<W: World, T>(run: &Run<W>, tenure: &Tenure) -> T {
+    tokio::select! {
+        never = renew_in_time(run, tenure) => never,
+        never = stop_in_time(run, tenure) => never,
+    }
+}
+
+async fn renew_in_time<W: World, T>(run: &Run<W>, tenure: &Tenure) -> T {
     let clock = run.world.clock();
     let mut renewed = clock.now();
     // Until the template of a new cluster is made it stands nowhere, and that is as it should be.
@@ -48,6 +59,9 @@ pub(super) async fn keep<W: World, T>(run: &Arc<Run<W>>) -> T {
         if stood && locked(&tenure.places).is_empty() {
             written |= move_on(run, tenure).await;
         }
+        if written {
+            locked(&tenure.hindrance).clear();
+        }
         // While one of them waits, all are written again at the next turn.
         if written && !put_back {
             renewed = clock.now();
@@ -55,14 +69,32 @@ pub(super) async fn keep<W: World, T>(run: &Arc<Run<W>>) -> T {
     }
 }
 
+/// A call may hang where the network is cut: the end of what is safe does not wait for it.
+async fn stop_in_time<W: World, T>(run: &Run<W>, tenure: &Tenure) -> T {
+    loop {
+        run.world.clock().sleep(SOON).await;
+        let safe_until = *locked(&tenure.safe_until);
+        if safe_until.is_some_and(|end| run.world.clock().now() + MARGIN >= end) {
+            let place = locked(&tenure.places).first().cloned();
+            let why = locked(&tenure.hindrance).clone();
+            let why = if why.is_empty() { "Proxmox did not answer".into() } else { why };
+            lose(run, tenure, overdue(place.as_ref(), &why));
+        }
+    }
+}
+
+fn lose<W: World>(run: &Run<W>, tenure: &Tenure, failure: Failure) {
+    locked(&tenure.lost).get_or_insert(failure);
+    run.stop.cancel();
+}
+
 /// A lease that was lost ends the run; anything else is tried again soon.
 fn put_off<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place, failure: Failure) {
     if failure.kind == Kind::Locked {
-        locked(&tenure.lost).get_or_insert(failure);
-        run.stop.cancel();
-        return;
+        return lose(run, tenure, failure);
     }
     tracing::debug!(%place, %failure, "the lease was not renewed yet");
+    *locked(&tenure.hindrance) = failure.message;
 }
 
 /// What was done at a place.
@@ -82,7 +114,10 @@ async fn attend<W: World>(
     let config = match look(run, place).await? {
         Sight::Ours(config) => config,
         Sight::Gone => return Ok(Tended::Gone),
-        Sight::Hidden(_) => return Ok(Tended::Seen),
+        Sight::Hidden(message) => {
+            *locked(&tenure.hindrance) = format!("it may not be looked at: {message}");
+            return Ok(Tended::Seen);
+        }
     };
     let now = run.world.proxmox().time().await?;
     let since = match standing(run, tenure, &config, now) {
@@ -92,11 +127,11 @@ async fn attend<W: World>(
         Standing::Free => now,
         // What a lock kept us from taking over at the start.
         Standing::Dead(_, Death::OurOwn | Death::Ended) => now,
-        Standing::Dead(lease, Death::Expired) | Standing::Held(lease) => {
+        Standing::Dead(lease, Death::Expired | Death::Implausible) | Standing::Held(lease) => {
             return Err(taken_over(&lease, place));
         }
     };
-    write(run, place, &config, &tenure.lease(since, now)).await.map_err(|error| {
+    write(run, tenure, place, &config, &tenure.lease(since, now)).await.map_err(|error| {
         // A busy lock says nothing about who holds the lease.
         Failure::new(Kind::Proxmox, error.to_string()).at(place)
     })?;
@@ -104,18 +139,26 @@ async fn attend<W: World>(
 }
 
 /// Takes the lease where the next operator will look for it; whether it stands somewhere now.
-async fn move_on<W: World>(run: &Arc<Run<W>>, tenure: &Tenure) -> bool {
+async fn move_on<W: World>(run: &Run<W>, tenure: &Tenure) -> bool {
     for place in &tenure.candidates {
-        match claim(run, tenure, place).await {
+        let claim = match claim(run, tenure, place).await {
+            // Another run may have found no lease anywhere a moment ago.
+            Ok(Claim::Taken) => look_for_rivals(run, tenure).await,
+            other => other,
+        };
+        match claim {
             Ok(Claim::Taken) => {
                 tracing::info!(%place, "the lease stands here now");
                 return true;
             }
             Ok(Claim::Gone) => {}
             // Whoever looks next looks here first, so that waiting is right.
-            Ok(Claim::NotNow(_)) => return false,
-            Ok(Claim::Held(lease, _)) => {
-                put_off(run, tenure, place, taken_over(&lease, place));
+            Ok(Claim::NotNow(reason)) => {
+                *locked(&tenure.hindrance) = reason;
+                return false;
+            }
+            Ok(Claim::Held { lease, place, .. }) => {
+                lose(run, tenure, taken_over(&lease, &place));
                 return false;
             }
             Err(failure) => {
@@ -124,6 +167,7 @@ async fn move_on<W: World>(run: &Arc<Run<W>>, tenure: &Tenure) -> bool {
             }
         }
     }
-    // Nothing of ours is left (the end of a `destroy`), or nothing is there yet.
+    // Nothing of ours is left to be guarded (the end of a `destroy`).
+    *locked(&tenure.safe_until) = None;
     false
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A guest whose description holds the lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub proxmox_node: String,
     pub vmid: Vmid,
@@ -46,14 +46,16 @@ fn order(desired: &Desired) -> impl Iterator<Item = (Place, Tenant)> {
     templates.chain(guests)
 }
 
-/// The places where a look at the world found a guest of ours.
+/// The places where a look at the world found a guest of ours, or a template that may be.
 pub(super) fn ours(desired: &Desired, observed: &Observed) -> Vec<Place> {
     let is_ours = |place: &Place, tenant: &Tenant| match tenant {
-        Tenant::Template => matches!(
-            observed.templates.get(&place.proxmox_node),
+        Tenant::Template => match observed.templates.get(&place.proxmox_node) {
             // What a dead run of ours began, and no task works on.
-            Some(TemplateSight::Ready { .. } | TemplateSight::HalfMade { task: None, .. })
-        ),
+            Some(TemplateSight::Ready { .. } | TemplateSight::HalfMade { task: None, .. }) => true,
+            // Another run, whose token may look at it, finds the lease there.
+            Some(TemplateSight::Foreign(stranger)) => stranger.is_hidden(),
+            _ => false,
+        },
         Tenant::Node(name) => matches!(observed.machines.get(name), Some(MachineSight::Ours(_))),
     };
     order(desired)
@@ -67,7 +69,8 @@ pub(super) fn ours(desired: &Desired, observed: &Observed) -> Vec<Place> {
 pub(super) fn not_foreign(desired: &Desired, observed: &Observed) -> Vec<Place> {
     let is_foreign = |place: &Place, tenant: &Tenant| match tenant {
         Tenant::Template => {
-            matches!(observed.templates.get(&place.proxmox_node), Some(TemplateSight::Foreign(_)))
+            let sight = observed.templates.get(&place.proxmox_node);
+            matches!(sight, Some(TemplateSight::Foreign(stranger)) if !stranger.is_hidden())
         }
         Tenant::Node(name) => matches!(observed.machines.get(name), Some(MachineSight::Foreign(_))),
     };
@@ -127,9 +130,14 @@ mod tests {
 
         let ready = TemplateSight::Ready { image_sha256: String::new() };
         observed.templates.insert("pve2".into(), ready);
-        observed.templates.insert("pve1".into(), TemplateSight::Foreign(Stranger::default()));
+        let stranger = Stranger { name: Some("games".into()), why: None };
+        observed.templates.insert("pve1".into(), TemplateSight::Foreign(stranger));
         assert_eq!(vmids(ours(&desired, &observed)), [9001]);
         assert_eq!(vmids(not_foreign(&desired, &observed)), expected[1..]);
+        let hidden = Stranger::default();
+        observed.templates.insert("pve1".into(), TemplateSight::Foreign(hidden));
+        assert_eq!(vmids(ours(&desired, &observed)), [9000, 9001]);
+        assert_eq!(vmids(not_foreign(&desired, &observed)), expected);
     }
 
     #[test]

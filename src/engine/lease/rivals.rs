@@ -1,0 +1,78 @@
+//! Leases elsewhere: another run may have an inventory with another template, or see the world otherwise,
+//! and so have taken the lease at a place that comes later here, or not at all.
+//!
+//! Each run writes its own lease first and looks for others then: of two that do so at once, at least one
+//! sees the other.
+
+use futures::future::join_all;
+
+use super::{
+    Tenure,
+    claiming::Claim,
+    place::{Place, Sight, look},
+    standing::{Standing, standing},
+};
+use crate::{
+    engine::Run,
+    error::Result,
+    model::{Lease, Marker},
+    plan::guest::{self, cluster_tag},
+    ports::{GuestConfig, GuestSummary, Proxmox, World},
+};
+
+const FORGOTTEN_SECONDS: i64 = 3600;
+
+/// Looks at every guest of ours: [`Claim::Taken`] where no other run's lease stands in any.
+///
+/// A dead run's lease that is found there stays: it is no place of ours, and hinders nobody.
+pub(super) async fn look_for_rivals<W: World>(run: &Run<W>, tenure: &Tenure) -> Result<Claim> {
+    let proxmox = run.world.proxmox();
+    let (guests, now) = futures::try_join!(proxmox.guests(), proxmox.time())?;
+    let places = guests
+        .iter()
+        .filter(|guest| may_be_ours(run, guest))
+        .map(|guest| Place { proxmox_node: guest.node.clone(), vmid: guest.vmid });
+    let looks = places.map(|place| async {
+        let sight = look(run, &place).await;
+        (place, sight)
+    });
+    for (place, sight) in join_all(looks).await {
+        let config = match sight? {
+            Sight::Ours(config) if !is_a_copy(run, &config) => config,
+            Sight::Ours(_) | Sight::Gone => continue,
+            Sight::Hidden(message) => {
+                return Ok(Claim::NotNow(format!("{place} may not be looked at: {message}")));
+            }
+        };
+        match standing(run, tenure, &config, now) {
+            Standing::Held(lease) => return Ok(Claim::Held { lease, place, now }),
+            Standing::Dead(lease, death) if death.is_in_doubt() && !is_forgotten(&lease, now) => {
+                if let Some(reason) = tenure.watches.hinder(run, &place, &lease).await? {
+                    return Ok(Claim::NotNow(format!("{place}: {reason}")));
+                }
+            }
+            Standing::Free | Standing::Ours(_) | Standing::Dead(..) => {}
+        }
+    }
+    Ok(Claim::Taken)
+}
+
+/// What nobody renewed for longer than any task locks a guest. It stays there for ever, in the copy that
+/// somebody made of a template, and is not to cost each run a wait.
+const fn is_forgotten(lease: &Lease, now: i64) -> bool {
+    now - lease.until > FORGOTTEN_SECONDS
+}
+
+/// A template has no tag of ours, a guest may have lost it: the marker proves what is.
+fn may_be_ours<W: World>(run: &Run<W>, guest: &GuestSummary) -> bool {
+    let tagged = || guest.tags.contains(&cluster_tag(&run.desired));
+    let named = || run.desired.nodes.values().any(|node| node.vmid == guest.vmid);
+    !guest.is_container && (guest.template || tagged() || named())
+}
+
+/// What somebody made from a guest of ours has its notes, the lease among them.
+fn is_a_copy<W: World>(run: &Run<W>, config: &GuestConfig) -> bool {
+    let marker = config.get("description").and_then(Marker::find);
+    let node = marker.as_ref().and_then(|marker| marker.node_of(&run.desired.id));
+    node.is_some_and(|node| !guest::has_our_uuid(&run.desired, node, config))
+}
