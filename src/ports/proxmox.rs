@@ -5,9 +5,11 @@ mod error;
 use std::{
     collections::{BTreeMap, BTreeSet},
     future::Future,
+    net::Ipv4Addr,
 };
 
 use camino::Utf8PathBuf;
+use ipnet::Ipv4Net;
 
 use crate::model::{Upid, Vmid};
 pub use error::{ProxmoxError, says_changed, says_taken};
@@ -258,6 +260,9 @@ pub struct Bridge {
     pub name: String,
     /// Said only where one is set.
     pub mtu: Option<u16>,
+    /// The node's own address there, with the network's length.
+    pub address: Option<Ipv4Net>,
+    pub gateway: Option<Ipv4Addr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

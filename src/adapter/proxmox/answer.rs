@@ -203,7 +203,13 @@ impl Entry<'_> {
 
     pub(super) fn bridge(self) -> Result<Bridge, Unfit> {
         let mtu = self.number("mtu").ok().and_then(|mtu| mtu.try_into().ok());
-        Ok(Bridge { name: self.text("iface")?, mtu })
+        let parsed = |name: &str| self.text(name).ok();
+        Ok(Bridge {
+            mtu,
+            address: parsed("cidr").and_then(|text| text.parse().ok()),
+            gateway: parsed("gateway").and_then(|text| text.parse().ok()),
+            name: self.text("iface")?,
+        })
     }
 
     pub(super) fn role(self) -> Result<(String, BTreeSet<String>), Unfit> {

@@ -40,7 +40,11 @@ fn site(desired: &Desired) -> Site {
     Site {
         version: Version { major: 9, minor: 2, text: "9.2.11".into() },
         storages: [("pve1".to_owned(), storages)].into(),
-        bridges: [("pve1".to_owned(), vec![Bridge { name: "vmbr0".into(), mtu: None }])].into(),
+        bridges: [(
+            "pve1".to_owned(),
+            vec![Bridge { name: "vmbr0".into(), mtu: None, address: None, gateway: None }],
+        )]
+        .into(),
         granted,
         roles: roles.collect(),
         pool: desired.proxmox.pool.as_ref().map(|_| true),
