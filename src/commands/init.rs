@@ -6,8 +6,11 @@ use camino::Utf8Path;
 use clap::Subcommand;
 use ipnet::Ipv4Net;
 
+mod conversation;
 mod fingerprint;
+mod found;
 mod next;
+mod wizard;
 
 use super::{
     role,
@@ -37,6 +40,7 @@ const IMAGE: &str =
 #[command(after_help = "Examples:
   homelab init fingerprint --endpoint https://192.168.1.10:8006
                                           what to give as --fingerprint, once compared
+  homelab init --ask                      asked for everything, with what Proxmox has on offer
   homelab init --endpoint https://192.168.1.10:8006 --fingerprint 5D:3A:... \\
       --network 192.168.1.0/24 --server k3s-server=192.168.1.102 \\
       --agent k3s-agent-1=192.168.1.101 --agent k3s-agent-2=192.168.1.103
@@ -84,6 +88,9 @@ On the Proxmox host the same is printed by
 
 #[derive(Debug, clap::Args)]
 pub struct Facts {
+    /// Ask for everything, offering what Proxmox has; the flags are what is offered first
+    #[arg(long)]
+    pub ask: bool,
     /// The cluster's name
     #[arg(long, default_value = "homelab")]
     pub cluster: String,
@@ -105,6 +112,15 @@ pub struct Facts {
     /// The storage of the guests' disks
     #[arg(long, default_value = "local-lvm")]
     pub storage: String,
+    /// The storage of the cloud image (content `import`)
+    #[arg(long, default_value = "local", value_name = "STORAGE")]
+    pub image_storage: String,
+    /// The storage of the seeds (content `iso`)
+    #[arg(long, default_value = "local", value_name = "STORAGE")]
+    pub seed_storage: String,
+    /// The bridge of the guests
+    #[arg(long, default_value = "vmbr0")]
+    pub bridge: String,
     /// The cloud image
     #[arg(long, default_value = IMAGE, value_name = "URL")]
     pub image: String,
@@ -153,6 +169,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
         Some(Print::Fingerprint { endpoint }) => fingerprint::run(global, endpoint).await,
         Some(Print::ProxmoxRole { major, token }) => proxmox_role(global, major, &token),
         Some(Print::TailnetPolicy) => policy(global),
+        None if args.facts.ask => write(global, wizard::run(global, args.facts).await?),
         None => write(global, args.facts),
     }
 }
@@ -225,7 +242,10 @@ fn write(global: &Global, facts: Facts) -> Result<()> {
         },
         pool: facts.pool,
         proxmox_node: facts.proxmox_node,
+        bridge: facts.bridge,
         disk_storage: facts.storage,
+        image_storage: facts.image_storage,
+        seed_storage: facts.seed_storage,
         image_url: facts.image,
         user: facts.user,
         network: facts.network,

@@ -45,4 +45,7 @@ pub use self::{
     lock::{LockFile, LockedArtifact},
     overrides::{Origin, Override, Overrides},
 };
-pub(crate) use self::{scalar::why_no_https_origin, shape::closest};
+pub(crate) use self::{
+    scalar::{fingerprint as parse_fingerprint, why_no_https_origin},
+    shape::closest,
+};

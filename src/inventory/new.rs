@@ -25,7 +25,12 @@ pub struct NewInventory {
     pub pool: String,
     /// The Proxmox node that the guests go to.
     pub proxmox_node: String,
+    pub bridge: String,
     pub disk_storage: String,
+    /// Takes content `import`.
+    pub image_storage: String,
+    /// Takes content `iso`.
+    pub seed_storage: String,
     pub image_url: String,
     pub user: String,
     pub network: Ipv4Net,
@@ -96,6 +101,9 @@ const FLAGS: &[(&str, &str)] = &[
     ("proxmox.tls.ca_file", "--ca-file"),
     ("proxmox.tls", "--fingerprint"),
     ("proxmox.pool", "--pool"),
+    ("proxmox.bridge", "--bridge"),
+    ("proxmox.storage.image", "--image-storage"),
+    ("proxmox.storage.seeds", "--seed-storage"),
     ("proxmox.storage", "--storage"),
     ("image.url", "--image"),
     ("image.template", "--template"),
@@ -224,11 +232,11 @@ proxmox:
   # The guests are put in this pool, and the token's rights on guests end there: others stay out of its
   # reach. `homelab init proxmox-role` prints how to make it.
   pool: {pool}
-  bridge: vmbr0
+  bridge: {bridge}
   storage:
     disks: {disks}
-    image: local # content `import`
-    seeds: local # content `iso`
+    image: {images} # content `import`
+    seeds: {seeds} # content `iso`
 
 # The template is made from this image; `homelab lock` finds its SHA-256.
 image:
@@ -272,7 +280,10 @@ k3s:
         cluster = yaml(cluster),
         endpoint = yaml(endpoint),
         pool = yaml(&new.pool),
+        bridge = yaml(&new.bridge),
         disks = yaml(&new.disk_storage),
+        images = yaml(&new.image_storage),
+        seeds = yaml(&new.seed_storage),
         image_url = yaml(image_url),
         template = new.template,
         user = yaml(user),
@@ -308,7 +319,10 @@ mod tests {
             tls: NewTls::Fingerprint("AB:".repeat(31) + "AB"),
             pool: "homelab".into(),
             proxmox_node: "pve".into(),
+            bridge: "vmbr0".into(),
             disk_storage: "local-lvm".into(),
+            image_storage: "local".into(),
+            seed_storage: "local".into(),
             image_url: "https://cloud.debian.org/images/cloud/bookworm/latest/debian.qcow2".into(),
             user: "debian".into(),
             network: "192.168.1.0/24".parse().unwrap(),

@@ -28,6 +28,8 @@ mod secrets;
 mod served;
 mod state;
 mod streams;
+mod terminal;
 mod variables;
+mod wizard;
 mod words;
 mod world;

@@ -325,6 +325,12 @@ k3s:
         entries.iter().filter(|entry| entry["mutating"] == json!(true)).map(line).collect()
     }
 
+    /// How many requests came to Proxmox's API.
+    pub(crate) async fn requests(&self) -> usize {
+        let requests = self.door("GET", "/lab/requests", Value::Null).await;
+        requests.as_array().map_or(0, Vec::len)
+    }
+
     pub(crate) async fn forget_requests(&self) {
         self.door("DELETE", "/lab/requests", Value::Null).await;
     }
