@@ -5,9 +5,11 @@ mod flux;
 mod hosts;
 mod longhorn;
 mod proxmox;
+mod systems;
 mod whole;
 
 pub use flux::flux;
 pub use longhorn::longhorn;
 pub use proxmox::{machine, template};
+pub use systems::systems;
 pub use whole::{Depth, observe};

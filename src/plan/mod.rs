@@ -4,6 +4,7 @@
 //! * [`flux`]: what Flux shows of itself.
 //! * [`guest`]: the configuration that a guest should have, and how far one is from it.
 //! * [`diff`]: from both to steps.
+//! * [`systems`]: what runs on the cluster beside its foundations.
 //! * [`step`]: a step: what, why, at what price, after which others.
 
 pub mod diff;
@@ -13,6 +14,7 @@ pub mod longhorn;
 pub mod observed;
 pub mod probe;
 pub mod step;
+pub mod systems;
 
 pub use diff::{Refusal, diff};
 pub use observed::Observed;

@@ -22,6 +22,7 @@ pub mod remove;
 mod run;
 pub mod scripts;
 pub mod sync;
+pub mod systems;
 pub mod tailnet;
 pub mod verify;
 

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::{
     Outcome, access,
     check::{Check, CheckState, expect},
-    flux, longhorn, network, tailnet,
+    flux, longhorn, network, systems, tailnet,
 };
 use crate::{
     engine::{Run, StepContext},
@@ -18,6 +18,7 @@ use crate::{
         Observed,
         observed::{MachineSight, Sight},
         probe::HostProbe,
+        systems::SystemsSight,
     },
     ports::{Clock, PowerState, World},
 };
@@ -27,7 +28,11 @@ pub async fn all<W: World>(run: &Arc<Run<W>>) -> Result<Vec<Check>> {
     let observed = observe::observe(run, Depth::All).await?;
     let mut checks = standing(run, &observed);
     checks.extend(network::evaluate(&run.desired, &probes(&observed), kube(&observed)));
-    checks.extend(send_packets(run, &observed).await);
+    let (systems, packets) =
+        futures::join!(systems_of(run, &observed), send_packets(run, &observed));
+    let now = run.world.clock().wall();
+    checks.extend(systems::checks(&run.desired, &observed, &systems, now));
+    checks.extend(packets);
     Ok(each_once(checks))
 }
 
@@ -149,6 +154,15 @@ fn probes(observed: &Observed) -> BTreeMap<NodeName, HostProbe> {
 
 fn kube(observed: &Observed) -> &[crate::ports::KubeNode] {
     observed.kube.seen().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What runs on the cluster, where Kubernetes answers.
+async fn systems_of<W: World>(run: &Arc<Run<W>>, observed: &Observed) -> Sight<SystemsSight> {
+    match &observed.kube {
+        Sight::Seen(_) => Box::pin(observe::systems(run)).await,
+        // The checks of its nodes tell it.
+        Sight::Unseen | Sight::Silent(_) => Sight::Unseen,
+    }
 }
 
 /// Packets of the planned size and TCP between the nodes, DNS from each.
