@@ -5,10 +5,12 @@
 //! YAML. So a line is shown only when nothing on it looks like a secret; and whatever goes to a terminal,
 //! a log or the journal goes through [`without_secrets`].
 //!
+//! What this process holds itself is known by its value, all else by its form or by what stands before it.
 //! Where a form is in doubt, more is redacted rather than less. Each rule takes one look at the text, so
 //! that a long one takes no longer than its length.
 
 mod form;
+mod known;
 mod name;
 mod private_key;
 mod query;
@@ -22,9 +24,8 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 pub(super) use self::name::names_a_secret;
+use crate::secret::REDACTED;
 
-/// What stands in the place of a secret.
-const REDACTED: &str = "[redacted]";
 /// How often a text that changed is looked at again; texts that people or programs write need one.
 const LOOKS: usize = 8;
 
@@ -43,9 +44,11 @@ pub(crate) fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// One look by each rule. The addresses before the words: a password may hold what parts words.
+/// One look by each rule. What is known needs no guess; the addresses before the words: a password may
+/// hold what parts words.
 fn looked_at(text: &str) -> String {
-    form::redacted(&without_addresses(&private_key::redacted(text))).into_owned()
+    let text = known::redacted(text);
+    form::redacted(&without_addresses(&private_key::redacted(&text))).into_owned()
 }
 
 /// A value, and all that is in it, as it may be shown.
@@ -111,5 +114,7 @@ fn is_reference(value: &str) -> bool {
 
 /// Tokens and keys are known by their form; of a private key each line may come alone.
 fn looks_like_a_secret(text: &str) -> bool {
-    text.contains("PRIVATE KEY-----") || form::redacted(text) != text
+    text.contains("PRIVATE KEY-----")
+        || known::redacted(text) != text
+        || form::redacted(text) != text
 }
