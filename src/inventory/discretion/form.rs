@@ -1,10 +1,11 @@
 //! Tokens and keys, which are known by their form.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     REDACTED,
-    run::{ends_a_word, mark_length, opening_length, secret_length},
+    run::{ends_a_word, mark_length, secret_length, value},
+    word::{is_random, stands_for_another},
 };
 
 /// How secrets begin: keys of Tailscale, Headscale, age, GitHub and GitLab, and private keys in base64 as
@@ -24,8 +25,8 @@ const BEGINNINGS: &[&str] = &[
     "LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUg",
 ];
 
-/// What stands in the place of a token's secret in our own examples.
-const PLACEHOLDERS: &[&str] = &["SECRET", "uuid"];
+/// How much behind the name of a Proxmox token is looked at before it is known to be a secret.
+const WINDOW: usize = 256;
 
 /// The text with what has the form of a token or key redacted.
 pub(super) fn redacted(text: &str) -> Cow<'_, str> {
@@ -83,17 +84,14 @@ fn without_proxmox_tokens(text: &str) -> Option<String> {
             (realm, at) = (true, at + length);
         } else if let Some(length) = mark_length(&text[at..], '!', "%21").filter(|_| realm) {
             at += length;
-            let Some(length) = name_length(&text[at..]) else { continue };
-            at += length;
-            at += opening_length(&text[at..]);
-            let known = text[at..].starts_with(REDACTED);
-            let length = if known { 0 } else { secret_length(&text[at..], "") };
-            if length > 0 && !PLACEHOLDERS.contains(&&text[at..at + length]) {
-                shown.push_str(&text[copied..at]);
+            let Some(secret) = proxmox_secret(&text[at..]) else { continue };
+            let (start, end) = (at + secret.start, at + secret.end);
+            if !secret.is_empty() {
+                shown.push_str(&text[copied..start]);
                 shown.push_str(REDACTED);
-                copied = at + length;
+                copied = end;
             }
-            (realm, at) = (false, at + length);
+            (realm, at) = (false, end);
         } else {
             realm &= !parts_words(c);
             at += c.len_utf8();
@@ -102,11 +100,27 @@ fn without_proxmox_tokens(text: &str) -> Option<String> {
     (copied > 0).then(|| shown + &text[copied..])
 }
 
-/// The length of a token's name and of the `=` behind it.
-fn name_length(text: &str) -> Option<usize> {
+/// Where the secret stands in what goes on with a token's name; empty where one is redacted or an example.
+/// Behind a blank or a colon it may be a word of a sentence: `root@pam!up: permission denied`.
+fn proxmox_secret(text: &str) -> Option<Range<usize>> {
     let ends = |c: char| parts_words(c) || "!%=:@/".contains(c);
     let name = text.find(ends).filter(|name| *name > 0)?;
-    Some(name + mark_length(&text[name..], '=', "%3d")?)
+    if let Some(mark) = mark_length(&text[name..], '=', "%3d") {
+        let from = name + mark;
+        let place = value(&text[from..]).place;
+        let secret = &text[from..][place.clone()];
+        let stays = text[from + place.start..].starts_with(REDACTED) || stands_for_another(secret);
+        let end = if stays { place.start } else { place.end };
+        return Some(from + place.start..from + end);
+    }
+    let blank = [' ', '\t'];
+    let rest = text[name..].trim_start_matches(blank).strip_prefix(['=', ':'])?;
+    let rest = rest.trim_start_matches(blank);
+    let window = &rest[..rest.floor_char_boundary(WINDOW)];
+    is_random(&window[value(window).place]).then(|| {
+        let (from, place) = (text.len() - rest.len(), value(rest).place);
+        from + place.start..from + place.end
+    })
 }
 
 fn parts_words(c: char) -> bool {

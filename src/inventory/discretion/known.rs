@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::REDACTED;
+use super::{REDACTED, form, run::secret_length};
 use crate::secret::known;
 
 /// The text without what is a secret of this process.
@@ -14,9 +14,16 @@ pub(super) fn redacted(text: &str) -> Cow<'_, str> {
     let mut shown = String::new();
     let mut copied = 0;
     for place in places {
-        shown.push_str(&text[copied..place.start]);
+        if place.end <= copied {
+            continue;
+        }
+        let start = place.start.max(copied);
+        shown.push_str(&text[copied..start]);
         shown.push_str(REDACTED);
-        copied = place.end;
+        // One that has a form may be the beginning of another, which would have it no longer.
+        let whole = form::redacted(&text[place.clone()]) == REDACTED;
+        let more = if whole { secret_length(&text[place.end..], "") } else { 0 };
+        copied = place.end + more;
     }
     shown.push_str(&text[copied..]);
     shown.into()
@@ -91,6 +98,12 @@ mod tests {
         for text in ["knownab", "[redacted] was redacted", "a known document of many words"] {
             assert_eq!(without_secrets(text), text);
         }
+    }
+
+    #[test]
+    fn one_that_another_begins_with_gives_nothing_of_it_away() {
+        Secret::new("tskey-known-1");
+        assert_eq!(without_secrets("key tskey-known-12-x, y"), "key [redacted], y");
     }
 
     #[test]
