@@ -12,18 +12,31 @@ use super::{
 /// a kubeconfig has them (`-----BEGIN PRIVATE`, `EC`, `RSA` and `OPENSSH`).
 const BEGINNINGS: &[&str] = &[
     "tskey-",
+    "TSKEY-",
     "hskey-",
+    "HSKEY-",
     "AGE-SECRET-KEY-1",
     "age-secret-key-1",
     "AGE-SECRET-KEY-PQ-1",
     "ghp_",
     "github_pat_",
     "glpat-",
+    "glrt-",
+    "gldt-",
+    "xoxb-",
+    "xoxp-",
     "LS0tLS1CRUdJTiBQUklWQVRF",
     "LS0tLS1CRUdJTiBFQyBQUklWQVRF",
     "LS0tLS1CRUdJTiBSU0EgUFJJVkFUR",
     "LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUg",
 ];
+
+/// Further ones of GitHub, which are the ends of words as well: `highs_`.
+const AT_A_WORDS_BEGINNING: &[&str] = &["gho_", "ghu_", "ghs_", "ghr_"];
+
+/// How key ids of Amazon begin, and how many large letters and digits follow.
+const AMAZON: &[&str] = &["AKIA", "ASIA"];
+const AMAZON_LENGTH: usize = 16;
 
 /// How much behind the name of a Proxmox token is looked at before it is known to be a secret.
 const WINDOW: usize = 256;
@@ -35,6 +48,16 @@ pub(super) fn redacted(text: &str) -> Cow<'_, str> {
         let rest = |after: &str| Some(secret_length(after, ""));
         shown = replaced(shown, |text| without(text, beginning, rest));
     }
+    for beginning in AT_A_WORDS_BEGINNING {
+        let begins = |before: Option<char>| !before.is_some_and(|c| c.is_ascii_lowercase());
+        let rest = |after: &str| Some(secret_length(after, ""));
+        shown = replaced(shown, |text| without_words(text, beginning, begins, rest));
+    }
+    for beginning in AMAZON {
+        let begins = |before: Option<char>| !before.is_some_and(|c| c.is_ascii_alphanumeric());
+        shown = replaced(shown, |text| without_words(text, beginning, begins, amazon_length));
+    }
+    shown = replaced(shown, without_web_tokens);
     let shown = replaced(shown, |text| without(text, "K10", join_token_length));
     replaced(shown, without_proxmox_tokens)
 }
@@ -46,12 +69,56 @@ fn replaced<'a>(text: Cow<'a, str>, rule: impl Fn(&str) -> Option<String>) -> Co
 /// The text without what begins so and goes on for the length that `rest` finds; `None` where nothing
 /// does.
 fn without(text: &str, beginning: &str, rest: impl Fn(&str) -> Option<usize>) -> Option<String> {
+    without_words(text, beginning, |_| true, rest)
+}
+
+/// The same, of what begins where the character before it allows that.
+fn without_words(
+    text: &str,
+    beginning: &str,
+    begins: impl Fn(Option<char>) -> bool,
+    rest: impl Fn(&str) -> Option<usize>,
+) -> Option<String> {
     let mut shown = String::new();
     let (mut copied, mut at) = (0, 0);
     while let Some(start) = text[at..].find(beginning).map(|start| at + start) {
         at = start + beginning.len();
+        if !begins(text[..start].chars().next_back()) {
+            continue;
+        }
         let Some(length) = rest(&text[at..]).filter(|length| *length > 0) else { continue };
         at += length;
+        shown.push_str(&text[copied..start]);
+        shown.push_str(REDACTED);
+        copied = at;
+    }
+    (copied > 0).then(|| shown + &text[copied..])
+}
+
+/// The rest of a key id of Amazon.
+fn amazon_length(text: &str) -> Option<usize> {
+    let is_of_one = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    let length = text.bytes().take(AMAZON_LENGTH + 1).take_while(is_of_one).count();
+    (length == AMAZON_LENGTH).then_some(length)
+}
+
+/// The text without JSON web tokens, `eyJ...`, of which each part but the first may be empty.
+fn without_web_tokens(text: &str) -> Option<String> {
+    let mut shown = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(start) = text[at..].find("eyJ").map(|start| at + start) {
+        let part = |text: &str| {
+            let is_of_one = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            text.find(|c| !is_of_one(c)).unwrap_or(text.len())
+        };
+        at = start + part(&text[start..]);
+        let Some(rest) = text[at..].strip_prefix('.') else { continue };
+        if part(rest) == 0 {
+            continue;
+        }
+        while let Some(rest) = text[at..].strip_prefix('.').filter(|rest| part(rest) > 0) {
+            at += 1 + part(rest);
+        }
         shown.push_str(&text[copied..start]);
         shown.push_str(REDACTED);
         copied = at;

@@ -108,6 +108,61 @@ fn a_line_or_value_with_a_named_secret_is_not_shown() {
 }
 
 #[test]
+fn secrets_in_odd_places_of_addresses_are_not_repeated() {
+    for (text, shown) in [
+        ("https://ghp_hunter2@github.com/x", "https://[redacted]@github.com/x"),
+        ("https://a1b2c3d4e5f6a7b8c9@forge/x", "https://[redacted]@forge/x"),
+        ("https://x-access-token:hunter2@github.com", "https://[redacted]@github.com"),
+        ("https://me:443?hunter2@pve", "https://[redacted]@pve"),
+        ("https://me:99/hunter2@pve", "https://[redacted]@pve"),
+        ("https://h/x?hunter2hunter2hunter2", "https://h/x?[redacted]"),
+        ("//me:hunter2@h", "//[redacted]@h"),
+        ("to //me:hunter2@h/x", "to //[redacted]@h/x"),
+    ] {
+        assert_eq!(without_secrets(text), shown);
+    }
+    for text in [
+        "https://git@github.com/x",
+        "ssh://a1b2c3d4e5f6a7b8c9@forge/x",
+        "https://pve:8006/api2/json/access/users/homelab2@pve/token/up",
+        "https://pve:8006/#v1:0:=qemu%2F102:4:::::",
+        "https://pve:8006/#v1:0:=node%2Fpve1:4:5:=x:::",
+        "https://10.0.0.1:5000/image2@v1",
+        "oci://registry:5000/image2@sha256:abcd",
+        "https://h/x?page-of-all-sorts",
+        "// mail me: x@y",
+    ] {
+        assert_eq!(without_secrets(text), text);
+    }
+}
+
+#[test]
+fn tokens_of_other_services_are_known_by_their_form() {
+    for secret in [
+        "gho_hunter2hunter2",
+        "ghu_hunter2hunter2",
+        "ghs_hunter2hunter2",
+        "ghr_hunter2hunter2",
+        "glrt-hunter2",
+        "gldt-hunter2",
+        "xoxb-hunter2",
+        "xoxp-hunter2",
+        "AKIAIOSFODNN7EXAMPLE",
+        "ASIAIOSFODNN7EXAMPLE",
+        "TSKEY-AUTH-HUNTER2",
+        "HSKEY-API-HUNTER2",
+        "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.aHVudGVyMg-_x",
+    ] {
+        assert_eq!(without_secrets(&format!("say {secret}, x")), "say [redacted], x");
+    }
+    for text in
+        ["he laughs_hunter2 x", "AKIA and ASIA-PACIFIC", "SLAKIAIOSFODNN7EXAMPLES", "eyJhbGci. It"]
+    {
+        assert_eq!(without_secrets(text), text);
+    }
+}
+
+#[test]
 fn of_a_whole_value_every_text_is_redacted_and_the_rest_stays() {
     let value = json!({"a": ["https://b?c=hunter2", 1, null], "tskey-x": {"d": "e", "f": true}});
     let shown =
@@ -137,6 +192,14 @@ fn a_long_text_takes_no_longer_than_its_length() {
         "tskey-...",
         "K10",
         "K10a::.",
+        "eyJ",
+        "eyJhbGci.",
+        "AKIA",
+        "gho_",
+        "//a:",
+        "//a:b@",
+        "://a:1/",
+        "://a:1?",
         "token:",
         "token: ",
         "token=",
