@@ -112,7 +112,8 @@ fn behind_blank(before: &str, after: &str) -> Option<Range<usize>> {
         Some(before).filter(|before| !before.ends_with([' ', '\t', '"', '\'', '`', '\\', ']']));
     let name = Label::before(name?);
     let is_scheme = ["bearer", "basic"].iter().any(|scheme| name.text.eq_ignore_ascii_case(scheme));
-    if !is_scheme && !(name.text.starts_with("--") && name.is_of_a_secret()) {
+    let is_option = name.text.starts_with("--") && name.is_of_a_secret();
+    if !is_scheme && !is_option {
         return None;
     }
     let found = Found::behind(after, 0);
