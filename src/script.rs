@@ -44,7 +44,7 @@ impl Script {
         }
         // Called only when all of it has arrived; its own standard input is empty.
         input.push_str(&format!("homelab_main() {{\n{}\n}}\nhomelab_main </dev/null\n", self.text));
-        Secret::new(input)
+        Secret::document(input)
     }
 }
 

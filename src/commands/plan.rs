@@ -30,7 +30,7 @@ pub(crate) async fn run(global: &Global, args: PlanArgs) -> Result<u8> {
     let made = make(&session.run, &args.selection).await;
     let (plan, _) = session.close(made).await?;
     if wants_json(global) {
-        render::document(&plan)?;
+        render::plan::document(&plan)?;
     } else {
         render::output::data(render::plan(&plan))?;
     }

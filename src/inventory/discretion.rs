@@ -5,10 +5,14 @@
 //! YAML. So a line is shown only when nothing on it looks like a secret; and whatever goes to a terminal,
 //! a log or the journal goes through [`without_secrets`].
 //!
+//! What this process holds itself is known by its value, all else by its form or by what stands before it.
 //! Where a form is in doubt, more is redacted rather than less. Each rule takes one look at the text, so
 //! that a long one takes no longer than its length.
 
+mod assigned;
 mod form;
+mod known;
+mod label;
 mod name;
 mod private_key;
 mod query;
@@ -16,17 +20,19 @@ mod run;
 #[cfg(test)]
 mod tests;
 mod url;
+mod word;
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
 pub(super) use self::name::names_a_secret;
+use crate::secret::REDACTED;
 
-/// What stands in the place of a secret.
-const REDACTED: &str = "[redacted]";
 /// How often a text that changed is looked at again; texts that people or programs write need one.
 const LOOKS: usize = 8;
+/// Longer than the mapping that leads to a reference.
+const REFERENCE: usize = 128;
 
 /// A text as it may be shown when anything may have been typed or exported into it: what has the form of
 /// a secret is redacted, and the rest stays.
@@ -43,9 +49,14 @@ pub(crate) fn without_secrets(text: &str) -> String {
     shown
 }
 
-/// One look by each rule. The addresses before the words: a password may hold what parts words.
+/// One look by each rule. What is known needs no guess; the addresses before the words: a password may
+/// hold what parts words.
 fn looked_at(text: &str) -> String {
-    form::redacted(&without_addresses(&private_key::redacted(text))).into_owned()
+    let text = known::redacted(text);
+    let text = private_key::redacted(&text);
+    let text = without_addresses(&text);
+    // What has a form is told from what stands around it; what has none is a word, whatever is in it.
+    assigned::redacted(&form::redacted(&text)).into_owned()
 }
 
 /// A value, and all that is in it, as it may be shown.
@@ -99,6 +110,8 @@ fn without_addresses(text: &str) -> Cow<'_, str> {
 
 /// What says where a secret is: `{env: NAME}`, or a mapping that begins with such a one.
 fn is_reference(value: &str) -> bool {
+    // All that matters stands in front; a text may be one mapping in another for ever.
+    let value = &value[..value.floor_char_boundary(REFERENCE)];
     if value.starts_with('#') {
         return true;
     }
@@ -111,5 +124,8 @@ fn is_reference(value: &str) -> bool {
 
 /// Tokens and keys are known by their form; of a private key each line may come alone.
 fn looks_like_a_secret(text: &str) -> bool {
-    text.contains("PRIVATE KEY-----") || form::redacted(text) != text
+    text.contains("PRIVATE KEY-----")
+        || known::redacted(text) != text
+        || form::redacted(text) != text
+        || assigned::redacted(text) != text
 }

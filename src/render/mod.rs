@@ -8,7 +8,7 @@ mod json;
 pub mod junit;
 mod lines;
 pub mod output;
-mod plan;
+pub mod plan;
 pub mod program;
 mod row;
 mod table;

@@ -1,11 +1,15 @@
-//! A plan as a person reads it: each step with its reason and its price.
+//! A plan as a person reads it: each step with its reason and its price. Both may repeat what others said.
 
 use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
 use super::{program::completed, words::steps};
-use crate::plan::{Impact, Plan};
+use crate::{
+    error::Result,
+    inventory::discretion::{without_secrets, without_secrets_in},
+    plan::{Impact, Plan},
+};
 
 /// The plan as text, stage by stage.
 pub fn plan(plan: &Plan) -> String {
@@ -47,5 +51,26 @@ pub fn plan(plan: &Plan) -> String {
     for note in &plan.notes {
         let _ = writeln!(text, "{} {}", "note:".yellow(), completed(note));
     }
-    text
+    without_secrets(&text)
+}
+
+/// The plan as programs read it.
+///
+/// # Errors
+/// [`Kind::Runtime`](crate::error::Kind::Runtime) when stdout cannot take it.
+pub fn document(plan: &Plan) -> Result<()> {
+    let value = serde_json::to_value(plan).map_err(std::io::Error::from)?;
+    super::document(&without_secrets_in(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_repeats_no_secret_that_others_told_of() {
+        let told = "Flux says: password=hunter2".to_owned();
+        let shown = plan(&Plan { notes: vec![told], ..Plan::default() });
+        assert!(shown.contains("Flux says: password=[redacted]\n"), "{shown}");
+    }
 }

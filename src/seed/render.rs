@@ -22,7 +22,7 @@ pub(super) fn user_data(node: &Node, access: &Access, host_key: &HostKey) -> Res
             host_public_key => &host_key.public,
         },
     )?;
-    Ok(Secret::new(text))
+    Ok(Secret::document(text))
 }
 
 pub(super) fn network_config(node: &Node, mac: Mac) -> Result<String> {

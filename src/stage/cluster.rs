@@ -246,7 +246,7 @@ pub(crate) fn kubeconfig_script() -> Result<Script> {
 
 /// The server's own kubeconfig, with an administrator's key.
 pub async fn read_kubeconfig(host: &impl Host) -> Result<Secret> {
-    run(host, &kubeconfig_script()?).await.map(Secret::new)
+    run(host, &kubeconfig_script()?).await.map(Secret::document)
 }
 
 #[cfg(test)]

@@ -1,31 +1,45 @@
 //! Tokens and keys, which are known by their form.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     REDACTED,
-    run::{ends_a_word, mark_length, opening_length, secret_length},
+    run::{ends_a_word, mark_length, secret_length, value},
+    word::{is_random, stands_for_another},
 };
 
 /// How secrets begin: keys of Tailscale, Headscale, age, GitHub and GitLab, and private keys in base64 as
 /// a kubeconfig has them (`-----BEGIN PRIVATE`, `EC`, `RSA` and `OPENSSH`).
 const BEGINNINGS: &[&str] = &[
     "tskey-",
+    "TSKEY-",
     "hskey-",
+    "HSKEY-",
     "AGE-SECRET-KEY-1",
     "age-secret-key-1",
     "AGE-SECRET-KEY-PQ-1",
     "ghp_",
     "github_pat_",
     "glpat-",
+    "glrt-",
+    "gldt-",
+    "xoxb-",
+    "xoxp-",
     "LS0tLS1CRUdJTiBQUklWQVRF",
     "LS0tLS1CRUdJTiBFQyBQUklWQVRF",
     "LS0tLS1CRUdJTiBSU0EgUFJJVkFUR",
     "LS0tLS1CRUdJTiBPUEVOU1NIIFBSSVZBVEUg",
 ];
 
-/// What stands in the place of a token's secret in our own examples.
-const PLACEHOLDERS: &[&str] = &["SECRET", "uuid"];
+/// Further ones of GitHub, which are the ends of words as well: `highs_`.
+const AT_A_WORDS_BEGINNING: &[&str] = &["gho_", "ghu_", "ghs_", "ghr_"];
+
+/// How key ids of Amazon begin, and how many large letters and digits follow.
+const AMAZON: &[&str] = &["AKIA", "ASIA"];
+const AMAZON_LENGTH: usize = 16;
+
+/// How much behind the name of a Proxmox token is looked at before it is known to be a secret.
+const WINDOW: usize = 256;
 
 /// The text with what has the form of a token or key redacted.
 pub(super) fn redacted(text: &str) -> Cow<'_, str> {
@@ -34,6 +48,16 @@ pub(super) fn redacted(text: &str) -> Cow<'_, str> {
         let rest = |after: &str| Some(secret_length(after, ""));
         shown = replaced(shown, |text| without(text, beginning, rest));
     }
+    for beginning in AT_A_WORDS_BEGINNING {
+        let begins = |before: Option<char>| !before.is_some_and(|c| c.is_ascii_lowercase());
+        let rest = |after: &str| Some(secret_length(after, ""));
+        shown = replaced(shown, |text| without_words(text, beginning, begins, rest));
+    }
+    for beginning in AMAZON {
+        let begins = |before: Option<char>| !before.is_some_and(|c| c.is_ascii_alphanumeric());
+        shown = replaced(shown, |text| without_words(text, beginning, begins, amazon_length));
+    }
+    shown = replaced(shown, without_web_tokens);
     let shown = replaced(shown, |text| without(text, "K10", join_token_length));
     replaced(shown, without_proxmox_tokens)
 }
@@ -45,12 +69,56 @@ fn replaced<'a>(text: Cow<'a, str>, rule: impl Fn(&str) -> Option<String>) -> Co
 /// The text without what begins so and goes on for the length that `rest` finds; `None` where nothing
 /// does.
 fn without(text: &str, beginning: &str, rest: impl Fn(&str) -> Option<usize>) -> Option<String> {
+    without_words(text, beginning, |_| true, rest)
+}
+
+/// The same, of what begins where the character before it allows that.
+fn without_words(
+    text: &str,
+    beginning: &str,
+    begins: impl Fn(Option<char>) -> bool,
+    rest: impl Fn(&str) -> Option<usize>,
+) -> Option<String> {
     let mut shown = String::new();
     let (mut copied, mut at) = (0, 0);
     while let Some(start) = text[at..].find(beginning).map(|start| at + start) {
         at = start + beginning.len();
+        if !begins(text[..start].chars().next_back()) {
+            continue;
+        }
         let Some(length) = rest(&text[at..]).filter(|length| *length > 0) else { continue };
         at += length;
+        shown.push_str(&text[copied..start]);
+        shown.push_str(REDACTED);
+        copied = at;
+    }
+    (copied > 0).then(|| shown + &text[copied..])
+}
+
+/// The rest of a key id of Amazon.
+fn amazon_length(text: &str) -> Option<usize> {
+    let is_of_one = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit();
+    let length = text.bytes().take(AMAZON_LENGTH + 1).take_while(is_of_one).count();
+    (length == AMAZON_LENGTH).then_some(length)
+}
+
+/// The text without JSON web tokens, `eyJ...`, of which each part but the first may be empty.
+fn without_web_tokens(text: &str) -> Option<String> {
+    let mut shown = String::new();
+    let (mut copied, mut at) = (0, 0);
+    while let Some(start) = text[at..].find("eyJ").map(|start| at + start) {
+        let part = |text: &str| {
+            let is_of_one = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            text.find(|c| !is_of_one(c)).unwrap_or(text.len())
+        };
+        at = start + part(&text[start..]);
+        let Some(rest) = text[at..].strip_prefix('.') else { continue };
+        if part(rest) == 0 {
+            continue;
+        }
+        while let Some(rest) = text[at..].strip_prefix('.').filter(|rest| part(rest) > 0) {
+            at += 1 + part(rest);
+        }
         shown.push_str(&text[copied..start]);
         shown.push_str(REDACTED);
         copied = at;
@@ -83,17 +151,14 @@ fn without_proxmox_tokens(text: &str) -> Option<String> {
             (realm, at) = (true, at + length);
         } else if let Some(length) = mark_length(&text[at..], '!', "%21").filter(|_| realm) {
             at += length;
-            let Some(length) = name_length(&text[at..]) else { continue };
-            at += length;
-            at += opening_length(&text[at..]);
-            let known = text[at..].starts_with(REDACTED);
-            let length = if known { 0 } else { secret_length(&text[at..], "") };
-            if length > 0 && !PLACEHOLDERS.contains(&&text[at..at + length]) {
-                shown.push_str(&text[copied..at]);
+            let Some(secret) = proxmox_secret(&text[at..]) else { continue };
+            let (start, end) = (at + secret.start, at + secret.end);
+            if !secret.is_empty() {
+                shown.push_str(&text[copied..start]);
                 shown.push_str(REDACTED);
-                copied = at + length;
+                copied = end;
             }
-            (realm, at) = (false, at + length);
+            (realm, at) = (false, end);
         } else {
             realm &= !parts_words(c);
             at += c.len_utf8();
@@ -102,11 +167,27 @@ fn without_proxmox_tokens(text: &str) -> Option<String> {
     (copied > 0).then(|| shown + &text[copied..])
 }
 
-/// The length of a token's name and of the `=` behind it.
-fn name_length(text: &str) -> Option<usize> {
+/// Where the secret stands in what goes on with a token's name; empty where one is redacted or an example.
+/// Behind a blank or a colon it may be a word of a sentence: `root@pam!up: permission denied`.
+fn proxmox_secret(text: &str) -> Option<Range<usize>> {
     let ends = |c: char| parts_words(c) || "!%=:@/".contains(c);
     let name = text.find(ends).filter(|name| *name > 0)?;
-    Some(name + mark_length(&text[name..], '=', "%3d")?)
+    if let Some(mark) = mark_length(&text[name..], '=', "%3d") {
+        let from = name + mark;
+        let place = value(&text[from..]).place;
+        let secret = &text[from..][place.clone()];
+        let stays = text[from + place.start..].starts_with(REDACTED) || stands_for_another(secret);
+        let end = if stays { place.start } else { place.end };
+        return Some(from + place.start..from + end);
+    }
+    let blank = [' ', '\t'];
+    let rest = text[name..].trim_start_matches(blank).strip_prefix(['=', ':'])?;
+    let rest = rest.trim_start_matches(blank);
+    let window = &rest[..rest.floor_char_boundary(WINDOW)];
+    is_random(&window[value(window).place]).then(|| {
+        let (from, place) = (text.len() - rest.len(), value(rest).place);
+        from + place.start..from + place.end
+    })
 }
 
 fn parts_words(c: char) -> bool {

@@ -26,9 +26,92 @@ pub(crate) fn names_a_secret(field: &str) -> bool {
                 .is_some()
 }
 
+/// Further names of secrets in what others print, by their ends.
+const ENDS: &[&str] = &["apikey", "authkey", "accesskey", "secretkey", "cookie", "ticket"];
+
+/// Names that others have for harmless things too: the label's of a taint, a test's.
+const AMBIGUOUS: &[&str] = &["key", "pass", "ticket", "cookie", "credential", "credentials"];
+
+/// How names end of what belongs to a secret and is none.
+const BESIDE: &[&str] = &[
+    "id",
+    "name",
+    "file",
+    "path",
+    "ref",
+    "type",
+    "ttl",
+    "url",
+    "uri",
+    "kind",
+    "class",
+    "source",
+    "store",
+    "count",
+    "version",
+    "expiry",
+    "expiration",
+    "expires",
+    "expiresin",
+    "expiresat",
+];
+
+/// Whether what stands behind this name in any text is a secret. Unlike [`names_a_secret`] it takes names
+/// as they are spelt: `taken` is a word like others.
+pub(super) fn assigns_a_secret(name: &str) -> bool {
+    let plain = plain(name);
+    let ends = |ends: &[&str]| ends.iter().any(|end| plain.ends_with(end));
+    let named = NAMES.contains(&plain.as_str());
+    let like = WORDS.iter().any(|word| plain.contains(word)) && !HARMLESS.contains(&plain.as_str());
+    named || ends(ENDS) || like && !ends(BESIDE)
+}
+
+/// Whether a name that assigns a secret assigns other things as well.
+pub(super) fn is_ambiguous(name: &str) -> bool {
+    AMBIGUOUS.contains(&plain(name).as_str())
+}
+
+/// The last part of a path, without `-` and `_`.
+fn plain(name: &str) -> String {
+    let last = name.rsplit('.').next().unwrap_or_default();
+    last.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_any_text_a_secrets_name_is_known_as_it_is_spelt() {
+        for name in [
+            "token",
+            "proxmox.token",
+            "--api-key",
+            "PROXMOX_VE_API_TOKEN",
+            "CSRFPreventionToken",
+            "PVEAuthCookie",
+            "secretAccessKey",
+            "accessKeyId",
+            "passwords",
+            "secret_value",
+            "key",
+        ] {
+            assert!(assigns_a_secret(name), "{name}");
+        }
+        for name in [
+            "taken",
+            "token_id",
+            "secretName",
+            "secret_file",
+            "token.name",
+            "host",
+            "keys",
+            "monkey",
+            "",
+        ] {
+            assert!(!assigns_a_secret(name), "{name}");
+        }
+    }
 
     #[test]
     fn a_secrets_name_is_known_in_spite_of_its_spelling() {

@@ -1,14 +1,17 @@
 //! What is behind the `?` or `#` of a URL: a signed address is a secret.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
     REDACTED,
     run::{ends_a_word, opening_length, secret_length},
+    word::is_random,
 };
 
 /// What parts the parameters of a query or fragment.
 const PARTS: &str = "&;?#";
+/// A value without a name that is as long and has a digit in it is a secret.
+const LONG: usize = 16;
 
 /// The text with the values in the queries and fragments of its URLs redacted.
 pub(super) fn redacted(text: &str) -> Cow<'_, str> {
@@ -18,16 +21,18 @@ pub(super) fn redacted(text: &str) -> Cow<'_, str> {
         let ends = |c: char| ends_a_word(c) && c != '\'' || "?#".contains(c);
         at = text[start..].find(ends).map_or(text.len(), |length| start + length);
         // A name and its value at a time.
-        while let Some(value) = value_start(&text[at..]).map(|length| at + length) {
-            let begin = value + opening_length(&text[value..]);
-            let known = text[begin..].starts_with(REDACTED);
-            let length = if known { REDACTED.len() } else { secret_length(&text[begin..], PARTS) };
-            if length > 0 {
+        while text[at..].starts_with(|c| PARTS.contains(c)) {
+            let secret = parameter(&text[at..]);
+            let (begin, end) = (at + secret.start, at + secret.end);
+            at = end;
+            if begin == end {
+                continue;
+            }
+            if !text[begin..].starts_with(REDACTED) {
                 shown.push_str(&text[copied..begin]);
                 shown.push_str(REDACTED);
-                copied = begin + length;
+                copied = end;
             }
-            at = begin + length;
             // What closes the value may stand before the next part.
             let rest = text[at..].find(|c| ends_a_word(c) || PARTS.contains(c));
             at = rest.map_or(text.len(), |rest| at + rest);
@@ -40,13 +45,32 @@ pub(super) fn redacted(text: &str) -> Cow<'_, str> {
     shown.into()
 }
 
-/// Where the next value begins in the rest of a query, behind its `=`.
-fn value_start(text: &str) -> Option<usize> {
-    if !text.starts_with(|c| PARTS.contains(c)) {
-        return None;
+/// Where the secret stands in a parameter, in a text that begins with what parts it from others; where there
+/// is none, an empty place at its end.
+fn parameter(text: &str) -> Range<usize> {
+    let end = text[1..].find(|c| c == '=' || ends_a_word(c) || PARTS.contains(c));
+    let end = end.map_or(text.len(), |end| 1 + end);
+    let name = &text[1..end];
+    // In a fragment most are none: `#v1:0:=qemu%2F102:4` says what Proxmox's page shows.
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.%[]".contains(c);
+    let is_of_a_fragment = text.starts_with('#') && (name.is_empty() || !name.chars().all(is_name));
+    if text[end..].starts_with('=') && !is_of_a_fragment {
+        let begin = end + 1 + opening_length(&text[end + 1..]);
+        let known = text[begin..].starts_with(REDACTED);
+        let length = if known { REDACTED.len() } else { secret_length(&text[begin..], PARTS) };
+        return begin..begin + length;
     }
-    let end = text.find(|c| c == '=' || ends_a_word(c))?;
-    text[end..].starts_with('=').then_some(end + 1)
+    // A value without a name.
+    let length = 1 + secret_length(name, "");
+    if !text[end..].starts_with('=') && is_long(&text[1..length]) {
+        return 1..length;
+    }
+    end..end
+}
+
+/// Whether a word is a secret by its length and its digits.
+fn is_long(word: &str) -> bool {
+    is_random(word) || word.len() >= LONG && word.contains(|c: char| c.is_ascii_digit())
 }
 
 #[cfg(test)]

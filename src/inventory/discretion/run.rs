@@ -1,6 +1,16 @@
 //! How far a secret reaches in a text, and what may stand around it.
 
+use std::ops::Range;
+
 use super::REDACTED;
+
+/// A value as it stands at the beginning of a text.
+pub(super) struct Value {
+    /// Empty where there is none.
+    pub(super) place: Range<usize>,
+    /// What it is quoted with, if it is.
+    pub(super) quote: Option<char>,
+}
 
 /// What may stand between a name's `=` and its value.
 const OPENERS: &str = "\"'`([{<\\";
@@ -46,6 +56,61 @@ pub(super) fn opening_length(text: &str) -> usize {
     at
 }
 
+/// What stands at the beginning of a text: up to its closing quote, with quotes in it that are escaped,
+/// or else up to the end of the word.
+pub(super) fn value(text: &str) -> Value {
+    let start = opening_length(text);
+    let quote = text[..start].chars().next_back().filter(|c| "\"'`".contains(*c));
+    if let Some(quote) = quote {
+        let before = text[..start].trim_end_matches(quote);
+        let closes =
+            (start - before.len()).is_multiple_of(2) || closes_what_went_before(&text[start..]);
+        let depth = before.len() - before.trim_end_matches('\\').len();
+        let length = if closes { Some(0) } else { quoted_length(&text[start..], quote, depth) };
+        if let Some(length) = length {
+            return Value { place: start..start + length, quote: Some(quote) };
+        }
+    }
+    Value { place: start..start + word_length(&text[start..]), quote }
+}
+
+/// Whether a quote in front of a text is a closing one: as in "give `a=` or `b=`."
+fn closes_what_went_before(text: &str) -> bool {
+    let rest = text.trim_start_matches(|c| CLOSERS.contains(c));
+    rest.starts_with(char::is_whitespace) || rest.is_empty()
+}
+
+/// How much stands before the closing quote on this line; `depth` backslashes stand before the opening one.
+fn quoted_length(text: &str, quote: char, depth: usize) -> Option<usize> {
+    let mut backslashes = 0;
+    for (at, c) in text.char_indices() {
+        match c {
+            '\\' => backslashes += 1,
+            '\n' => return None,
+            // Twice as many and one more escape a quote, and twice as many a backslash.
+            c if c == quote && (backslashes < depth || backslashes % (2 * depth + 2) == depth) => {
+                return Some(at - backslashes.min(depth));
+            }
+            _ => backslashes = 0,
+        }
+    }
+    None
+}
+
+/// The length of a word that is a secret; a quote within it belongs to it.
+fn word_length(text: &str) -> usize {
+    let mut at = secret_length(text, "");
+    loop {
+        let quote = text[at..].trim_start_matches('\\');
+        let Some(rest) = quote.strip_prefix(['"', '\'', '`']) else { return at };
+        let more = secret_length(rest, "");
+        if at == 0 || more == 0 || !rest.starts_with(char::is_alphanumeric) {
+            return at;
+        }
+        at = text.len() - rest.len() + more;
+    }
+}
+
 /// The length of an escape sequence such as `ESC [ 3 3 m` that a text begins with.
 fn colour_length(text: &str) -> Option<usize> {
     let parameters = text.strip_prefix("\u{1b}[")?;
@@ -76,6 +141,27 @@ mod tests {
             assert_eq!(secret_length(text, ""), length, "{text:?}");
         }
         assert_eq!(secret_length("a;b&c", "&"), 3);
+    }
+
+    #[test]
+    fn a_value_reaches_to_its_own_closing_quote_or_to_the_end_of_its_word() {
+        for (text, found) in [
+            ("abc def", "abc"),
+            ("ab\"cd, e", "ab\"cd"),
+            ("ab\", \"c", "ab"),
+            ("\"ab cd\" e", "ab cd"),
+            (r#""ab\"c d" e"#, r#"ab\"c d"#),
+            (r#""ab\\" "e""#, r"ab\\"),
+            (r#"\"ab\\\"c d\" e"#, r#"ab\\\"c d"#),
+            ("'ab\"c d' e", "ab\"c d"),
+            ("\"ab cd", "ab"),
+            ("\"\" ab\"", ""),
+            ("` or `ab`", ""),
+            ("\"), ab\"", ""),
+            ("\";ab\"", ";ab"),
+        ] {
+            assert_eq!(&text[value(text).place], found, "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,14 @@
 
 use std::borrow::Cow;
 
-use super::REDACTED;
+use super::{REDACTED, form, word::is_plain};
+
+/// A name of this length with a digit in it is a token.
+const TOKEN: usize = 16;
+/// A part of a path that is shorter is none of a password.
+const SHORTEST: usize = 6;
+/// How far a password that begins as a port does may reach.
+const WORD: usize = 256;
 
 /// What closes a word of a sentence.
 const CLOSERS: &str = "'),;]}.:!";
@@ -57,11 +64,39 @@ fn segment_length(text: &str) -> usize {
 /// Where a name and a password stand in a segment, without the `@` behind them.
 fn credentials(segment: &str) -> Option<(usize, usize)> {
     let last = segment.rfind('@')?;
-    let starts = segment.match_indices("://").map(|(at, mark)| at + mark.len());
+    let starts = segment.match_indices("//").map(|(at, mark)| at + mark.len());
     starts.take_while(|start| *start <= last).find_map(|start| {
-        let end = start + password_end(&segment[start..], last - start)?;
+        let is_ssh = segment[..start].ends_with("ssh://");
+        let name = || name_alone(&segment[start..]).filter(|_| !is_ssh);
+        let end = start + name().or_else(|| password_end(&segment[start..], last - start))?;
         Some((start, end))
     })
+}
+
+/// Where a name ends that stands before the `@` alone and is a token: Git hosts take one in its place.
+fn name_alone(text: &str) -> Option<usize> {
+    let end = text.find(|c: char| c.is_whitespace() || "@:/?#\"`".contains(c))?;
+    let name = &text[..end];
+    let long = end >= TOKEN && name.contains(|c: char| c.is_ascii_digit());
+    (text[end..].starts_with('@') && (long || form::redacted(name) != name)).then_some(end)
+}
+
+/// Whether what follows `name:99` up to an `@` in the same word is the rest of a password that begins as a
+/// port does, and no path: one has further parts, of an API, and a host is known by its dots.
+fn goes_on_as_password(host: &str, after: &str) -> bool {
+    let word = after[..after.floor_char_boundary(WORD)]
+        .split(char::is_whitespace)
+        .next()
+        .unwrap_or_default();
+    let Some((rest, behind)) = word.rsplit_once('@') else { return false };
+    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let hash = behind.starts_with("sha256:");
+    let numbers = host.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let path = rest.strip_prefix('/').unwrap_or_default();
+    let made = |part: &str| part.len() >= SHORTEST && !is_plain(part);
+    !hash
+        && !numbers
+        && (rest.starts_with(['?', '#']) || !path.starts_with("api") && path.split('/').any(made))
 }
 
 /// Where the password ends in what follows a `://`; `last` is where the last `@` stands.
@@ -73,7 +108,7 @@ fn password_end(text: &str, last: usize) -> Option<usize> {
     let name = text.find(ends).filter(|at| text[*at..].starts_with(':') && *at < last)?;
     let after = &text[name + 1..];
     let prose = after.trim_start_matches(|c| CLOSERS.contains(c));
-    if is_port(after)
+    if is_port(after) && !goes_on_as_password(&text[..name], after)
         || is_address(text)
         || prose.is_empty()
         || prose.starts_with(char::is_whitespace)

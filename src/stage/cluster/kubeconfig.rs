@@ -46,7 +46,7 @@ fn renamed(
         }
     }
     document.insert("current-context".into(), json!(name));
-    Ok(Secret::new(print(&document)?))
+    Ok(Secret::document(print(&document)?))
 }
 
 /// `existing` with the entries of `added` in it: those of the same name are replaced, all others kept, and
