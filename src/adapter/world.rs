@@ -1,6 +1,6 @@
 //! The real world: each port with the adapter that talks to the real thing.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{
     git::GitProgram,
@@ -58,7 +58,7 @@ impl RealWorld {
             connector: SshConnector::new(Credentials::new(&desired.access, agent)),
             tailnet: AnyTailnet::new(&desired.tailnet.control)?,
             cluster: KubeAccess::default(),
-            clock: SystemClock(Instant::now()),
+            clock: SystemClock::start(),
         })
     }
 }
@@ -97,11 +97,32 @@ impl World for RealWorld {
 }
 
 /// The operating system's clocks.
-pub struct SystemClock(Instant);
+pub struct SystemClock(Duration);
+
+impl SystemClock {
+    fn start() -> Self {
+        Self(since_boot())
+    }
+}
+
+/// With the time that a laptop slept: others' clocks went on, and a lease ran out.
+#[cfg(target_os = "linux")]
+fn since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let (seconds, nanoseconds) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+    Duration::new(seconds.unwrap_or_default(), nanoseconds.unwrap_or_default())
+}
+
+/// Elsewhere the clock may stand while a laptop sleeps; what it missed is seen within seconds.
+#[cfg(not(target_os = "linux"))]
+fn since_boot() -> Duration {
+    static BEGAN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGAN.get_or_init(std::time::Instant::now).elapsed()
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Duration {
-        self.0.elapsed()
+        since_boot().saturating_sub(self.0)
     }
 
     fn wall(&self) -> jiff::Timestamp {

@@ -100,12 +100,15 @@ where
         })?;
     }
     let work = async {
-        let plan = if lease::is_written(run) {
-            let (again, _) = unless_stopped(run, Box::pin(make(run, Look::UnderLease))).await?;
-            agreed(&plan, again, terms.yes)?
-        } else {
-            plan
+        // However long the question stood there, and whoever was at work meanwhile.
+        let again = loop {
+            let look = Box::pin(make(run, Look::UnderLease));
+            let (again, observed) = unless_stopped(run, look).await?;
+            if !lease::take_since(run, &observed).await? {
+                break again;
+            }
         };
+        let plan = agreed(&plan, again, terms.yes)?;
         if plan.is_empty() {
             // Whoever had the lease before did it all.
             return Ok(nothing);

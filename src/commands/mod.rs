@@ -32,7 +32,7 @@ use crate::{
     cli::{Cli, Color, Command, ConfigCommand, Global},
     environment,
     error::{Failure, Kind, Result},
-    render::{output, program},
+    render::{log::Log, output, program},
 };
 
 /// Colour and logging, before anything is printed.
@@ -55,7 +55,7 @@ pub fn prepare(global: &Global) -> Result<()> {
     })?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(Log::open)
         // A stderr that cannot be written is nothing to panic over.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && global.color != Color::Never)

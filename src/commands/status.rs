@@ -6,7 +6,7 @@ use super::session::{Session, wants_json};
 use crate::{
     cli::Global,
     error::Result,
-    inventory::{Desired, Pins},
+    inventory::{Desired, Pins, discretion::without_secrets},
     observe::{self, Depth},
     plan::{
         Observed,
@@ -118,15 +118,16 @@ fn rows(desired: &Desired, observed: &Observed) -> Vec<Row> {
                 (None, Sight::Silent(why)) => Some(why.clone()),
                 (None, _) => None,
             };
+            let shown = |told: Option<String>| told.map(|text| without_secrets(&text));
             Row {
                 node: node.name.to_string(),
                 vmid: node.vmid.0,
                 machine,
                 lan: node.address.to_string(),
-                ssh,
+                ssh: shown(ssh),
                 tailnet: probe.and_then(|probe| probe.tailnet_ipv4()).map(|ip| ip.to_string()),
                 mtu: probe.and_then(|probe| probe.mtu("tailscale0")),
-                kubernetes,
+                kubernetes: shown(kubernetes),
                 vtep: kube.and_then(|seen| seen.vtep).map(|vtep| vtep.to_string()),
             }
         })

@@ -57,7 +57,7 @@ impl<W: World> StepContext<W> {
 
     /// Ends the step here when the run is being stopped: it can be taken up again from here.
     pub fn still_wanted(&self) -> Result<()> {
-        if self.run.stop.is_cancelled() { Err(interrupted()) } else { Ok(()) }
+        self.run.may_change()
     }
 
     /// Looks again and again until `look` finds it, the limit is reached, or the run is stopped.

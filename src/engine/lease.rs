@@ -22,6 +22,7 @@ use std::{
     time::Duration,
 };
 
+pub(super) use self::keeping::is_safe;
 use self::{
     claiming::claim_patiently,
     keeping::keep,
@@ -61,6 +62,8 @@ pub(super) struct Tenure {
     hindrance: Mutex<String>,
     /// The leases of others that ran out.
     watches: Watches,
+    /// Whether a call that writes it was given up, and may be carried out later.
+    given_up: Mutex<bool>,
     /// Why it is ours no more, once that is so.
     lost: Mutex<Option<Failure>>,
 }
@@ -79,6 +82,10 @@ impl Tenure {
 
     fn add(&self, place: &Place) {
         add(&self.places, place);
+    }
+
+    fn was_given_up(&self) {
+        *locked(&self.given_up) = true;
     }
 
     /// Nobody else takes it for so long after a moment of this run's clock.
@@ -115,6 +122,7 @@ pub async fn holding<W: World, T>(
         safe_until: Mutex::default(),
         hindrance: Mutex::default(),
         watches: Watches::default(),
+        given_up: Mutex::default(),
         lost: Mutex::default(),
     });
     let outcome = async {
@@ -144,6 +152,18 @@ async fn take<W: World>(run: &Run<W>, observed: &Observed, tenure: &Tenure) -> R
         }
     }
     Ok(())
+}
+
+/// After another look: takes the lease where it stood nowhere and something of ours has come to be, made by
+/// whoever was at work meanwhile; whether it did, and the world is to be looked at again.
+///
+/// # Errors
+/// As [`holding`].
+pub async fn take_since<W: World>(run: &Run<W>, observed: &Observed) -> Result<bool> {
+    let Some(tenure) = run.tenure.get().filter(|_| !is_written(run)) else { return Ok(false) };
+    not_being_made_by_others(run, observed)?;
+    take(run, observed, tenure).await?;
+    Ok(is_written(run))
 }
 
 /// A template that somebody makes is somebody's lease: it can be read only once the template is whole.

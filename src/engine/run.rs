@@ -10,7 +10,10 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{lease::Tenure, repository::Repository};
+use super::{
+    lease::{self, Tenure},
+    repository::Repository,
+};
 use crate::{
     error::{Failure, Kind, Result},
     event::Events,
@@ -77,6 +80,20 @@ impl<W: World> Run<W> {
     /// What the journal says now.
     pub fn memory(&self) -> RunState {
         lock(&self.memory).clone()
+    }
+
+    /// Whether another change may be begun.
+    ///
+    /// # Errors
+    /// [`Kind::Interrupted`] when the run is being stopped; [`Kind::Locked`] when its lease is no longer
+    /// safe.
+    pub fn may_change(&self) -> Result<()> {
+        lease::is_safe(self)?;
+        if !self.stop.is_cancelled() {
+            return Ok(());
+        }
+        Err(Failure::new(Kind::Interrupted, "stopped on request")
+            .hint("the same command goes on from here"))
     }
 
     /// Writes a record and waits until the disk has it.
@@ -213,6 +230,7 @@ impl<W: World> Run<W> {
         digest: &str,
     ) -> Result<()> {
         debug_assert!(set.iter().all(|(key, _)| key == "description" || key == SEED_DRIVE));
+        self.may_change()?;
         self.world.proxmox().configure(proxmox_node, vmid, set, &[], Some(digest)).await?;
         Ok(())
     }

@@ -21,7 +21,7 @@ impl<W: World> StepContext<W> {
     /// task, is waited out; nothing else is repeated here.
     ///
     /// # Errors
-    /// With [`Effect::Unknown`] when the reply was lost or the task ended without a result: look at the
+    /// As [`Run::may_change`](super::Run::may_change) before each call; with [`Effect::Unknown`] when the reply was lost or the task ended without a result: look at the
     /// world before deciding.
     pub async fn task<F, Fut>(&self, limit: Duration, mut call: F) -> Result<()>
     where
@@ -30,6 +30,7 @@ impl<W: World> StepContext<W> {
     {
         let mut attempt = 1;
         loop {
+            self.still_wanted()?;
             let busy = match call().await {
                 Ok(None) => return Ok(()),
                 Ok(Some(upid)) => match self.follow(&upid, limit).await? {

@@ -149,7 +149,8 @@ impl RunState {
             Record::LeaseIntended { run } => {
                 self.leases.insert(run);
             }
-            Record::LeaseReleased { .. } => self.leases.clear(),
+            // Those of runs that died may stand where this one had no reason to write.
+            Record::LeaseReleased { run } => drop(self.leases.remove(&run)),
             Record::DeviceDropped { node } => {
                 self.spent_keys.remove(&node);
                 self.former_keys.remove(&node);

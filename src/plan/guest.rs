@@ -58,6 +58,9 @@ pub fn has_our_uuid(desired: &Desired, node: &NodeName, config: &GuestConfig) ->
     config.get("smbios1").is_some_and(|smbios| smbios.contains(&uuid))
 }
 
+/// How the names of templates begin.
+pub const TEMPLATE_NAME: &str = "homelab-template-";
+
 /// The tag that all guests of a cluster carry: a label for looking, never a proof.
 pub fn cluster_tag(desired: &Desired) -> String {
     format!("homelab-{}", desired.id.short())

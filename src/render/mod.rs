@@ -7,6 +7,7 @@ pub mod failure;
 mod json;
 pub mod junit;
 mod lines;
+pub(crate) mod log;
 pub mod output;
 pub mod plan;
 pub mod program;

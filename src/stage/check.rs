@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use crate::model::NodeName;
+use crate::{inventory::discretion::without_secrets, model::NodeName};
 
+/// Its texts repeat what others say, and so are kept without what has the form or the value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
     /// Stable over versions: `tailnet/mtu`.
@@ -34,7 +35,7 @@ impl Check {
         title: impl Into<String>,
         state: CheckState,
     ) -> Self {
-        Self { id, node: node.cloned(), title: title.into(), state }
+        Self { id, node: node.cloned(), title: without_secrets(&title.into()), state }
     }
 
     pub(crate) fn of(
@@ -44,10 +45,12 @@ impl Check {
         finding: Finding,
     ) -> Self {
         let state = match finding {
-            Ok(seen) => CheckState::Passed { seen },
-            Err((cause, next)) => CheckState::Failed { cause, next },
+            Ok(seen) => CheckState::Passed { seen: without_secrets(&seen) },
+            Err((cause, next)) => {
+                CheckState::Failed { cause: without_secrets(&cause), next: without_secrets(&next) }
+            }
         };
-        Self { id, node: node.into(), title: title.into(), state }
+        Self { id, node: node.into(), title: without_secrets(&title.into()), state }
     }
 
     pub(crate) fn skipped(
@@ -56,8 +59,8 @@ impl Check {
         title: impl Into<String>,
         why: impl Into<String>,
     ) -> Self {
-        let state = CheckState::Skipped { why: why.into() };
-        Self { id, node: node.into(), title: title.into(), state }
+        let state = CheckState::Skipped { why: without_secrets(&why.into()) };
+        Self { id, node: node.into(), title: without_secrets(&title.into()), state }
     }
 
     pub fn has_failed(&self) -> bool {

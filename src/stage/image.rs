@@ -10,7 +10,10 @@ use crate::{
     journal::Record,
     model::{Marker, Nonce, Vmid, marker::MarkerRole},
     observe,
-    plan::{guest::BOOT_DISK, observed::TemplateSight},
+    plan::{
+        guest::{BOOT_DISK, TEMPLATE_NAME},
+        observed::TemplateSight,
+    },
     ports::{ContentKind, Image, Proxmox, World, says_taken},
 };
 
@@ -158,7 +161,7 @@ async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vm
     let disk = format!("{}:0,import-from={}", desired.proxmox.disk_storage, volume(desired));
     let mut parameters: Vec<(String, String)> = [
         ("vmid", vmid.to_string()),
-        ("name", format!("homelab-template-{}", &desired.image.artifact.sha256[..12])),
+        ("name", format!("{TEMPLATE_NAME}{}", &desired.image.artifact.sha256[..12])),
         // Who makes the first guest of a cluster has its lease: Proxmox lets one creation of a VMID win.
         (
             "description",

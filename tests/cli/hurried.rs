@@ -4,7 +4,10 @@
 //! Only the run's own clock is hurried. Proxmox's goes on as it does, and is moved by hand.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -74,11 +77,15 @@ impl Ports for Hurried {
     }
 }
 
-pub(crate) struct HurriedClock(Instant);
+pub(crate) struct HurriedClock {
+    begun: Instant,
+    /// Seconds that the computer slept.
+    slept: AtomicU64,
+}
 
 impl Clock for HurriedClock {
     fn now(&self) -> Duration {
-        self.0.elapsed() * SPEED
+        self.begun.elapsed() * SPEED + Duration::from_secs(self.slept.load(Ordering::Relaxed))
     }
 
     fn wall(&self) -> jiff::Timestamp {
@@ -109,7 +116,7 @@ impl Operator {
             connector: SshConnector::new(Credentials::new(&desired.access, None)),
             tailnet: AnyTailnet::new(&desired.tailnet.control).unwrap(),
             cluster: KubeAccess::default(),
-            clock: HurriedClock(Instant::now()),
+            clock: HurriedClock { begun: Instant::now(), slept: AtomicU64::new(0) },
         };
         let folder = world.path(name);
         fs_err::create_dir_all(&folder).unwrap();
@@ -138,6 +145,11 @@ impl Operator {
     /// Seconds of this run's clock since it began.
     pub(crate) fn seconds(&self) -> u64 {
         self.run.world.clock.now().as_secs()
+    }
+
+    /// Its computer sleeps, and wakes up.
+    pub(crate) fn sleeps(&self, seconds: u64) {
+        self.run.world.clock.slept.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Waits until so many seconds have passed by this run's clock.

@@ -1,6 +1,7 @@
 //! Two operators, each with a state folder of his own: one works at a time.
 
 mod doubt;
+mod question;
 
 use homelab::{
     model::{Lease, Vmid},
@@ -25,11 +26,16 @@ pub(crate) async fn lease(world: &World) -> Option<Lease> {
 
 /// What an operator at another computer would have written.
 pub(crate) async fn write(world: &World, lease: &Lease) {
+    put(world, TEMPLATE, lease).await;
+}
+
+/// The same in another guest.
+pub(crate) async fn put(world: &World, vmid: Vmid, lease: &Lease) {
     let api = world.api();
-    let config = api.guest_config("pve1", TEMPLATE).await.unwrap().unwrap();
+    let config = api.guest_config("pve1", vmid).await.unwrap().unwrap();
     let notes = lease.written_into(config.get("description").unwrap());
     let set = [("description".to_owned(), notes)];
-    api.configure("pve1", TEMPLATE, &set, &[], None).await.unwrap();
+    api.configure("pve1", vmid, &set, &[], None).await.unwrap();
 }
 
 pub(crate) fn of_another_computer(since: i64, until: i64) -> Lease {
@@ -232,14 +238,8 @@ async fn a_lease_that_cannot_be_looked_at_at_the_end_is_not_told_as_given_back()
 async fn a_run_whose_template_went_while_another_took_the_next_place_stops_in_the_middle() {
     let world = World::with_machines().await;
     let (up, held) = at_work(&world).await;
-    let api = world.api();
-    let config = api.guest_config("pve1", Vmid(102)).await.unwrap().unwrap();
-    let other = of_another_computer(held.since, held.until + 30);
-    let notes = other.written_into(config.get("description").unwrap());
-    api.configure("pve1", Vmid(102), &[("description".to_owned(), notes)], &[], None)
-        .await
-        .unwrap();
-    api.delete_guest("pve1", TEMPLATE).await.unwrap();
+    put(&world, Vmid(102), &of_another_computer(held.since, held.until + 30)).await;
+    world.api().delete_guest("pve1", TEMPLATE).await.unwrap();
     let told = world.end(up).await.refused(21);
     assert!(told.contains("the lease was taken over by ann@laptop"), "{told}");
     assert!(told.contains("a part of it was done"), "{told}");

@@ -121,6 +121,31 @@ async fn what_a_failed_task_says_reaches_no_output_and_no_file_without_being_red
 }
 
 #[tokio::test]
+async fn what_proxmox_repeats_of_the_token_reaches_no_output_no_log_and_no_file() {
+    for format in ["text", "json"] {
+        let world = World::new().await;
+        let secret = world.secret();
+        world
+            .fault(json!({
+                "kind": "http", "status": 500, "reason": format!("no ticket {secret} here"),
+                "method": "POST", "path": "/nodes/{node}/qemu",
+            }))
+            .await;
+        let mut up = world.command(&["up", "--until", "machines", "--yes", "-o", format]);
+        up.env("HOMELAB_LOG", "homelab=debug");
+        let ended = world.run(up).await;
+        assert_eq!(ended.code, Some(17), "{ended}");
+        let told = ended.to_string();
+        assert!(told.contains("no ticket [redacted] here"), "{told}");
+        assert!(!told.contains(&secret), "{told}");
+        assert!(world.journal().contains("no ticket [redacted] here"), "{}", world.journal());
+        for (path, bytes) in files(&world.path("state")) {
+            assert!(!String::from_utf8_lossy(&bytes).contains(&secret), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_token_in_the_place_of_a_file_is_told_nowhere() {
     let world = World::new().await;
     for (arguments, code) in [

@@ -6,7 +6,8 @@ use super::{
     SOON, TURNS, Tenure,
     place::{Place, Sight, look},
     rivals::look_for_rivals,
-    standing::{Death, Standing, held, standing, take_over},
+    standing::{Standing, held, standing, take_over},
+    watch::at_work,
     write,
 };
 use crate::{
@@ -15,12 +16,16 @@ use crate::{
     event::Event,
     journal::Record,
     model::Lease,
-    ports::{Clock, Proxmox, ProxmoxError, World},
+    ports::{Clock, GuestConfig, Proxmox, ProxmoxError, World},
 };
 
-/// How long a place is waited for that cannot be written or looked at, and is not held by our own clone:
-/// more than a lease is watched that ran out.
+/// How long a place is waited for that cannot be written or looked at, since the last change in why: more
+/// than a lease is watched that ran out.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// The same while a task is seen at work there: it ends.
+const PATIENCE_WITH_TASKS: Duration = Duration::from_secs(3600);
+/// A call that is under way when the run is stopped may end: what it has written is given back then.
+const LAST_CALL: Duration = Duration::from_secs(15);
 
 /// What became of a try to take the lease.
 pub(super) enum Claim {
@@ -47,31 +52,25 @@ pub(super) async fn claim_patiently<W: World>(
     tenure: &Tenure,
     place: &Place,
 ) -> Result<bool> {
-    tokio::select! {
-        taken = claim_in_time(run, tenure, place) => taken,
-        // What a call that is given up here may have written is given back at the end of the run.
-        () = run.stop.cancelled() => {
-            Err(Failure::new(Kind::Interrupted, "stopped on request; nothing was changed"))
-        }
-    }
-}
-
-async fn claim_in_time<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<bool> {
     let clock = run.world.clock();
     let begun = clock.now();
-    let mut told = String::new();
+    let (mut changed, mut told) = (begun, String::new());
     loop {
-        let claim = match claim(run, tenure, place).await? {
-            Claim::Taken => look_for_rivals(run, tenure).await?,
-            other => other,
-        };
-        let reason = match claim {
+        let reason = match unless_stopped(run, tenure, claim_alone(run, tenure, place)).await? {
             Claim::Taken => return Ok(true),
             Claim::Gone => return Ok(false),
             Claim::Held { lease, place, now } => return Err(held(&lease, &place, now)),
             Claim::NotNow(reason) => reason,
         };
-        let left = PATIENCE.saturating_sub(clock.now().saturating_sub(begun));
+        let now = clock.now();
+        let known = told == reason;
+        if !known {
+            changed = now;
+        }
+        let task = at_work(run, place).await.unwrap_or_default();
+        let patience = if task.is_some() { PATIENCE_WITH_TASKS } else { PATIENCE };
+        let whole = PATIENCE_WITH_TASKS.saturating_sub(now.saturating_sub(begun));
+        let left = patience.saturating_sub(now.saturating_sub(changed)).min(whole);
         if left.is_zero() {
             return Err(Failure::new(
                 Kind::Locked,
@@ -80,7 +79,7 @@ async fn claim_in_time<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -
             .at(place)
             .hint("another run may be cloning it, or the token may not look at it; see the task list of the Proxmox node and `homelab plan`"));
         }
-        if told != reason {
+        if !known {
             run.events.send(Event::Warning {
                 step: None,
                 text: format!(
@@ -90,14 +89,61 @@ async fn claim_in_time<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -
             });
             told = reason;
         }
-        clock.sleep(SOON).await;
+        tokio::select! {
+            () = clock.sleep(SOON) => {}
+            () = run.stop.cancelled() => return Err(stopped()),
+        }
     }
 }
 
-/// One try, without a look at other places.
-pub(super) async fn claim<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place) -> Result<Claim> {
-    let mut turns = 0;
-    loop {
+/// Nobody else's lease anywhere, then ours here, then nobody else's still: of two that do this at once, at
+/// least one sees the other.
+pub(super) async fn claim_alone<W: World>(
+    run: &Run<W>,
+    tenure: &Tenure,
+    place: &Place,
+) -> Result<Claim> {
+    let before = look_for_rivals(run, tenure, place).await?;
+    if matches!(before, Claim::Held { .. }) {
+        return Ok(before);
+    }
+    match (claim(run, tenure, place, &before).await?, before) {
+        (Claim::Taken, _) => look_for_rivals(run, tenure, place).await,
+        (_, Claim::NotNow(reason)) => Ok(Claim::NotNow(reason)),
+        (claim, _) => Ok(claim),
+    }
+}
+
+/// A call that is under way may end; one that does not is given up, and may write later.
+async fn unless_stopped<W: World, T>(
+    run: &Run<W>,
+    tenure: &Tenure,
+    call: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let mut call = std::pin::pin!(call);
+    tokio::select! {
+        outcome = &mut call => return outcome,
+        () = run.stop.cancelled() => {}
+    }
+    tokio::select! {
+        _ = &mut call => {}
+        () = run.world.clock().sleep(LAST_CALL) => tenure.was_given_up(),
+    }
+    Err(stopped())
+}
+
+fn stopped() -> Failure {
+    Failure::new(Kind::Interrupted, "stopped on request; nothing was changed")
+}
+
+/// One try at one place. While a rival may live `others` is [`Claim::NotNow`], and nothing is written.
+async fn claim<W: World>(
+    run: &Run<W>,
+    tenure: &Tenure,
+    place: &Place,
+    others: &Claim,
+) -> Result<Claim> {
+    for _ in 0..TURNS {
         let config = match look(run, place).await? {
             Sight::Ours(config) => config,
             Sight::Gone => return Ok(Claim::Gone),
@@ -109,49 +155,71 @@ pub(super) async fn claim<W: World>(run: &Run<W>, tenure: &Tenure, place: &Place
         let (since, predecessor) = match standing(run, tenure, &config, now) {
             Standing::Ours(since) => (since, None),
             Standing::Free => (now, None),
-            Standing::Dead(lease, why) => {
-                if why.is_in_doubt()
-                    && let Some(reason) = tenure.watches.hinder(run, place, &lease).await?
-                {
-                    return Ok(Claim::NotNow(reason));
+            Standing::Dead(lease, death) => {
+                let watches = &tenure.watches;
+                if let Some(why) = watches.hinder(run, place, &config, &lease, death).await? {
+                    return Ok(Claim::NotNow(probed(run, tenure, place, &config, why).await));
                 }
-                (now, Some((lease, why)))
+                (now, Some((lease, death)))
             }
             Standing::Held(lease) => {
                 return Ok(Claim::Held { lease, place: place.clone(), now });
             }
         };
+        if let Claim::NotNow(reason) = others {
+            return Ok(Claim::NotNow(reason.clone()));
+        }
         run.record(&Record::LeaseIntended { run: tenure.run.clone() })?;
         match write(run, tenure, place, &config, &tenure.lease(since, now)).await {
             Ok(()) => {
-                if let Some((lease, why)) = predecessor {
-                    take_over(run, &lease, why);
+                if let Some((lease, death)) = predecessor {
+                    take_over(run, &lease, death);
                 }
-                tenure.add(place);
-                return Ok(Claim::Taken);
-            }
-            // A clone of our own dead run holds the lock: the renewal writes when it is done. Nobody else can
-            // go on so, since this state folder's lock is ours; what any run of this computer sees would
-            // let two.
-            Err(ProxmoxError::Locked { .. }) if matches!(predecessor, Some((_, Death::OurOwn))) => {
                 tenure.add(place);
                 return Ok(Claim::Taken);
             }
             Err(ProxmoxError::Locked { message, .. }) => {
-                tenure.watches.begin_again(place);
+                tenure.watches.begin_again(run, place);
                 return Ok(Claim::NotNow(format!("a task holds its lock: {message}")));
             }
-            // Somebody wrote in between, or the reply was lost: look again.
-            Err(error)
-                if matches!(error, ProxmoxError::Changed { .. })
-                    || error.effect() == Effect::Unknown =>
-            {
-                turns += 1;
-                if turns == TURNS {
-                    return Err(Failure::from(error).at(place));
-                }
+            // Somebody wrote in between: look again.
+            Err(ProxmoxError::Changed { .. }) => {}
+            // The reply was lost: whether it is ours now is seen at the next look.
+            Err(error) if error.effect() == Effect::Unknown => {
+                return Ok(Claim::NotNow(format!("Proxmox did not answer: {error}")));
             }
-            Err(error) => return Err(Failure::from(error).at(place)),
+            Err(error) => return Err(not_written(error, place)),
         }
     }
+    Ok(Claim::NotNow("its configuration is changed by others all the time".into()))
+}
+
+/// Whether a lock keeps the holder of a watched lease from writing is known by trying: the same text is
+/// written over itself, under the digest of what was read.
+async fn probed<W: World>(
+    run: &Run<W>,
+    tenure: &Tenure,
+    place: &Place,
+    config: &GuestConfig,
+    why: String,
+) -> String {
+    let notes = config.get("description").unwrap_or_default().to_owned();
+    let set = [("description".to_owned(), notes)];
+    let (proxmox, digest) = (run.world.proxmox(), Some(config.digest.as_str()));
+    match proxmox.configure(&place.proxmox_node, place.vmid, &set, &[], digest).await {
+        Err(ProxmoxError::Locked { message, .. }) => {
+            tenure.watches.begin_again(run, place);
+            format!("a task holds its lock: {message}")
+        }
+        _ => why,
+    }
+}
+
+fn not_written(error: ProxmoxError, place: &Place) -> Failure {
+    let notes = matches!(&error, ProxmoxError::Invalid { errors, .. } if errors.contains_key("description"));
+    let failure = Failure::from(error).at(place);
+    if notes {
+        return failure.hint("the lease is written into its notes: shorten them by 300 characters");
+    }
+    failure
 }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use super::{
     SOON, Tenure,
-    claiming::{Claim, claim},
+    claiming::{Claim, claim_alone},
     locked,
     place::{Place, Sight, look},
-    rivals::look_for_rivals,
     standing::{Death, Standing, overdue, standing, taken_over},
     write,
 };
@@ -73,13 +72,32 @@ async fn renew_in_time<W: World, T>(run: &Run<W>, tenure: &Tenure) -> T {
 async fn stop_in_time<W: World, T>(run: &Run<W>, tenure: &Tenure) -> T {
     loop {
         run.world.clock().sleep(SOON).await;
-        let safe_until = *locked(&tenure.safe_until);
-        if safe_until.is_some_and(|end| run.world.clock().now() + MARGIN >= end) {
-            let place = locked(&tenure.places).first().cloned();
-            let why = locked(&tenure.hindrance).clone();
-            let why = if why.is_empty() { "Proxmox did not answer".into() } else { why };
-            lose(run, tenure, overdue(place.as_ref(), &why));
-        }
+        look_at_the_clock(run, tenure);
+    }
+}
+
+/// Ends a run whose lease others may soon take.
+fn look_at_the_clock<W: World>(run: &Run<W>, tenure: &Tenure) {
+    let safe_until = *locked(&tenure.safe_until);
+    if safe_until.is_none_or(|end| run.world.clock().now() + MARGIN < end) {
+        return;
+    }
+    let place = locked(&tenure.places).first().cloned();
+    let why = locked(&tenure.hindrance).clone();
+    let why = if why.is_empty() { "Proxmox did not answer".into() } else { why };
+    lose(run, tenure, overdue(place.as_ref(), &why));
+}
+
+/// Before a change: a computer that slept wakes up in the middle of a step.
+///
+/// # Errors
+/// [`Kind::Locked`] where the lease is lost.
+pub(crate) fn is_safe<W: World>(run: &Run<W>) -> Result<()> {
+    let Some(tenure) = run.tenure.get() else { return Ok(()) };
+    look_at_the_clock(run, tenure);
+    match &*locked(&tenure.lost) {
+        None => Ok(()),
+        Some(lost) => Err(Failure::new(Kind::Locked, lost.message.clone())),
     }
 }
 
@@ -141,12 +159,7 @@ async fn attend<W: World>(
 /// Takes the lease where the next operator will look for it; whether it stands somewhere now.
 async fn move_on<W: World>(run: &Run<W>, tenure: &Tenure) -> bool {
     for place in &tenure.candidates {
-        let claim = match claim(run, tenure, place).await {
-            // Another run may have found no lease anywhere a moment ago.
-            Ok(Claim::Taken) => look_for_rivals(run, tenure).await,
-            other => other,
-        };
-        match claim {
+        match claim_alone(run, tenure, place).await {
             Ok(Claim::Taken) => {
                 tracing::info!(%place, "the lease stands here now");
                 return true;

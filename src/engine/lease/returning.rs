@@ -31,8 +31,14 @@ pub(super) async fn release<W: World>(run: &Run<W>, tenure: &Tenure) {
         return;
     }
     let all = async {
+        let mut outcome = Ok(());
         for place in &places {
-            give_back(run, tenure, place).await?;
+            outcome = outcome.and(give_back(run, tenure, place).await);
+        }
+        outcome?;
+        if *locked(&tenure.given_up) {
+            // What may still be written is known to be a dead run's then.
+            return Ok(());
         }
         run.record(&Record::LeaseReleased { run: tenure.run.clone() })
     };

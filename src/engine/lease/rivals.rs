@@ -16,45 +16,63 @@ use crate::{
     engine::Run,
     error::Result,
     model::{Lease, Marker},
-    plan::guest::{self, cluster_tag},
+    plan::guest::{self, TEMPLATE_NAME, cluster_tag},
     ports::{GuestConfig, GuestSummary, Proxmox, World},
 };
 
 const FORGOTTEN_SECONDS: i64 = 3600;
 
-/// Looks at every guest of ours: [`Claim::Taken`] where no other run's lease stands in any.
+/// Looks at every guest of ours but the one at `home`: [`Claim::Taken`] where no other run's lease stands in
+/// any. All of them that ran out are watched at once.
 ///
 /// A dead run's lease that is found there stays: it is no place of ours, and hinders nobody.
-pub(super) async fn look_for_rivals<W: World>(run: &Run<W>, tenure: &Tenure) -> Result<Claim> {
+pub(super) async fn look_for_rivals<W: World>(
+    run: &Run<W>,
+    tenure: &Tenure,
+    home: &Place,
+) -> Result<Claim> {
     let proxmox = run.world.proxmox();
     let (guests, now) = futures::try_join!(proxmox.guests(), proxmox.time())?;
     let places = guests
         .iter()
         .filter(|guest| may_be_ours(run, guest))
         .map(|guest| Place { proxmox_node: guest.node.clone(), vmid: guest.vmid });
-    let looks = places.map(|place| async {
+    let looks = places.filter(|place| place != home).map(|place| async {
         let sight = look(run, &place).await;
         (place, sight)
     });
+    let mut hindrance = None;
     for (place, sight) in join_all(looks).await {
-        let config = match sight? {
-            Sight::Ours(config) if !is_a_copy(run, &config) => config,
-            Sight::Ours(_) | Sight::Gone => continue,
-            Sight::Hidden(message) => {
-                return Ok(Claim::NotNow(format!("{place} may not be looked at: {message}")));
+        let config = match sight {
+            Ok(Sight::Ours(config)) if !is_a_copy(run, &config) => config,
+            Ok(Sight::Ours(_) | Sight::Gone) => continue,
+            Ok(Sight::Hidden(why)) => {
+                hindrance.get_or_insert(unseen(&place, &why));
+                continue;
+            }
+            Err(failure) => {
+                hindrance.get_or_insert(unseen(&place, &failure.message));
+                continue;
             }
         };
         match standing(run, tenure, &config, now) {
             Standing::Held(lease) => return Ok(Claim::Held { lease, place, now }),
             Standing::Dead(lease, death) if death.is_in_doubt() && !is_forgotten(&lease, now) => {
-                if let Some(reason) = tenure.watches.hinder(run, &place, &lease).await? {
-                    return Ok(Claim::NotNow(format!("{place}: {reason}")));
+                let watches = &tenure.watches;
+                if let Some(why) = watches.hinder(run, &place, &config, &lease, death).await? {
+                    hindrance.get_or_insert(format!("{place}: {why}"));
                 }
             }
             Standing::Free | Standing::Ours(_) | Standing::Dead(..) => {}
         }
     }
-    Ok(Claim::Taken)
+    Ok(hindrance.map_or(Claim::Taken, Claim::NotNow))
+}
+
+fn unseen(place: &Place, why: &str) -> String {
+    format!(
+        "{place} is or was a guest of this cluster, and whether another run holds the lease there cannot be seen: {why}"
+    )
 }
 
 /// What nobody renewed for longer than any task locks a guest. It stays there for ever, in the copy that
@@ -63,11 +81,13 @@ const fn is_forgotten(lease: &Lease, now: i64) -> bool {
     now - lease.until > FORGOTTEN_SECONDS
 }
 
-/// A template has no tag of ours, a guest may have lost it: the marker proves what is.
+/// A template has no tag of ours but the name that it was made under; a guest may have lost its tag. The
+/// marker proves what is.
 fn may_be_ours<W: World>(run: &Run<W>, guest: &GuestSummary) -> bool {
+    let template = || guest.template && guest.name.starts_with(TEMPLATE_NAME);
     let tagged = || guest.tags.contains(&cluster_tag(&run.desired));
     let named = || run.desired.nodes.values().any(|node| node.vmid == guest.vmid);
-    !guest.is_container && (guest.template || tagged() || named())
+    !guest.is_container && (template() || tagged() || named())
 }
 
 /// What somebody made from a guest of ours has its notes, the lease among them.

@@ -143,6 +143,7 @@ async fn set_keys<W: World>(
     } else if keys.iter().all(|change| change.reach == Reach::InPlace) {
         context.output("changed in place");
     }
+    context.still_wanted()?;
     let result = context
         .run
         .world
@@ -165,6 +166,7 @@ async fn grow<W: World>(
         let value = format!("{}:{gibibytes},discard=on,ssd=1", wanted.storage_disk_storage);
         let set = [(disk.disk.to_owned(), value)];
         let digest = Some(machine.config.digest.as_str());
+        context.still_wanted()?;
         proxmox.configure(&machine.proxmox_node, machine.vmid, &set, &[], digest).await?;
         return Ok(());
     }

@@ -8,7 +8,7 @@ use homelab::{
 };
 use serde_json::json;
 
-use super::{TEMPLATE, forbidden, lease, of_another_computer, write};
+use super::{TEMPLATE, forbidden, lease, of_another_computer, put, write};
 use crate::{ended::terminate, hurried::Operator, world::World};
 
 /// Works until somebody stops it.
@@ -182,14 +182,74 @@ async fn locked_with(world: &World, lease: Lease) {
     world.fault(json!({ "kind": "lock", "vmid": 9000, "lock": "clone", "seconds": 0.0 })).await;
 }
 
-#[tokio::test]
-async fn a_dead_run_of_this_state_folder_is_followed_while_its_clone_still_locks_the_template() {
-    let (world, dead) = with_lease_until(200).await;
+/// The state folder `first` knows of a run that died.
+fn is_ours(world: &World, dead: &Lease) {
     let record = Record::LeaseIntended { run: dead.run.clone() };
-    Operator::new(&world, "first").run.record(&record).unwrap();
-    locked_with(&world, dead).await;
+    Operator::new(world, "first").run.record(&record).unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_run_of_this_state_folder_is_followed_as_soon_as_the_template_can_be_written() {
+    let (world, dead) = with_lease_until(200).await;
+    is_ours(&world, &dead);
+    write(&world, &dead).await;
+    let lock = json!({ "kind": "lock", "vmid": 9000, "lock": "clone", "seconds": 0.5 });
+    world.fault(lock).await;
     let again = Operator::new(&world, "first");
-    again.works(async {}).await.expect("nobody else can go on so");
+    again.works(async {}).await.unwrap();
+    let told = again.warnings();
+    assert!(told.contains("a task holds its lock"), "{told}");
+    assert!(told.contains("a run of this state folder that died"), "{told}");
+}
+
+#[tokio::test]
+async fn what_a_dead_run_left_in_other_guests_hinders_its_own_state_folder_never() {
+    let (world, dead) = with_lease_until(200).await;
+    is_ours(&world, &dead);
+    put(&world, Vmid(102), &dead).await;
+    for _ in 0..2 {
+        let again = Operator::new(&world, "first");
+        again.works(async {}).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn all_leases_that_ran_out_are_watched_at_once() {
+    let (world, expired) = with_lease_until(-1).await;
+    for vmid in [101, 102] {
+        put(&world, Vmid(vmid), &expired).await;
+    }
+    Operator::new(&world, "second").works(async {}).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_holder_whom_a_lock_kept_from_writing_has_his_time_when_it_opens() {
+    let (world, expired) = with_lease_until(-1).await;
+    let lock = json!({ "kind": "lock", "vmid": 9000, "lock": "backup", "seconds": 1.0 });
+    world.fault(lock).await;
+    let second = Operator::new(&world, "second");
+    let renewal = async {
+        second.until(75).await;
+        let until = hence(&world, 200).await;
+        write(&world, &Lease { until, ..expired.clone() }).await;
+    };
+    let (outcome, ()) = tokio::join!(second.works(async {}), renewal);
+    let failure = refused(outcome);
+    assert!(failure.to_string().contains("the cluster is held by ann@laptop"), "{failure}");
+    assert!(second.warnings().contains("VM is locked (backup)"));
+}
+
+#[tokio::test]
+async fn a_computer_that_slept_changes_nothing_when_it_wakes_up() {
+    let world = World::with_machines().await;
+    let first = Operator::new(&world, "first");
+    let work = async {
+        first.run.may_change().expect("nothing is wrong yet");
+        first.sleeps(400);
+        first.run.may_change()
+    };
+    let failure = refused(first.works(work).await.map(drop));
+    assert!(failure.to_string().contains("another run may take it over now"), "{failure}");
 }
 
 #[tokio::test]
