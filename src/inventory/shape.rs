@@ -166,6 +166,10 @@ impl<'a> Walker<'a> {
                     repaired(&entry.key, Some(format)).map(|key| format!("write `{key}`"));
                 let fault = self.on_key(entry, &below, message).suggest_if(suggestion);
                 self.refuse(&below, fault);
+                // What stands there is told in the same round, though it counts for nothing.
+                if let Some(schema) = values {
+                    self.walk(&entry.value, schema, &below);
+                }
                 continue;
             }
             if self.is_repeated(entry, entries, &below) {
@@ -210,6 +214,11 @@ impl<'a> Walker<'a> {
                 let hides = beside_secrets || names_a_secret(&entry.key);
                 let fault = if hides { fault.without_value() } else { fault };
                 self.refuse(&below, fault);
+                // So that its value is not told only when its name is mended.
+                if let Some(schema) = meant.filter(|_| !hides).and_then(|name| properties.get(name))
+                {
+                    self.walk(&entry.value, schema, &below);
+                }
                 continue;
             };
             if self.is_repeated(entry, entries, &below) {
