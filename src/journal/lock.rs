@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_lock_that_is_no_file_is_refused_with_what_it_is_and_what_to_do() {
-        let (pipe, path) = crate::named_file::tests::pipe();
+        let (pipe, path) = named_file::tests::pipe();
         fs_err::rename(&path, pipe.path().join("lock")).unwrap();
         let new = || tempfile::tempdir().unwrap();
         let (device, folder, link) = (new(), new(), new());
