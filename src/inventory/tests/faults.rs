@@ -372,39 +372,3 @@ fn a_vmid_that_is_refused_itself_clashes_with_nothing() {
     assert_eq!(told.matches("expected").count(), 2, "{told}");
     assert!(!told.contains("is `k3s-server`'s"), "{told}");
 }
-
-#[test]
-fn what_stands_under_a_name_that_is_none_is_told_with_the_name() {
-    let folder = lab(&[
-        ("  k3s-agent-1:", "  K3s Agent 1:"),
-        ("address: 10.79.0.101", "address: 10.79.0.101/33"),
-        ("  nameservers: [10.79.0.1]", "  nameserver: [10.79.0.1/33]"),
-    ]);
-    insta::assert_snapshot!(folder.told(), @"
-    error: unknown field `nameserver` in `network`
-      --> /homelab.yaml:33:3
-       |
-    33 |   nameserver: [10.79.0.1/33]
-       |   ^^^^^^^^^^
-       = help: did you mean `nameservers`?
-
-    error: `network.nameserver[0]` is `10.79.0.1/33`; expected an IP address
-      --> /homelab.yaml:33:16
-       |
-    33 |   nameserver: [10.79.0.1/33]
-       |                ^^^^^^^^^^^^
-
-    error: `K3s Agent 1` is no name for `nodes`; expected a DNS label: 1 to 63 of a-z, 0-9 and `-`, beginning and ending with a letter or digit
-      --> /homelab.yaml:48:3
-       |
-    48 |   K3s Agent 1:
-       |   ^^^^^^^^^^^
-       = help: write `k3s-agent-1`
-
-    error: `address` is `10.79.0.101/33`; expected an IPv4 address, such as `10.79.0.102`
-      --> /homelab.yaml:51:14
-       |
-    51 |     address: 10.79.0.101/33
-       |              ^^^^^^^^^^^^^^
-    ");
-}
