@@ -120,14 +120,23 @@ fn decoded(bytes: Vec<u8>, path: &Path) -> Result<String> {
 }
 
 fn not_regular(path: &Path, kind: std::fs::FileType) -> Error {
-    let found = match kind {
+    let message = format!("`{}` is {}, not a regular file", path.display(), called(kind));
+    Error::new(ErrorKind::InvalidInput, message)
+}
+
+/// What no regular file is, with its article.
+pub fn called(kind: std::fs::FileType) -> &'static str {
+    match kind {
         kind if kind.is_dir() => "a folder",
         kind if kind.is_fifo() => "a pipe",
         kind if kind.is_socket() => "a socket",
         _ => "a device",
-    };
-    let message = format!("`{}` is {found}, not a regular file", path.display());
-    Error::new(ErrorKind::InvalidInput, message)
+    }
+}
+
+/// Where a link leads.
+pub fn led_to(path: impl AsRef<Path>) -> Option<String> {
+    fs_err::read_link(path).ok().map(|target| target.display().to_string())
 }
 
 #[cfg(test)]

@@ -184,14 +184,23 @@ fn proxmox_role(global: &Global, major: u32, token: &str) -> Result<()> {
             false => failure.hint(format!("such as '{}'", role::DEFAULT_TOKEN)),
         });
     }
-    let scope = match inventory_there(global) {
-        true => role::Scope::of(&load(global, Pins::Optional)?),
-        false => role::Scope::placeholders(),
+    let assumed = !inventory_there(global);
+    let scope = match assumed {
+        true => role::Scope::placeholders(),
+        false => role::Scope::of(&load(global, Pins::Optional)?),
     };
     if wants_json(global) {
-        return render::document(&role::document(&scope, token));
+        let mut document = role::document(&scope, token);
+        if assumed {
+            document["assumed"] = role::assumption::document(&scope);
+        }
+        return render::document(&document);
     }
-    output::data(role::text(&scope, major, token))
+    let assumption = match assumed {
+        true => role::assumption::text(&scope, &global.config),
+        false => String::new(),
+    };
+    output::data(assumption + &role::text(&scope, major, token))
 }
 
 fn policy(global: &Global) -> Result<()> {

@@ -6,6 +6,8 @@
 //! every grant names both. Sources: the permission checks of `pve-manager`, `qemu-server` and
 //! `pve-storage`, Proxmox VE 8 and 9; PVE-10, PVE-11.
 
+pub mod assumption;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,

@@ -123,8 +123,35 @@ pub(crate) fn verdict(checks: &[Check]) -> Result<()> {
             None => check.title.clone(),
         })
         .collect();
-    Err(Failure::new(
-        Kind::Checks,
-        format!("{} of {} checks failed: {}", failed.len(), checks.len(), named.join(", ")),
-    ))
+    // Each on a line of its own: there may be dozens.
+    let message = format!("{} of {} checks failed:\n", failed.len(), checks.len());
+    Err(Failure::new(Kind::Checks, message + &named.join("\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::check::expect;
+
+    #[test]
+    fn the_checks_that_failed_stand_on_lines_of_their_own() {
+        let node = || "k3s-agent-1".parse::<crate::model::NodeName>().unwrap();
+        let failed = || expect(false, "it is not", "run `homelab up`");
+        let checks = [
+            Check::of("tailnet/tag", Some(node()), "it carries its tag", failed()),
+            Check::of("tailnet/mtu", Some(node()), "its MTU is the planned one", failed()),
+            Check::of(
+                "access/lan",
+                Some(node()),
+                "SSH is open on the LAN side",
+                expect(true, "", ""),
+            ),
+        ];
+        let text = render::failure::text(&verdict(&checks).unwrap_err());
+        insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string(), @"
+        error: 2 of 3 checks failed:
+               it carries its tag on k3s-agent-1
+               its MTU is the planned one on k3s-agent-1
+        ");
+    }
 }

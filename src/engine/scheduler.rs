@@ -117,17 +117,25 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
         }
     }
     // An interruption explains the failures that it caused, not the other way round.
-    failures.sort_by_key(|failure| failure.kind == Kind::Interrupted);
+    let (left, failures): (Vec<_>, Vec<_>) =
+        failures.into_iter().partition(|failure| failure.kind == Kind::Interrupted);
     match failures.into_iter().next() {
         Some(failure) => Err(failure),
-        None if tally.skipped > 0 => {
-            let effect = if tally.done > 0 { Effect::Partial } else { Effect::None };
-            Err(Failure::new(Kind::Interrupted, "stopped on request")
-                .effect(effect)
-                .hint("the same command goes on from here"))
-        }
+        None if tally.skipped > 0 || !left.is_empty() => Err(stopped(&tally, !left.is_empty())),
         None => Ok(tally),
     }
+}
+
+/// The stop of the whole run, whichever of its steps it met: `left` in the middle, or not begun.
+fn stopped(tally: &Tally, left: bool) -> Failure {
+    let effect = match (tally.done, left) {
+        (0, false) => Effect::None,
+        (0, true) => Effect::Unknown,
+        _ => Effect::Partial,
+    };
+    Failure::new(Kind::Interrupted, "stopped on request")
+        .effect(effect)
+        .hint("the same command goes on from here")
 }
 
 async fn run_step<W: World>(context: StepContext<W>, step: Step) -> Result<()> {

@@ -3,6 +3,9 @@
 //! The one place that knows the YAML library. Duplicate keys are kept, so that they can be reported
 //! with everything else instead of ending the reading.
 
+mod complaint;
+mod mapping;
+
 use std::fmt;
 
 use serde::{
@@ -19,6 +22,8 @@ use super::{
     fault::{Fault, Place, Source},
     path::{FieldPath, Segment},
 };
+
+pub(crate) use mapping::{Entry, Mapping};
 
 /// More than this is no inventory.
 const LARGEST: usize = 1 << 20;
@@ -37,14 +42,7 @@ pub(crate) enum Value {
     Number(serde_json::Number),
     Text(String),
     Sequence(Vec<Tree>),
-    Mapping(Vec<Entry>),
-}
-
-#[derive(Clone, Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: String,
-    pub(crate) key_place: Place,
-    pub(crate) value: Tree,
+    Mapping(Mapping),
 }
 
 /// A parsed file.
@@ -65,46 +63,8 @@ pub(crate) fn parse(source: Source) -> Result<Document, Box<Fault>> {
     }
     match serde_saphyr::from_str_with_options::<Tree>(&source.text, options()) {
         Ok(root) => Ok(Document { source, root }),
-        Err(error) => {
-            let place = error.location().map_or(Place::START, Place::from);
-            // The library's own rendering repeats place and source line.
-            let message = error.without_snippet().render_with_options(plain());
-            let message = strip_place(&message);
-            if let Some(tab) = indenting_tab(&source.text, place.line, &message) {
-                let message = "this is no valid YAML: a tab stands where YAML takes blanks alone";
-                let fault = Fault::new(&source, tab, message.to_owned());
-                return Err(Box::new(fault.suggest("indent the line with blanks")));
-            }
-            Err(Box::new(Fault::new(&source, place, format!("this is no valid YAML: {message}"))))
-        }
+        Err(error) => Err(Box::new(complaint::fault(&source, &error))),
     }
-}
-
-fn plain() -> serde_saphyr::RenderOptions<'static> {
-    let mut options = serde_saphyr::RenderOptions::default();
-    options.snippets = serde_saphyr::SnippetMode::Off;
-    options
-}
-
-/// The library ends its one-line messages with `at line 3, column 7`, which we say ourselves.
-fn strip_place(message: &str) -> String {
-    let line = message.lines().next().unwrap_or_default();
-    let end = line.find(" at line ").unwrap_or(line.len());
-    line[..end].trim_end_matches([',', ':', ' ']).to_owned()
-}
-
-/// The tab that the parser complains about: it names the value before, which it takes to go on there.
-fn indenting_tab(text: &str, line: usize, complaint: &str) -> Option<Place> {
-    if !complaint.contains("tab") {
-        return None;
-    }
-    text.lines().enumerate().skip(line.saturating_sub(1)).find_map(|(index, text)| {
-        let indentation = text.chars().take_while(|character| [' ', '\t'].contains(character));
-        let column = indentation.clone().position(|character| character == '\t')? + 1;
-        // A line of nothing but blanks and tabs is no fault.
-        let written = text.chars().nth(indentation.count()).is_some_and(|first| first != '#');
-        written.then_some(Place { line: index + 1, column, length: 1 })
-    })
 }
 
 fn options() -> Options {
@@ -207,7 +167,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
                 value: access.next_value()?,
             });
         }
-        Ok(Value::Mapping(entries))
+        Ok(Value::Mapping(Mapping::new(entries)))
     }
 }
 
@@ -215,7 +175,7 @@ impl Tree {
     /// The value below a key; the first of several.
     pub(crate) fn entry(&self, key: &str) -> Option<&Entry> {
         match &self.value {
-            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == key),
+            Value::Mapping(entries) => entries.get(key),
             _ => None,
         }
     }
@@ -238,7 +198,7 @@ impl Tree {
             Value::Sequence(items) => items.iter().map(Self::to_json).collect(),
             Value::Mapping(entries) => {
                 let mut object = serde_json::Map::new();
-                for entry in entries {
+                for entry in entries.iter() {
                     object.entry(entry.key.clone()).or_insert_with(|| entry.value.to_json());
                 }
                 object.into()

@@ -193,15 +193,18 @@ impl Origins<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::tests::{Folder, example};
+    use crate::inventory::tests::{self, Folder, example};
 
     #[test]
     fn the_effective_configuration_is_an_inventory_of_the_same_meaning() {
+        let authority = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(authority.path(), tests::authority()).unwrap();
+        let ca_file = format!("ca_file: {}", authority.path().display());
         for name in ["lab", "homelab"] {
             // Nobody's home folder has to hold a key for this, and both folders mean the same files.
             let text = example(name).replace("~/.ssh/id_ed25519.pub", "key.pub");
             let text = text
-                .replace("ca_file: pve", "ca_file: /pve")
+                .replace("ca_file: pve-root-ca.pem", &ca_file)
                 .replace("secrets/longhorn", "/secrets/longhorn");
             let text = text.replace(
                 "  url: https://cloud-images",

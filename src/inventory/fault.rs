@@ -13,11 +13,21 @@ use crate::error::{Failure, Kind};
 pub(crate) struct Source {
     pub(crate) name: Arc<str>,
     pub(crate) text: Arc<str>,
+    /// Where each line begins: there may be a fault on each.
+    lines: Arc<[usize]>,
 }
 
 impl Source {
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        Self { name: name.into(), text: text.into() }
+        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+        let lines = std::iter::once(0).chain(ends).collect();
+        Self { name: name.into(), text: text.into(), lines }
+    }
+
+    /// A line by its number, from 1.
+    pub(crate) fn line(&self, number: usize) -> Option<&str> {
+        let begin = *self.lines.get(number.checked_sub(1)?)?;
+        self.text[begin..].lines().next()
     }
 }
 
@@ -73,7 +83,7 @@ impl Fault {
             line: place.line,
             column: place.column,
             length: place.length,
-            source_line: source.text.lines().nth(place.line - 1).and_then(shown_line),
+            source_line: source.line(place.line).and_then(shown_line),
             field: String::new(),
         }
     }

@@ -8,6 +8,7 @@
 //! Each stage adds to one report, and works on what the one before found sound; so all faults are told
 //! at once, each with its line.
 
+pub(crate) mod authority;
 mod check;
 pub mod class;
 pub mod desired;

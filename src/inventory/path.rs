@@ -35,10 +35,6 @@ impl FieldPath {
         &self.0
     }
 
-    pub(crate) fn starts_with(&self, other: &Self) -> bool {
-        self.0.starts_with(&other.0)
-    }
-
     fn with(&self, segment: Segment) -> Self {
         let mut segments = self.0.clone();
         segments.push(segment);
@@ -73,6 +69,5 @@ mod tests {
     fn a_path_prints_as_a_person_would_write_it() {
         let path = FieldPath::dotted("nodes.k3s-server").key("tags").index(0);
         assert_eq!(path.to_string(), "nodes.k3s-server.tags[0]");
-        assert!(path.starts_with(&FieldPath::dotted("nodes")));
     }
 }

@@ -1,5 +1,7 @@
 //! Gathers faults while a file is checked and converted.
 
+use std::collections::HashSet;
+
 use super::{
     document::Document,
     fault::{Fault, Severity},
@@ -11,13 +13,17 @@ use super::{
 pub(crate) struct Report<'a> {
     document: &'a Document,
     /// Fields that were left out for faults already told: what follows from that is not told again.
-    dropped: Vec<FieldPath>,
+    dropped: HashSet<FieldPath>,
+    /// What they stood in.
+    gaps: HashSet<FieldPath>,
     faults: Vec<Fault>,
 }
 
 impl<'a> Report<'a> {
     pub(crate) fn new(document: &'a Document, faults: Vec<Fault>, dropped: Vec<FieldPath>) -> Self {
-        Self { document, dropped, faults }
+        let above = |path: &FieldPath| path.segments().split_last().map(|(_, above)| above.into());
+        let gaps = dropped.iter().filter_map(above).collect();
+        Self { document, dropped: dropped.into_iter().collect(), gaps, faults }
     }
 
     /// Tells a fault of a field, unless it only follows from one already told.
@@ -106,10 +112,8 @@ impl<'a> Report<'a> {
     }
 
     fn is_consequence(&self, path: &FieldPath) -> bool {
-        self.dropped.iter().any(|dropped| {
-            path.starts_with(dropped)
-                || dropped.starts_with(path)
-                    && dropped.segments().len() <= path.segments().len() + 1
-        })
+        let segments = path.segments();
+        let below_dropped = |length| self.dropped.contains(&FieldPath::from(&segments[..length]));
+        self.gaps.contains(path) || (0..=segments.len()).any(below_dropped)
     }
 }

@@ -7,6 +7,7 @@ mod keys;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
+    authority,
     desired::{
         Access, CloudImage, Desired, Exposure, K3s, Node, Overlay, ProxmoxSite, Role, SecretSource,
         TailnetControl, TailnetPlan, TailscaleCredentials, TlsTrust,
@@ -175,7 +176,15 @@ fn tls(file: &InventoryFile, context: &Context<'_>, report: &mut Report<'_>) -> 
             None
         }
         // A relative path in the environment begins where the program was started.
-        (Some(found), None) => Some(TlsTrust::CaFile(found.value.clone())),
+        (Some(found), None) => {
+            let sound = authority::read(&found.value);
+            if let Err(message) = &sound {
+                let message = format!("{}: {message}", found.origin.name());
+                let help = authority::HELP.to_owned();
+                report.fault_outside(&found.origin, &path.key("ca_file"), message, help);
+            }
+            sound.ok().map(|_| TlsTrust::CaFile(found.value.clone()))
+        }
         (None, Some(found)) => {
             let fingerprints: Option<Vec<[u8; 32]>> =
                 found.value.split(',').map(|text| scalar::fingerprint(text.trim())).collect();
@@ -188,13 +197,24 @@ fn tls(file: &InventoryFile, context: &Context<'_>, report: &mut Report<'_>) -> 
             }
             fingerprints.map(TlsTrust::Fingerprints)
         }
-        (None, None) => Some(match &file.proxmox.tls {
-            TlsFile::System => TlsTrust::System,
-            TlsFile::CaFile(file) => TlsTrust::CaFile(context.path(file)),
-            TlsFile::Fingerprints(texts) => TlsTrust::Fingerprints(
+        (None, None) => match &file.proxmox.tls {
+            TlsFile::System => Some(TlsTrust::System),
+            TlsFile::CaFile(file) => {
+                let file = context.path(file);
+                let sound = authority::read(&file);
+                if let Err(message) = &sound {
+                    report.fault(
+                        &path.key("ca_file"),
+                        message.as_str(),
+                        authority::HELP.to_owned(),
+                    );
+                }
+                sound.ok().map(|_| TlsTrust::CaFile(file))
+            }
+            TlsFile::Fingerprints(texts) => Some(TlsTrust::Fingerprints(
                 texts.iter().filter_map(|text| scalar::fingerprint(text)).collect(),
-            ),
-        }),
+            )),
+        },
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     discretion::{holds_a_password, names_a_secret, shown_value},
-    document::{Document, Entry, Tree, Value},
+    document::{Document, Entry, Mapping, Tree, Value},
     fault::Fault,
     path::FieldPath,
     scalar::Format,
@@ -147,13 +147,13 @@ impl<'a> Walker<'a> {
 
     fn map(
         &mut self,
-        entries: &[Entry],
+        entries: &Mapping,
         keys: Option<&Format>,
         values: Option<&'a Json>,
         path: &FieldPath,
     ) -> Map<String, Json> {
         let mut object = Map::new();
-        for entry in entries {
+        for entry in entries.iter() {
             let below = path.key(&entry.key);
             if let Some(format) = keys.filter(|format| !(format.sound)(&entry.key)) {
                 let message = format!(
@@ -166,6 +166,10 @@ impl<'a> Walker<'a> {
                     repaired(&entry.key, Some(format)).map(|key| format!("write `{key}`"));
                 let fault = self.on_key(entry, &below, message).suggest_if(suggestion);
                 self.refuse(&below, fault);
+                // What stands there is told in the same round, though it counts for nothing.
+                if let Some(schema) = values {
+                    self.walk(&entry.value, schema, &below);
+                }
                 continue;
             }
             if self.is_repeated(entry, entries, &below) {
@@ -184,7 +188,7 @@ impl<'a> Walker<'a> {
 
     fn record(
         &mut self,
-        entries: &[Entry],
+        entries: &Mapping,
         properties: &'a Map<String, Json>,
         required: &[&str],
         path: &FieldPath,
@@ -192,12 +196,13 @@ impl<'a> Walker<'a> {
         let mut object = Map::new();
         let mut whole = true;
         let beside_secrets = properties.values().any(|schema| self.is_secret(schema));
-        for entry in entries {
+        for entry in entries.iter() {
             let below = path.key(&entry.key);
             let Some(schema) = properties.get(&entry.key) else {
                 let known = properties.keys().map(String::as_str);
-                let absent = known.clone().filter(|key| !entries.iter().any(|e| e.key == *key));
-                let suggestion = closest(&entry.key, absent)
+                let absent = known.clone().filter(|key| entries.get(key).is_none());
+                let meant = closest(&entry.key, absent);
+                let suggestion = meant
                     .map(|name| format!("did you mean `{name}`?"))
                     .unwrap_or_else(|| format!("known here: {}", listed(known)));
                 let message = match path.segments().is_empty() {
@@ -209,6 +214,11 @@ impl<'a> Walker<'a> {
                 let hides = beside_secrets || names_a_secret(&entry.key);
                 let fault = if hides { fault.without_value() } else { fault };
                 self.refuse(&below, fault);
+                // So that its value is not told only when its name is mended.
+                if let Some(schema) = meant.filter(|_| !hides).and_then(|name| properties.get(name))
+                {
+                    self.walk(&entry.value, schema, &below);
+                }
                 continue;
             };
             if self.is_repeated(entry, entries, &below) {
@@ -222,11 +232,8 @@ impl<'a> Walker<'a> {
                 None => whole &= !required.contains(&entry.key.as_str()),
             }
         }
-        let missing: Vec<&str> = required
-            .iter()
-            .filter(|key| !entries.iter().any(|entry| entry.key == **key))
-            .copied()
-            .collect();
+        let missing: Vec<&str> =
+            required.iter().filter(|key| entries.get(key).is_none()).copied().collect();
         if !missing.is_empty() {
             // A misspelt name is one fault, not two: the unknown field has said it.
             let misspelt = entries.iter().any(|entry| {
@@ -291,10 +298,10 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn keyed(&mut self, entries: &[Entry], choice: &Choice<'a>, path: &FieldPath) -> Option<Json> {
+    fn keyed(&mut self, entries: &Mapping, choice: &Choice<'a>, path: &FieldPath) -> Option<Json> {
         let names = || choice.keyed.iter().map(|(key, _)| *key);
         let mut known = Vec::new();
-        for entry in entries {
+        for entry in entries.iter() {
             match choice.keyed.iter().find(|(key, _)| *key == entry.key) {
                 Some((_, schema)) => known.push((entry, *schema)),
                 None => {
@@ -335,8 +342,8 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn is_repeated(&mut self, entry: &Entry, entries: &[Entry], path: &FieldPath) -> bool {
-        let first = entries.iter().find(|other| other.key == entry.key);
+    fn is_repeated(&mut self, entry: &Entry, entries: &Mapping, path: &FieldPath) -> bool {
+        let first = entries.get(&entry.key);
         let Some(first) = first.filter(|first| first.key_place != entry.key_place) else {
             return false;
         };

@@ -19,6 +19,7 @@ impl Folder {
         let this = Self { folder: tempfile::tempdir().unwrap() };
         fs_err::write(this.path("homelab.yaml"), inventory).unwrap();
         fs_err::write(this.path("key.pub"), "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAA me\n").unwrap();
+        fs_err::write(this.path("pve-root-ca.pem"), authority()).unwrap();
         this.lock(&LockFile {
             version: 1,
             image: Some(locked("debian-12", "http://10.79.0.1/image.qcow2")),
@@ -58,6 +59,13 @@ impl Folder {
         };
         text.replace(self.folder.path().to_str().unwrap(), "")
     }
+}
+
+/// A certificate that may be an authority's.
+pub(crate) fn authority() -> String {
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.self_signed(&rcgen::KeyPair::generate().unwrap()).unwrap().pem()
 }
 
 /// What a GitOps tree is made of, as `homelab lock` leaves it.

@@ -45,7 +45,12 @@ impl Journal {
         let mut options = OpenOptions::new();
         options.append(true).create(true);
         private(&mut options);
-        let file = options.open(&path)?;
+        let file = options.open(&path).map_err(|error| {
+            Failure::new(Kind::Runtime, "the journal can't be written")
+                .at(&path)
+                .because(error)
+                .hint("the state folder must be writable; XDG_STATE_HOME can name another place")
+        })?;
         sync_folder(folder)?;
         Ok((Self { path, file, state }, damage))
     }
@@ -90,7 +95,17 @@ fn bytes(path: &Utf8Path) -> Result<Option<Vec<u8>>> {
     });
     match read {
         Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => match named_file::led_to(path) {
+            // A new one would come to be elsewhere, or nowhere.
+            Some(target) => Err(Failure::new(
+                Kind::Runtime,
+                format!("the journal is a link to `{target}`, where nothing is"),
+            )
+            .at(path)
+            .hint("bring back what it leads to, as by mounting a disk")
+            .hint("or delete the link: a new journal is made, and what the old one knew is observed again")),
+            None => Ok(None),
+        },
         Err(error) => Err(Failure::new(Kind::Runtime, "the journal can't be read")
             .at(path)
             .because(error)
@@ -223,6 +238,24 @@ mod tests {
                 format!("the journal can't be read; `{journal}` is a device, not a regular file");
             assert_eq!(told, why);
             assert_eq!(failure.hints.len(), 1);
+        }
+    }
+
+    #[test]
+    fn a_journal_that_is_a_link_to_nothing_is_refused_with_where_it_leads() {
+        let (_guard, path) = folder();
+        let journal = path.join("journal.jsonl");
+        // On a disk that is not mounted, say.
+        fs_err::os::unix::fs::symlink("/nowhere/journal.jsonl", &journal).unwrap();
+        for failure in [Journal::open(&path).unwrap_err(), Journal::read(&path).unwrap_err()] {
+            assert_eq!(failure.place.as_deref(), Some(journal.as_str()));
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(failure.message, @"the journal is a link to `/nowhere/journal.jsonl`, where nothing is");
+                insta::assert_snapshot!(failure.hints.join("\n"), @"
+                bring back what it leads to, as by mounting a disk
+                or delete the link: a new journal is made, and what the old one knew is observed again
+                ");
+            }
         }
     }
 

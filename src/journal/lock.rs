@@ -11,6 +11,7 @@ use super::Holder;
 use crate::{
     environment,
     error::{Failure, Kind, Result},
+    named_file,
 };
 
 /// Held for as long as it lives; the kernel lets go of it when the process dies, however it dies.
@@ -51,15 +52,14 @@ impl StateLock {
                 .because(error)
                 .hint("the file system must have room, be writable and know locks; XDG_STATE_HOME can name another place")
         };
-        let mut file = options.open(&path).map_err(unusable)?;
-        // A pipe or a device can be locked, too, but says nothing of who holds it.
-        if !file.metadata().map_err(unusable)?.is_file() {
-            return Err(Failure::new(Kind::Runtime, "the lock is not a regular file")
+        if let Some(found) = instead(&path) {
+            return Err(Failure::new(Kind::Runtime, format!("the lock is {found}"))
                 .at(&path)
                 .hint(
                     "delete it: a new one is made, and while no `homelab` runs it holds nothing",
                 ));
         }
+        let mut file = options.open(&path).map_err(unusable)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -79,6 +79,19 @@ impl StateLock {
     }
 }
 
+/// What stands in a lock's place that is none. A pipe or a device can be locked, too, but says nothing of who
+/// holds it.
+fn instead(path: &Utf8Path) -> Option<String> {
+    match fs_err::metadata(path) {
+        Ok(found) if found.is_file() => None,
+        Ok(found) => Some(format!("{}, not a regular file", named_file::called(found.file_type()))),
+        Err(_) => {
+            let target = named_file::led_to(path)?;
+            Some(format!("a link to `{target}`, where nothing is"))
+        }
+    }
+}
+
 /// Writes down who holds the lock.
 fn sign(file: &mut File) -> std::io::Result<()> {
     file.set_len(0)?;
@@ -93,26 +106,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_is_no_file_is_refused_with_what_to_do() {
-        let (pipe, path) = crate::named_file::tests::pipe();
+    fn a_lock_that_is_no_file_is_refused_with_what_it_is_and_what_to_do() {
+        let (pipe, path) = named_file::tests::pipe();
         fs_err::rename(&path, pipe.path().join("lock")).unwrap();
-        let device = tempfile::tempdir().unwrap();
+        let new = || tempfile::tempdir().unwrap();
+        let (device, folder, link) = (new(), new(), new());
         fs_err::os::unix::fs::symlink("/dev/null", device.path().join("lock")).unwrap();
-        for folder in [pipe.path(), device.path()] {
+        fs_err::create_dir(folder.path().join("lock")).unwrap();
+        fs_err::os::unix::fs::symlink("/nowhere/lock", link.path().join("lock")).unwrap();
+        let mut told = Vec::new();
+        for folder in [pipe.path(), device.path(), folder.path(), link.path()] {
             let folder = Utf8Path::from_path(folder).unwrap();
             let failure = StateLock::take(folder).unwrap_err();
-            assert_eq!(failure.message, "the lock is not a regular file");
             assert_eq!(failure.place.as_deref(), Some(folder.join("lock").as_str()));
-            assert!(failure.hints[0].starts_with("delete it"), "{:?}", failure.hints);
+            told.push(format!("{}\n  {}", failure.message, failure.hints.join("\n  ")));
         }
+        insta::assert_snapshot!(told.join("\n"), @"
+        the lock is a pipe, not a regular file
+          delete it: a new one is made, and while no `homelab` runs it holds nothing
+        the lock is a device, not a regular file
+          delete it: a new one is made, and while no `homelab` runs it holds nothing
+        the lock is a folder, not a regular file
+          delete it: a new one is made, and while no `homelab` runs it holds nothing
+        the lock is a link to `/nowhere/lock`, where nothing is
+          delete it: a new one is made, and while no `homelab` runs it holds nothing
+        ");
     }
 
     #[test]
     fn a_lock_that_cannot_be_written_says_where_it_is() {
         let folder = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(folder.path()).unwrap();
-        fs_err::create_dir(path.join("lock")).unwrap();
-        let failure = StateLock::take(path).unwrap_err();
+        let path = Utf8Path::from_path(folder.path()).unwrap().join("gone");
+        let failure = StateLock::take(&path).unwrap_err();
         assert_eq!(failure.to_string(), format!("{path}/lock: the lock can't be taken"));
         assert!(!failure.hints.is_empty());
     }

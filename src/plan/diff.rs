@@ -18,6 +18,7 @@ pub use node::{join_reasons, tailscale_reasons};
 use crate::{
     error::{Failure, Kind},
     inventory::{Desired, desired::Exposure},
+    ports::Volume,
     seed::SeedName,
     stage::access,
 };
@@ -164,16 +165,18 @@ fn sweep(desired: &Desired, observed: &Observed, plan: &mut Plan) {
             in_use.push(format!("{}:iso/{name}", desired.proxmox.seed_storage));
         }
     }
-    // While a machine is being made, its seed may wait for its clone.
-    let making = desired
-        .nodes
-        .values()
-        .any(|node| !matches!(observed.machines.get(&node.name), Some(MachineSight::Ours(_))));
-    if making {
-        return;
-    }
+    // Of a guest that is not seen yet the seed may wait for its clone. One that is absent chooses another when
+    // it is made: what lies there is of a making that failed.
+    let may_wait = |volume: &str| {
+        let named = SeedName::parse(volume).filter(|name| desired.nodes.contains_key(&name.node));
+        named.is_some_and(|name| {
+            let sight = observed.machines.get(&name.node);
+            !matches!(sight, Some(MachineSight::Ours(_) | MachineSight::Absent))
+        })
+    };
     for (proxmox_node, volumes) in &observed.seeds {
-        for volume in volumes.iter().filter(|volume| !in_use.contains(&volume.id)) {
+        let unused = |volume: &&Volume| !in_use.contains(&volume.id) && !may_wait(&volume.id);
+        for volume in volumes.iter().filter(unused) {
             plan.add(
                 Step::new(
                     Change::SweepSeed {

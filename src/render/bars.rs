@@ -159,8 +159,8 @@ impl Renderer for Bars {
             }
             Event::RunFinished { command, outcome, seconds, .. } => {
                 self.clear();
-                // What was never begun is told by the error that follows.
-                if !self.steps.is_empty() || words::is_well(outcome) {
+                // What was never begun, or stopped, is told by the error that follows.
+                if !words::is_told_by_its_error(outcome, !self.steps.is_empty()) {
                     if let Some(times) = words::stage_times(outcome) {
                         output::say(times);
                     }

@@ -79,8 +79,8 @@ impl Lines {
                 words::reconnecting(error, *attempt, *attempts, *seconds)
             }
             Event::RunFinished { command, outcome, seconds, .. } => {
-                // What was never begun is told by the error that follows.
-                if !self.planned && !words::is_well(outcome) {
+                // What was never begun, or stopped, is told by the error that follows.
+                if words::is_told_by_its_error(outcome, self.planned) {
                     return None;
                 }
                 let told = words::run_outcome(command, outcome);

@@ -55,9 +55,13 @@ pub(super) fn outcome(outcome: &StepOutcome) -> String {
     }
 }
 
-/// Whether a run did what was wanted.
-pub(super) fn is_well(outcome: &RunOutcome) -> bool {
-    matches!(outcome, RunOutcome::Done { .. } | RunOutcome::NothingToDo { .. })
+/// Whether the error that a run ends with says all there is to say.
+pub(super) fn is_told_by_its_error(outcome: &RunOutcome, begun: bool) -> bool {
+    match outcome {
+        RunOutcome::Interrupted => true,
+        RunOutcome::Failed { .. } => !begun,
+        RunOutcome::Done { .. } | RunOutcome::NothingToDo { .. } => false,
+    }
 }
 
 pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
@@ -73,7 +77,7 @@ pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
             "nothing to do: everything is as the inventory says".into()
         }
         RunOutcome::Failed { .. } => "failed".into(),
-        RunOutcome::Interrupted => format!("stopped; `homelab {command}` goes on from here"),
+        RunOutcome::Interrupted => "stopped".into(),
     }
 }
 

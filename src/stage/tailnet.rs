@@ -86,14 +86,14 @@ pub fn files(desired: &Desired) -> Result<Vec<ManagedFile>> {
 /// What [`install`] would change on a node: empty when nothing.
 pub fn install_drift(desired: &Desired, probe: &HostProbe) -> Result<Vec<String>> {
     let mut differs: Vec<String> =
-        drift(&files(desired)?, probe).into_iter().map(str::to_owned).collect();
+        drift(&files(desired)?, probe).iter().map(|path| format!("{path} differs")).collect();
     let release = probe
         .tailscale
         .as_ref()
         .and_then(|tailscale| tailscale.release.as_deref().filter(|_| tailscale.release_intact));
     let wanted = &desired.tailnet.tailscale;
     if release != Some(wanted.sha256.as_str()) {
-        differs.insert(0, format!("tailscale {}", wanted.version));
+        differs.insert(0, format!("Tailscale {} is not installed", wanted.version));
     }
     for unit in ["homelab-filter.service", "homelab-tun.service", "tailscaled.service"] {
         let state = probe.unit(unit);

@@ -18,7 +18,17 @@ async fn the_role_without_an_inventory_fits_the_inventory_that_init_writes() {
     let made = ["-c", "new.yaml", "init", "--fingerprint", fingerprint.as_str()];
     world.homelab(&made).await.well();
     let after = world.homelab(&["init", "proxmox-role", "-c", "new.yaml"]).await.well().out;
-    assert_eq!(before, after);
+    let (assumed, same) = before.split_once("\n\n").unwrap();
+    assert_eq!(same, after);
+    insta::assert_snapshot!(assumed, @"
+    # There is no inventory new.yaml yet, so names are assumed:
+    # pool `homelab`, disks `local-lvm`, image `local`, seeds `local`, node `pve`, bridge `vmbr0`.
+    # Where yours differ, write the inventory first (`homelab init`), and print this anew.
+    ");
+    let json = ["init", "proxmox-role", "-c", "none.yaml", "-o", "json"];
+    let json = world.homelab(&json).await.well().out;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    insta::assert_snapshot!(json["assumed"], @r#"{"pool":"homelab","disks":"local-lvm","image":"local","seeds":"local","node":"pve","bridge":"vmbr0"}"#);
     assert!(after.contains("pveum pool add homelab"), "{after}");
     let text = fs_err::read_to_string(world.path("new.yaml")).unwrap();
     assert!(text.contains("\n  pool: homelab\n"), "{text}");

@@ -307,3 +307,71 @@ async fn a_vmid_that_was_taken_a_moment_earlier_is_not_called_our_dead_clone() {
     assert!(!told.contains("qm destroy"), "{told}");
     assert!(world.journal().contains("guest_dropped"));
 }
+
+#[tokio::test]
+async fn a_seed_that_vanishes_right_before_the_first_start_is_told_and_made_anew_by_the_next_run() {
+    let world = World::new().await;
+    // The last of the configuration takes a while: long enough for somebody to clear the storage.
+    let resize = json!({
+        "method": "PUT", "path": "/nodes/{node}/qemu/101/resize", "kind": "delay", "seconds": 4.0,
+    });
+    world.fault(resize).await;
+    let up = ["up", "--until", "machines", "--node", "agent", "--yes"];
+    let run = world.start(&up);
+    let resized = async |world: &World| {
+        world.changes().await.iter().any(|line| line.ends_with("/qemu/101/resize"))
+    };
+    world.until("the last of the configuration", resized).await;
+    let seed = seed_of(&world, "agent").await.expect("it lies there");
+    world.api().delete_volume("pve1", &seed).await.unwrap();
+    let told = world.end(run).await.refused(17);
+    let told = told.replace(&seed, "SEED");
+    insta::assert_snapshot!(told.split_once("error:").unwrap().1, @"
+    agent: its seed SEED was taken off the storage before it started for the first time
+     because: pve1: task qmstart 101 failed: volume 'SEED' does not exist
+     a part of it was done
+     hint: the next `homelab up` makes the seed anew, and starts it
+    ");
+
+    let again = world.start(&up);
+    world.until("the start", async |world: &World| runs(world, 101).await).await;
+    terminate(&again);
+    world.end(again).await;
+    assert_eq!(seed_of(&world, "agent").await, Some(seed));
+}
+
+#[tokio::test]
+async fn the_seed_of_a_making_that_failed_is_swept_by_the_next_run() {
+    let world = World::new().await;
+    let taken = json!({
+        "method": "POST", "path": "/nodes/{node}/qemu/{vmid}/clone", "kind": "foreign", "vmid": 101,
+    });
+    world.fault(taken).await;
+    let up = ["up", "--until", "machines", "--node", "agent", "--yes"];
+    let told = world.homelab(&up).await.refused(20);
+    assert!(told.contains("swept by the next `homelab up`"), "{told}");
+    let left = seed_of(&world, "agent").await.expect("it was uploaded before the clone");
+    world.edit("vmid: 101", "vmid: 111");
+    let run = world.start(&up);
+    world.until("the start", async |world: &World| runs(world, 111).await).await;
+    terminate(&run);
+    world.end(run).await;
+    let now = seed_of(&world, "agent").await;
+    assert!(now.as_ref().is_some_and(|seed| *seed != left), "{now:?}, not {left}");
+    let changes = world.changes().await;
+    let swept = |line: &&String| line.starts_with("DELETE ") && line.ends_with(&left);
+    assert_eq!(changes.iter().filter(swept).count(), 1, "{left}: {changes:?}");
+}
+
+async fn runs(world: &World, vmid: u32) -> bool {
+    // Before it is there, the token may not look.
+    let status = world.api().guest_status("pve1", Vmid(vmid)).await.ok().flatten();
+    status.is_some_and(|status| status.power == PowerState::Running)
+}
+
+/// The first seed of a node on its storage.
+async fn seed_of(world: &World, node: &str) -> Option<String> {
+    let volumes = world.api().volumes("pve1", "local", ContentKind::Iso).await.unwrap();
+    let named = format!("-{node}-");
+    volumes.into_iter().map(|volume| volume.id).find(|id| id.contains(&named))
+}

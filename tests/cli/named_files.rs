@@ -22,8 +22,8 @@ async fn keys_and_certificates_are_regular_files() {
     ] {
         let mut command = world.command(&["plan", "--until", "image"]);
         command.env("PROXMOX_VE_CA_FILE", file);
-        let ended = world.run(command).await;
-        assert!(ended.code != Some(0) && ended.err.contains(told), "{ended}");
+        let refused = world.run(command).await.refused(15);
+        assert!(refused.contains(told), "{refused}");
         let before = "  user: debian\n";
         let after = format!("{before}  public_key_files: [{file}]\n");
         world.edit(before, &after);

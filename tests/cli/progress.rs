@@ -2,7 +2,10 @@
 
 use serde_json::{Value, json};
 
-use crate::world::{Wish, World};
+use crate::{
+    ended::terminate,
+    world::{Wish, World},
+};
 
 #[tokio::test]
 async fn a_wait_tells_what_it_waits_for_and_what_the_tasks_log_says() {
@@ -40,4 +43,33 @@ async fn a_proxmox_that_does_not_answer_is_waited_for_aloud() {
     assert!((1..=8).contains(&told), "said {told} times: {ended}");
     let up = world.homelab(&["up", "--yes", "-o", "json"]).await;
     assert!(up.out.contains("\"event\":\"reconnecting\""), "{up}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_stopped_says_so_once_and_that_a_part_was_done() {
+    for format in ["text", "json"] {
+        let world = World::new().await;
+        let run = world.start(&["up", "--until", "machines", "--yes", "-o", format]);
+        let started = async |world: &World| {
+            let journal = world.journal();
+            let ends = |line: &&str| line.contains("step_finished") && line.contains("\"done\"");
+            journal.lines().filter(ends).any(|line| line.contains("machines/start/agent"))
+        };
+        world.until("the agent to run", started).await;
+        terminate(&run);
+        let ended = world.end(run).await;
+        assert_eq!(ended.code, Some(130), "{ended}");
+        if format == "json" {
+            let told: Value = serde_json::from_str(ended.err.lines().last().unwrap()).unwrap();
+            assert_eq!(told["effect"], "partial", "{ended}");
+            continue;
+        }
+        let end = ended.err.split_once("exits at once\n").unwrap().1;
+        let end: Vec<&str> = end.lines().filter(|line| !line.contains("machines/")).collect();
+        insta::assert_snapshot!(end.join("\n"), @"
+        error: stopped on request
+          a part of it was done
+          hint: the same command goes on from here
+        ");
+    }
 }

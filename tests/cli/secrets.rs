@@ -171,15 +171,24 @@ async fn a_token_in_the_place_of_a_file_is_told_nowhere() {
 async fn the_effective_configuration_shows_no_signed_address_and_no_token_in_a_wrong_place() {
     let world = World::new().await;
     world.edit("/image.raw\n", "/image.raw?signature=hunter2\n");
+    let misplaced = |arguments: &[&str]| {
+        let mut show = world.command(arguments);
+        show.env("PROXMOX_VE_CA_FILE", "root@pam!up=hunter2");
+        world.run(show)
+    };
+    let told = misplaced(&["config", "show"]).await.refused(15);
+    assert!(told.contains("PROXMOX_VE_CA_FILE") && !told.contains("hunter2"), "{told}");
+    // A file of that name is a sound one, all the same.
+    let text = fs_err::read_to_string(world.path("homelab.yaml")).unwrap();
+    let authority = text.lines().find_map(|line| line.trim().strip_prefix("ca_file: ")).unwrap();
+    fs_err::copy(authority, world.path("root@pam!up=hunter2")).unwrap();
     for arguments in [
         &["config", "show"][..],
         &["config", "show", "-o", "json"],
         &["config", "show", "--origin"],
         &["config", "show", "--origin", "-o", "json"],
     ] {
-        let mut show = world.command(arguments);
-        show.env("PROXMOX_VE_CA_FILE", "root@pam!up=hunter2");
-        let shown = world.run(show).await.well().out;
+        let shown = misplaced(arguments).await.well().out;
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("[redacted]"), "{shown}");
         if arguments == ["config", "show"] {

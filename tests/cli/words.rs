@@ -81,3 +81,13 @@ async fn nobody_to_ask_is_told_with_what_to_do() {
     let shown = world.homelab(&["destroy", "--all"]).await.refused(64);
     assert!(shown.contains("delete template 9000"), "{shown}");
 }
+
+#[tokio::test]
+async fn the_help_of_what_asks_proxmox_for_a_host_key_says_so() {
+    let world = World::new().await;
+    for command in ["ssh", "kubectl"] {
+        let help = world.homelab(&[command, "--help"]).await.well().out;
+        assert!(help.contains("Proxmox vouches for the host key"), "{help}");
+        assert!(help.contains("needs its token"), "{help}");
+    }
+}

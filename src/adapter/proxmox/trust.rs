@@ -10,12 +10,16 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use sha2::{Digest, Sha256};
 
 use super::failure;
-use crate::{error::Effect, inventory::desired::TlsTrust, named_file, ports::ProxmoxError};
+use crate::{
+    error::Effect,
+    inventory::{authority, desired::TlsTrust},
+    ports::ProxmoxError,
+};
 
 /// TLS as the inventory wants it, with ring, whatever provider the process has installed.
 pub(super) fn client_config(trust: &TlsTrust) -> Result<ClientConfig, ProxmoxError> {
@@ -23,18 +27,7 @@ pub(super) fn client_config(trust: &TlsTrust) -> Result<ClientConfig, ProxmoxErr
     let rule = match trust {
         TlsTrust::System => Rule::authorities("the system's authorities", system()?, &provider)?,
         TlsTrust::CaFile(file) => {
-            let text = named_file::bytes(file, named_file::KEY).map_err(local)?;
-            let mut roots = RootCertStore::empty();
-            for certificate in CertificateDer::pem_slice_iter(&text) {
-                let unfit = |reason: &dyn fmt::Display| {
-                    ProxmoxError::Local(format!("{file}: no usable CA certificate: {reason}"))
-                };
-                let certificate = certificate.map_err(|error| unfit(&error))?;
-                roots.add(certificate).map_err(|error| unfit(&error))?;
-            }
-            if roots.is_empty() {
-                return Err(ProxmoxError::Local(format!("{file} holds no PEM certificate")));
-            }
+            let roots = authority::read(file).map_err(local)?;
             Rule::authorities(&format!("the authority in {file}"), roots, &provider)?
         }
         TlsTrust::Fingerprints(pinned) => Rule::Pinned(pinned.clone()),

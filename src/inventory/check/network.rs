@@ -1,6 +1,6 @@
 //! Addresses and networks.
 
-use std::net::Ipv4Addr;
+use std::{cell::OnceCell, collections::BTreeSet, net::Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 
@@ -100,10 +100,12 @@ pub(super) fn clashes(claims: &Claims, file: Option<&InventoryFile>, report: &mu
 
 fn addresses(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>) {
     let lan = file.network.cidr.trunc();
+    // The same for all, and looked for among all.
+    let free = OnceCell::new();
     for claim in &claims.addresses {
         let (path, address) = (&claim.path, claim.value);
         if let Some(why) = unusable(lan, address) {
-            let free = free_address(file, claims);
+            let free = free.get_or_init(|| free_address(file, claims));
             report.fault_of_sound(
                 path,
                 format!("{address} {why}"),
@@ -119,15 +121,15 @@ fn addresses(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>) {
 
 fn free_address(file: &InventoryFile, claims: &Claims) -> Option<Ipv4Addr> {
     let lan = file.network.cidr.trunc();
-    let claimed = || claims.addresses.iter().map(|claim| claim.value);
+    let claimed: BTreeSet<Ipv4Addr> = claims.addresses.iter().map(|claim| claim.value).collect();
     let taken = |address: &Ipv4Addr| {
         *address == file.network.gateway
             || file.network.nameservers.contains(&(*address).into())
-            || claimed().any(|claimed| claimed == *address)
+            || claimed.contains(address)
     };
     // Near the others, where a person would look.
-    let near = claimed().filter(|one| lan.contains(one)).min();
-    lan.hosts().skip_while(|host| near.is_some_and(|near| *host < near)).find(|host| !taken(host))
+    let near = claimed.iter().find(|one| lan.contains(*one));
+    lan.hosts().skip_while(|host| near.is_some_and(|near| host < near)).find(|host| !taken(host))
 }
 
 /// What Kubernetes itself asks of its ranges.

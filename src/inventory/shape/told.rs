@@ -41,15 +41,19 @@ impl Walker<'_> {
                 "no" | "off" | "n" => Some("write `false`".to_owned()),
                 _ => None,
             },
-            (Shape::Integer { .. }, Value::Text(text)) if text.parse::<u32>().is_ok() => {
-                Some("take the quotes away".to_owned())
-            }
+            (Shape::Integer { .. }, Value::Text(text)) => whole_number(text, &written),
             (Shape::List { .. }, Value::Text(_) | Value::Number(_)) if !self.secret => {
                 Some(format!("write `[{written}]`"))
             }
             _ => None,
         };
-        let message = format!("{} is {}; expected {expected}", named(path), tree.kind());
+        let kind = match (shape, &tree.value) {
+            (Shape::Integer { .. }, Value::Text(text)) if is_plain_number(text, &written) => {
+                format!("`{text}`, which is a text to YAML")
+            }
+            _ => tree.kind().to_owned(),
+        };
+        let message = format!("{} is {kind}; expected {expected}", named(path));
         self.at(path, message).suggest_if(suggestion)
     }
 
@@ -82,7 +86,29 @@ impl Walker<'_> {
 
     /// The text at a place, as it was written.
     fn written(&self, place: Place) -> String {
-        let line = self.document.source.text.lines().nth(place.line - 1).unwrap_or_default();
+        let line = self.document.source.line(place.line).unwrap_or_default();
         line.chars().skip(place.column - 1).take(place.length).collect()
     }
+}
+
+/// Whether a text is a number that was not written as one: `0102`, `1_000`.
+fn is_plain_number(text: &str, written: &str) -> bool {
+    text == written && digits(text).is_some()
+}
+
+/// The number that a text was meant for.
+fn digits(text: &str) -> Option<u32> {
+    text.replace('_', "").parse().ok()
+}
+
+/// How to write what was written as a text.
+fn whole_number(text: &str, written: &str) -> Option<String> {
+    let number = digits(text)?;
+    Some(match text == number.to_string() {
+        true => "take the quotes away".to_owned(),
+        false if is_plain_number(text, written) && text.starts_with('0') => {
+            format!("write `{number}`: what begins with a zero is octal to other readers of YAML")
+        }
+        false => format!("write `{number}`"),
+    })
 }

@@ -86,3 +86,52 @@ fn the_fingerprint_follows_inventory_and_lock() {
     fs_err::write(folder.path("homelab.lock"), lock + "\n").unwrap();
     assert_ne!(folder.load().unwrap().fingerprint, first);
 }
+
+#[test]
+fn a_ca_file_that_is_none_is_told_at_its_field() {
+    let before = "  token: {env: PROXMOX_VE_API_TOKEN}\n";
+    let folder = lab(&[(before, &format!("  tls: {{ca_file: ca.pem}}\n{before}"))]);
+    insta::assert_snapshot!(folder.told(), @"
+    error: the CA file can't be read: failed to open file `/ca.pem`: No such file or directory (os error 2)
+      --> /homelab.yaml:13:18
+       |
+    13 |   tls: {ca_file: ca.pem}
+       |                  ^^^^^^
+       = help: copy /etc/pve/pve-root-ca.pem of the Proxmox host, or pin the certificate with `fingerprints: [...]`, as `homelab init fingerprint` shows it
+    ");
+    let mut told = Vec::new();
+    for content in
+        ["", "no certificate\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"]
+    {
+        fs_err::write(folder.path("ca.pem"), content).unwrap();
+        told.push(folder.told().lines().next().unwrap().to_owned());
+    }
+    fs_err::write(folder.path("ca.pem"), authority()).unwrap();
+    assert_eq!(folder.told(), "");
+    fs_err::remove_file(folder.path("ca.pem")).unwrap();
+    fs_err::create_dir(folder.path("ca.pem")).unwrap();
+    told.push(folder.told().lines().next().unwrap().to_owned());
+    insta::assert_snapshot!(told.join("\n"), @"
+    error: /ca.pem is empty; expected a CA certificate
+    error: /ca.pem holds no PEM certificate
+    error: /ca.pem holds a certificate that can't be used: invalid peer certificate: BadEncoding
+    error: the CA file can't be read: `/ca.pem` is a folder, not a regular file
+    ");
+}
+
+#[test]
+fn a_ca_file_of_the_environment_is_told_by_its_variable() {
+    let folder = lab(&[]);
+    let file = folder.path("nowhere.pem");
+    let environment = |name: &str| (name == "PROXMOX_VE_CA_FILE").then(|| file.to_string());
+    let overrides = Overrides::from_variables(environment);
+    let options = folder.options();
+    let overrides = overrides.with_flags(None, options.overrides.ssh_key.map(|key| key.value));
+    let failure = load(&LoadOptions { overrides, ..folder.options() }).unwrap_err();
+    let told = Faults::of(&failure).unwrap().to_string();
+    insta::assert_snapshot!(told.replace(file.parent().unwrap().as_str(), ""), @"
+    error: PROXMOX_VE_CA_FILE: the CA file can't be read: failed to open file `/nowhere.pem`: No such file or directory (os error 2)
+     --> environment PROXMOX_VE_CA_FILE
+      = help: copy /etc/pve/pve-root-ca.pem of the Proxmox host, or pin the certificate with `fingerprints: [...]`, as `homelab init fingerprint` shows it
+    ");
+}

@@ -322,3 +322,30 @@ fn the_lan_side_is_opened_where_an_earlier_inventory_had_it_closed() {
     assert_eq!(exposure_steps(Exposure::Lan, HELD), OPEN_AGAIN);
     assert!(exposure_steps(Exposure::Lan, FRESH).is_empty());
 }
+
+#[test]
+fn a_seed_that_no_making_waits_for_is_swept_while_machines_are_made() {
+    let desired = desired();
+    let mut observed = bare(&desired);
+    let seed = |node: &str| {
+        let nonce = Nonce::from_text("0011223344556677").unwrap();
+        let id = guest::seed_of(&desired, &name(node), &nonce);
+        Volume { id, bytes: 1, vmid: None }
+    };
+    let (server, agent) = (seed("k3s-server"), seed("k3s-agent-1"));
+    observed.seeds.insert("pve1".into(), vec![server.clone(), agent.clone()]);
+    let swept = |observed: &Observed| {
+        let plan = planned(&desired, observed);
+        let volumes = plan.steps.iter().filter_map(|step| match &step.change {
+            Change::SweepSeed { volume, .. } => Some(volume.clone()),
+            _ => None,
+        });
+        volumes.collect::<Vec<_>>()
+    };
+    // Each making chooses a seed of its own.
+    assert_eq!(swept(&observed), [server.id, agent.id.clone()]);
+    let task = "UPID:pve1:0000C530:001A2B3C:65A0F0F0:qmclone:9000:homelab@pve!up:".parse().unwrap();
+    let cloning = MachineSight::HalfMade { task: Some(task), lock: None };
+    observed.machines.insert(name("k3s-server"), cloning);
+    assert_eq!(swept(&observed), [agent.id], "a clone that is being made waits for its own");
+}

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::{drain, proved};
+use super::{drain, proved, seed};
 use crate::{
     engine::{Look, StepContext, run::BOOT_LIMIT},
-    error::{Effect, Kind, Result},
+    error::{Effect, Failure, Kind, Result},
     model::NodeName,
+    plan::{guest, observed::Machine},
     ports::{Host, PowerState, Proxmox, World},
     stage::Outcome,
 };
@@ -36,13 +37,39 @@ pub async fn start<W: World>(context: &StepContext<W>, node: &NodeName) -> Resul
             {
                 last = Some(failure);
             }
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(explained(context, node, &machine, failure).await),
         }
     }
     // Nobody knows what became of the last request but the guest itself.
     match (proved(context, node).await?.power, last) {
         (PowerState::Stopped, Some(failure)) => Err(failure.at(node)),
         _ => Ok(Outcome::Done),
+    }
+}
+
+/// A start that failed for its seed, which Proxmox tells as a volume that does not exist.
+async fn explained<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    machine: &Machine,
+    failure: Failure,
+) -> Failure {
+    let Some(seed) = guest::awaited_seed(&context.run.desired, node, machine) else {
+        return failure;
+    };
+    // A look that fails explains nothing.
+    match seed::is_there(context, node, &machine.marker.nonce).await {
+        Ok(false) => {
+            let message = format!(
+                "its seed {seed} was taken off the storage before it started for the first time"
+            );
+            Failure::new(failure.kind, message)
+                .at(node)
+                .effect(failure.effect)
+                .because(failure)
+                .hint("the next `homelab up` makes the seed anew, and starts it")
+        }
+        _ => failure,
     }
 }
 
