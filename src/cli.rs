@@ -8,7 +8,12 @@ use clap::{
 };
 use clap_complete::ArgValueCandidates;
 
-use crate::{commands, completion::candidates, model::NodeName, stage::StageId};
+use crate::{
+    commands::{self, topology::Drawn},
+    completion::candidates,
+    model::NodeName,
+    stage::StageId,
+};
 
 /// Bare metal to cluster: Proxmox VMs, a tailnet, k3s, from one inventory.
 #[derive(Debug, Parser)]
@@ -97,6 +102,12 @@ enum Form {
     Json,
     /// The checks of `verify` as a JUnit report, for CI
     Junit,
+    /// The `topology` as Markdown
+    Md,
+    /// The `topology` as Mermaid
+    Mermaid,
+    /// The `topology` as a page
+    Html,
 }
 
 /// What every command can print. JUnit's form is none of it: it is asked of `verify` in its own arguments,
@@ -132,6 +143,8 @@ pub enum Command {
     Status(commands::status::Args),
     /// Run every check
     Verify(commands::verify::Args),
+    /// Draw the cluster: who reaches what by which way, and how it is
+    Topology(commands::topology::Args),
     /// Delete guests, disks, seeds, devices and keys of this cluster
     Destroy(DestroyArgs),
     /// Print the kubeconfig's path, or merge it into your own
@@ -277,9 +290,17 @@ impl Cli {
             (Form::Text, _) => {}
             (Form::Json, _) => cli.global.output = OutputFormat::Json,
             (Form::Junit, Command::Verify(args)) => args.junit = true,
+            (Form::Md, Command::Topology(args)) => args.drawn = Drawn::Markdown,
+            (Form::Mermaid, Command::Topology(args)) => args.drawn = Drawn::Mermaid,
+            (Form::Html, Command::Topology(args)) => args.drawn = Drawn::Html,
             (Form::Junit, _) => {
                 let message =
                     "`-o junit` is a report of checks, which `homelab verify` alone prints";
+                return Err(Self::command().error(ErrorKind::InvalidValue, message));
+            }
+            (Form::Md | Form::Mermaid | Form::Html, _) => {
+                let message =
+                    "`-o md|mermaid|html` are drawings, which `homelab topology` alone prints";
                 return Err(Self::command().error(ErrorKind::InvalidValue, message));
             }
         }
@@ -326,6 +347,19 @@ mod tests {
         for command in ["status", "up --yes", "kubectl get nodes"] {
             let error = read(&format!("homelab -o junit {command}")).unwrap_err();
             assert!(error.to_string().contains("`homelab verify` alone"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_drawing_is_asked_of_topology_alone() {
+        let read = |line: &str| Cli::read(line.split(' '));
+        for (form, wanted) in
+            [("md", Drawn::Markdown), ("mermaid", Drawn::Mermaid), ("html", Drawn::Html)]
+        {
+            let cli = read(&format!("homelab topology -o {form}")).unwrap();
+            assert!(matches!(cli.command, Command::Topology(args) if args.drawn == wanted));
+            let error = read(&format!("homelab status -o {form}")).unwrap_err();
+            assert!(error.to_string().contains("`homelab topology` alone"), "{error}");
         }
     }
 

@@ -41,3 +41,4 @@ pub mod secret;
 pub mod seed;
 pub mod stage;
 pub mod template;
+pub mod topology;

@@ -88,13 +88,32 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
+/// Pages for a browser, with the usual delimiters: each value is escaped.
+static PAGES: LazyLock<Environment<'static>> = LazyLock::new(|| {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment
+        .add_template("topology/page.html", include_str!("../templates/topology/page.html"))
+        .expect("a test renders it");
+    environment
+});
+
+/// Renders a page for a browser.
+pub(crate) fn page(path: &str, context: impl Serialize) -> Result<String> {
+    render(&PAGES, path, context)
+}
+
 /// Renders a file: a unit, a configuration, a program that stays on the node.
 pub(crate) fn text(path: &str, context: impl Serialize) -> Result<String> {
+    render(&ENVIRONMENT, path, context)
+}
+
+fn render(environment: &Environment<'_>, path: &str, context: impl Serialize) -> Result<String> {
     let broken = |error: minijinja::Error| {
         Failure::new(Kind::Runtime, format!("the template {path} cannot be rendered: {error:#}"))
             .hint("this is a fault of homelab: please report it")
     };
-    ENVIRONMENT
+    environment
         .get_template(path)
         .and_then(|template| template.render(Serde(context)))
         .map_err(broken)

@@ -20,6 +20,7 @@ mod session;
 pub mod ssh;
 pub mod status;
 pub mod tailnet_policy;
+pub mod topology;
 pub mod up;
 pub mod validate;
 pub mod verify;
@@ -82,6 +83,7 @@ pub async fn run(cli: Cli) -> Result<u8> {
         Command::Plan(args) => plan::run(global, args).await,
         Command::Up(args) => up::run(global, args).await.map(|()| 0),
         Command::Status(args) => status::run(global, args).await.map(|()| 0),
+        Command::Topology(args) => topology::run(global, args).await.map(|()| 0),
         Command::Verify(args) => verify::run(global, args).await.map(|()| 0),
         Command::Destroy(args) => destroy::run(global, args).await.map(|()| 0),
         Command::Kubeconfig(args) => kubeconfig::run(global, args).await.map(|()| 0),

@@ -13,6 +13,7 @@ pub mod plan;
 pub mod program;
 mod row;
 mod table;
+pub(crate) mod topology;
 pub mod usage;
 mod words;
 

@@ -127,8 +127,8 @@ async fn what_proxmox_repeats_of_the_token_reaches_no_output_no_log_and_no_file(
         let secret = world.secret();
         world
             .fault(json!({
-                "kind": "http", "status": 500, "reason": format!("no ticket {secret} here"),
-                "method": "POST", "path": "/nodes/{node}/qemu",
+                "kind": "task", "exit": format!("no ticket {secret} here"), "instead": false,
+                "method": "POST", "path": "/nodes/{node}/storage/{storage}/download-url",
             }))
             .await;
         let mut up = world.command(&["up", "--until", "machines", "--yes", "-o", format]);

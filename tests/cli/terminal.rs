@@ -5,6 +5,7 @@ use std::{
     io::{Read, Write},
     process::Stdio,
     sync::{Arc, Mutex},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,9 @@ pub(crate) struct Terminal {
     seen: Arc<Mutex<String>>,
     /// How much of it was looked at.
     known: usize,
-    pub(crate) program: Child,
+    program: Child,
+    /// Ends with the program, whose end of the terminal is the last one.
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -39,13 +42,13 @@ impl Terminal {
         let mut screen = keys.try_clone().unwrap();
         let seen = Arc::new(Mutex::new(String::new()));
         let shown = seen.clone();
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = screen.read(&mut buffer) {
                 shown.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..length]));
             }
         });
-        Self { keys, seen, known: 0, program }
+        Self { keys, seen, known: 0, program, reader: Some(reader) }
     }
 
     /// Waits until the terminal shows a text that was not there before, then types.
@@ -69,6 +72,8 @@ impl Terminal {
 
     pub(crate) async fn code(&mut self) -> Option<i32> {
         let ended = tokio::time::timeout(Duration::from_secs(60), self.program.wait()).await;
-        ended.expect("the program does not end").unwrap().code()
+        let code = ended.expect("the program does not end").unwrap().code();
+        self.reader.take().expect("it ends once").join().unwrap();
+        code
     }
 }

@@ -1,0 +1,81 @@
+//! A topology as Markdown, Mermaid, or a page.
+
+mod layout;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Write;
+
+pub(crate) use self::page::page;
+use crate::topology::{Block, Diagram, Health, Topology};
+
+/// For a README or a wiki: each diagram as Mermaid, with a table of its blocks.
+pub(crate) fn markdown(topology: &Topology) -> String {
+    let mut text = format!("# The topology of {}\n", topology.cluster);
+    for diagram in &topology.diagrams {
+        let Diagram { title, about, blocks, .. } = diagram;
+        let _ = write!(text, "\n## {title}\n\n{about}\n\n```mermaid\n{}```\n\n", chart(diagram));
+        text.push_str("| | What | Where | Why not |\n|---|---|---|---|\n");
+        for Block { title, lines, health, causes, .. } in blocks {
+            let plain = |text: &str| text.replace('<', "&lt;").replace('|', "\\|");
+            let cell = |texts: &[String]| {
+                texts.iter().map(|text| plain(text)).collect::<Vec<_>>().join("<br>")
+            };
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} |",
+                health.mark(),
+                plain(title),
+                cell(lines),
+                cell(causes)
+            );
+        }
+    }
+    text
+}
+
+/// All diagrams as Mermaid's own text, one after another.
+pub(crate) fn mermaid(topology: &Topology) -> String {
+    let charts = topology.diagrams.iter().map(|diagram| {
+        format!("---\ntitle: {} of {}\n---\n{}", diagram.title, topology.cluster, chart(diagram))
+    });
+    charts.collect::<Vec<_>>().join("\n")
+}
+
+fn chart(diagram: &Diagram) -> String {
+    let mut text = "flowchart LR\n".to_owned();
+    for Block { id, title, lines, health, .. } in &diagram.blocks {
+        let mut label = format!("{} {}", health.mark(), quoted(title));
+        for line in lines {
+            let _ = write!(label, "<br/>{}", quoted(line));
+        }
+        let _ = writeln!(text, "  {}[\"{label}\"]:::{}", word(id), health.name());
+    }
+    for arrow in &diagram.arrows {
+        let label = match arrow.label.as_str() {
+            "" => String::new(),
+            label => format!("|\"{}\"|", quoted(label)),
+        };
+        let _ = writeln!(text, "  {} -->{label} {}", word(&arrow.from), word(&arrow.to));
+    }
+    for (health, style) in [
+        (Health::Well, "fill:#e6f4ea,stroke:#137333,color:#0d3c1e"),
+        (Health::Ill, "fill:#fce8e6,stroke:#b3261e,color:#5c1410"),
+        (Health::Unknown, "fill:#f1f3f4,stroke:#5f6368,color:#202124"),
+    ] {
+        let _ = writeln!(text, "  classDef {} {style}", health.name());
+    }
+    text
+}
+
+/// Mermaid's names are plain; `end` is a word of its own.
+fn word(id: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    format!("b_{}", id.chars().map(plain).collect::<String>())
+}
+
+/// In Mermaid's quotes entities stand for what would end them.
+fn quoted(text: &str) -> String {
+    text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+}

@@ -1,0 +1,44 @@
+//! How a request from the internet comes in.
+
+use super::{
+    Diagram,
+    drawing::{Drawing, is_workload, outside},
+};
+use crate::{gitops::routes, inventory::Desired, stage::check::Check};
+
+pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
+    let gitops = desired.gitops.as_ref()?;
+    let cloudflared = gitops.cloudflared.as_ref()?;
+    let about =
+        "No port is open towards the internet: the tunnel calls out, and requests come in by it.";
+    let mut drawing = Drawing::new("public", "Public request", about, checks);
+    drawing.block("visitor", "Somebody", ["HTTPS".to_owned()], outside);
+    let names = gitops.domain.iter().map(|domain| format!("*.{domain}"));
+    drawing.block("edge", "Cloudflare's edge", names, outside);
+    let pods = format!("{} pods", cloudflared.replicas);
+    drawing.block("tunnel", "Tunnel", [pods], is_workload("the tunnel is connected"));
+    drawing.block(
+        "traefik",
+        "Traefik",
+        ["X-Forwarded-Proto https".to_owned()],
+        is_workload("Traefik runs"),
+    );
+    drawing.arrow("visitor", "edge", "");
+    drawing.arrow("edge", "tunnel", "outbound");
+    drawing.arrow("tunnel", "traefik", "HTTP");
+    if gitops.authentik.is_some() {
+        let asks = ["ForwardAuth".to_owned()];
+        drawing.block("authentik", "Authentik", asks, is_workload("Authentik runs"));
+        drawing.arrow("traefik", "authentik", "who is it?");
+    }
+    for route in routes(desired) {
+        let host = route.hostname;
+        let walked = |check: &Check| {
+            check.id == "systems/path" && check.title.contains(&format!(" {host} "))
+        };
+        let id = host.split('.').next().unwrap_or(&host).to_owned();
+        drawing.block(format!("app-{id}"), id.clone(), [host.clone()], walked);
+        drawing.arrow("traefik", format!("app-{id}"), "");
+    }
+    Some(drawing.done())
+}

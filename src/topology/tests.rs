@@ -1,0 +1,81 @@
+use super::*;
+use crate::{
+    inventory::{self, LoadOptions, Overrides, Pins},
+    model::NodeName,
+    stage::check::expect,
+};
+
+/// The whole topology of the example, without what would be read from files of this computer.
+pub(crate) fn example() -> Desired {
+    let folder = tempfile::tempdir().unwrap();
+    let path = camino::Utf8PathBuf::try_from(folder.path().join("homelab.yaml")).unwrap();
+    let text = include_str!("../../inventory/homelab.yaml")
+        .replace("ca_file: pve-root-ca.pem", &format!("fingerprints: ['{}AB']", "AB:".repeat(31)))
+        .replace(
+            "public_key_files: [~/.ssh/id_ed25519.pub]",
+            "public_keys: [ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGJwMHtx3h0bmYIcGQ0aWkVxQ2rRvAQs0c9N3xq6TnQv me]",
+        );
+    fs_err::write(&path, text).unwrap();
+    let overrides = Overrides::default();
+    let options = LoadOptions { pins: Pins::Optional, path, lock: None, overrides };
+    inventory::load(&options).unwrap().desired
+}
+
+fn block<'a>(topology: &'a Topology, diagram: &str, id: &str) -> &'a Block {
+    let diagram = topology.diagrams.iter().find(|one| one.id == diagram).unwrap();
+    diagram.blocks.iter().find(|block| block.id == id).unwrap()
+}
+
+#[test]
+fn all_five_diagrams_of_the_example_are_drawn_and_every_arrow_has_two_ends() {
+    let drawn = topology(&example(), &[]);
+    let ids: Vec<&str> = drawn.diagrams.iter().map(|diagram| diagram.id).collect();
+    assert_eq!(ids, ["public", "private", "git", "storage", "zones"]);
+    for Diagram { id, blocks, arrows, .. } in &drawn.diagrams {
+        let known = |wanted: &str| blocks.iter().filter(|block| block.id == wanted).count();
+        assert!(blocks.iter().all(|block| known(&block.id) == 1), "{id}: {blocks:?}");
+        for arrow in arrows {
+            assert_eq!((known(&arrow.from), known(&arrow.to)), (1, 1), "{id}: {arrow:?}");
+        }
+        assert!(blocks.iter().all(|block| block.health == Health::Unknown), "{id}");
+    }
+}
+
+#[test]
+fn what_the_inventory_does_not_turn_on_is_not_drawn() {
+    let mut desired = example();
+    desired.gitops = None;
+    desired.flux = None;
+    desired.longhorn = None;
+    let drawn = topology(&desired, &[]);
+    let ids: Vec<&str> = drawn.diagrams.iter().map(|diagram| diagram.id).collect();
+    assert_eq!(ids, ["zones"]);
+}
+
+#[test]
+fn a_block_is_as_well_as_the_checks_that_look_at_it() {
+    let desired = example();
+    let node = desired.nodes.keys().next().unwrap();
+    let check = |id, of: Option<&NodeName>, title: &str, well| {
+        let state = expect(well, "it is not", "see there");
+        Check::of(id, of.cloned(), title, state)
+    };
+    let path = "jellyfin/jellyfin-public leads jellyfin.example.org to pods that are ready";
+    let drawn = topology(
+        &desired,
+        &[
+            check("machine/runs", Some(node), "it runs", true),
+            check("tailnet/mtu", Some(node), "its MTU", false),
+            check("systems/workload", None, "the tunnel is connected", true),
+            check("systems/path", None, path, false),
+        ],
+    );
+    assert_eq!(block(&drawn, "zones", node.as_str()).health, Health::Ill);
+    assert_eq!(
+        block(&drawn, "zones", node.as_str()).causes,
+        ["its MTU: it is not; next: see there"]
+    );
+    assert_eq!(block(&drawn, "public", "tunnel").health, Health::Well);
+    assert_eq!(block(&drawn, "public", "app-jellyfin").health, Health::Ill);
+    assert_eq!(block(&drawn, "public", "app-auth").health, Health::Unknown);
+}
