@@ -127,7 +127,7 @@ async fn what_proxmox_repeats_of_the_token_reaches_no_output_no_log_and_no_file(
         let secret = world.secret();
         world
             .fault(json!({
-                "kind": "task", "exit": format!("no ticket {secret} here"), "instead": false,
+                "kind": "task", "exit": format!("no ticket {secret} here"), "instead": true,
                 "method": "POST", "path": "/nodes/{node}/storage/{storage}/download-url",
             }))
             .await;
