@@ -15,7 +15,7 @@ use crate::{
     event::{Event, RunOutcome},
     inventory::{Desired, Pins},
     journal::Record,
-    plan::{Observed, Plan, Step},
+    plan::{Impact, Observed, Plan, Step},
     render,
 };
 
@@ -139,12 +139,20 @@ async fn unless_stopped<T>(
 /// The plan of the second look, unless a person agreed to less.
 fn agreed(shown: &Plan, now: Plan, yes: bool) -> Result<Plan> {
     let known = |step: &Step| {
-        shown.steps.iter().any(|known| known.id == step.id && known.impact >= step.impact)
+        shown.steps.iter().any(|known| {
+            known.id == step.id
+                && known.impact >= step.impact
+                // What is deleted for good is deleted for the reason that was shown, or not at all.
+                && (step.impact < Impact::DataLoss || known.reasons == step.reasons)
+        })
     };
     match now.steps.iter().find(|step| !known(step)) {
         Some(step) if !yes => Err(Failure::new(
             Kind::Refused,
-            format!("what is to be done changed since it was shown: `{}` is new", step.id),
+            format!(
+                "what is to be done changed since it was shown: `{}` is new, or has another reason",
+                step.id
+            ),
         )
         .hint("run it again: it shows what is to be done now")),
         _ => Ok(now),
@@ -157,5 +165,31 @@ fn told(outcome: &Result<RunOutcome>) -> RunOutcome {
         Ok(outcome) => outcome.clone(),
         Err(Failure { kind: Kind::Interrupted | Kind::Deadline, .. }) => RunOutcome::Interrupted,
         Err(failure) => RunOutcome::Failed { message: failure.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Change;
+
+    #[test]
+    fn what_is_deleted_is_deleted_for_the_reason_that_was_agreed_to() {
+        let plan = |reason: &str, impact| {
+            let node = "agent".parse().unwrap();
+            let change = Change::RemoveMachine {
+                node,
+                proxmox_node: "pve1".into(),
+                vmid: crate::model::Vmid(101),
+            };
+            Plan { steps: vec![Step::new(change, impact, reason)], ..Plan::default() }
+        };
+        let lost = plan("its VM is gone, its device is not", Impact::DataLoss);
+        let made = plan("asked for", Impact::DataLoss);
+        assert!(agreed(&lost, lost.clone(), false).is_ok());
+        assert_eq!(agreed(&lost, made.clone(), false).unwrap_err().kind, Kind::Refused);
+        assert!(agreed(&lost, made, true).is_ok(), "nobody was asked");
+        let created = plan("it is not there", Impact::Create);
+        assert!(agreed(&created, plan("it is half made", Impact::Create), false).is_ok());
     }
 }

@@ -22,7 +22,6 @@ use std::{
     time::Duration,
 };
 
-pub(super) use self::keeping::is_safe;
 use self::{
     claiming::claim_patiently,
     keeping::keep,
@@ -30,6 +29,7 @@ use self::{
     returning::release,
     watch::{WATCH, Watches},
 };
+pub(super) use self::{keeping::is_safe, rivals::nobody_else};
 use super::Run;
 use crate::{
     error::{Failure, Kind, Result},
@@ -179,7 +179,7 @@ fn not_being_made_by_others<W: World>(run: &Run<W>, observed: &Observed) -> Resu
             format!("template {} is being made by a run that this state folder does not know: task {task}", template_vmid(&run.desired, node)),
         )
         .at(node)
-        .hint("another operator may be at work; if not, wait for the task to end and run `homelab up` again"));
+        .hint("another operator may be at work; if not, wait for the task to end and run it again"));
     }
     Ok(())
 }

@@ -8,13 +8,13 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use super::{Run, StepContext};
+use super::{Run, StepContext, lease};
 use crate::{
     error::{Effect, Failure, Kind, Result},
     event::{Event, PlannedStep, StageTime, StepOutcome},
     inventory::discretion::without_secrets,
     journal::{Record, StepResult},
-    plan::{Plan, Step, StepId},
+    plan::{Impact, Plan, Step, StepId},
     ports::{Clock, World},
     stage::{self, StageId},
 };
@@ -148,11 +148,16 @@ async fn run_step<W: World>(context: StepContext<W>, step: Step) -> Result<()> {
         node: step.change.node().cloned(),
         title: step.change.title(),
     });
-    let outcome =
-        stage::apply(&context, &step.change).await.map_err(|failure| match step.change.node() {
-            Some(node) => failure.at(node),
-            None => failure,
-        });
+    let outcome = async {
+        if step.impact > Impact::Check {
+            lease::nobody_else(&run).await?;
+        }
+        stage::apply(&context, &step.change).await
+    };
+    let outcome = Box::pin(outcome).await.map_err(|failure| match step.change.node() {
+        Some(node) => failure.at(node),
+        None => failure,
+    });
     let (result, shown) = match &outcome {
         Ok(stage::Outcome::Done) => (StepResult::Done, StepOutcome::Done),
         Ok(stage::Outcome::Unchanged(why)) => {

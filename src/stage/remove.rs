@@ -1,6 +1,9 @@
 //! Taking away what is ours: guests, seeds, devices, keys; image and template on request. Backups never.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use super::Outcome;
 use crate::{
@@ -58,18 +61,21 @@ pub async fn machine<W: World>(
         context.record(&Record::GuestDropped { node: node.clone() })?;
         // Each disk is freed under its storage's lock; too many at once, and Proxmox gives some up.
         let _allocation = allocation(context).await?;
-        let deletion = OnceLock::new();
+        // The last one: an earlier one that met a busy lock did nothing.
+        let deletion = Mutex::new(None);
         settle(
             context,
             context
                 .task(DELETE_LIMIT, || async {
                     let upid = proxmox.delete_guest(proxmox_node, vmid).await?;
-                    Ok(Some(deletion.get_or_init(|| upid).clone()))
+                    *deletion.lock().unwrap_or_else(PoisonError::into_inner) = Some(upid.clone());
+                    Ok(Some(upid))
                 })
                 .await,
         )?;
-        if let Some(deletion) = deletion.get() {
-            disks = left_behind(context, deletion).await?;
+        let deletion = deletion.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(deletion) = deletion {
+            disks = left_behind(context, &deletion).await?;
         }
     }
     Err(Failure::new(Kind::Proxmox, format!("VM {vmid} is still there")).at(node))

@@ -375,3 +375,17 @@ async fn seed_of(world: &World, node: &str) -> Option<String> {
     let named = format!("-{node}-");
     volumes.into_iter().map(|volume| volume.id).find(|id| id.contains(&named))
 }
+
+#[tokio::test]
+async fn a_deletion_that_met_a_busy_lock_is_followed_by_the_one_that_did_not() {
+    let world = World::with_machines().await;
+    let busy = json!({
+        "kind": "task", "instead": true, "method": "DELETE", "path": "/nodes/{node}/qemu/{vmid}",
+        "exit": "can't lock file '/var/lock/qemu-server/lock-101.conf' - got timeout",
+    });
+    world.fault(busy).await;
+    let destroyed = world.homelab(&["destroy", "--yes"]).await.well();
+    assert!(destroyed.err.contains("met a busy lock"), "{destroyed}");
+    let again = world.homelab(&["destroy", "--yes"]).await.well();
+    assert!(again.err.contains("nothing to do"), "{again}");
+}

@@ -64,7 +64,7 @@ pub(super) async fn claim_patiently<W: World>(
         };
         let now = clock.now();
         let known = told == reason;
-        if !known {
+        if !known && !told.is_empty() {
             changed = now;
         }
         let task = at_work(run, place).await.unwrap_or_default();
@@ -77,7 +77,7 @@ pub(super) async fn claim_patiently<W: World>(
                 format!("the lease cannot be taken there, and another run may hold it: {reason}"),
             )
             .at(place)
-            .hint("another run may be cloning it, or the token may not look at it; see the task list of the Proxmox node and `homelab plan`"));
+            .hint("wait if another run is at work; else the task list of the Proxmox node and `homelab plan` tell more"));
         }
         if !known {
             run.events.send(Event::Warning {
@@ -103,12 +103,12 @@ pub(super) async fn claim_alone<W: World>(
     tenure: &Tenure,
     place: &Place,
 ) -> Result<Claim> {
-    let before = look_for_rivals(run, tenure, place).await?;
+    let before = look_for_rivals(run, tenure, Some(place)).await?;
     if matches!(before, Claim::Held { .. }) {
         return Ok(before);
     }
     match (claim(run, tenure, place, &before).await?, before) {
-        (Claim::Taken, _) => look_for_rivals(run, tenure, place).await,
+        (Claim::Taken, _) => look_for_rivals(run, tenure, Some(place)).await,
         (_, Claim::NotNow(reason)) => Ok(Claim::NotNow(reason)),
         (claim, _) => Ok(claim),
     }
@@ -196,7 +196,7 @@ async fn claim<W: World>(
 
 /// Whether a lock keeps the holder of a watched lease from writing is known by trying: the same text is
 /// written over itself, under the digest of what was read.
-async fn probed<W: World>(
+pub(super) async fn probed<W: World>(
     run: &Run<W>,
     tenure: &Tenure,
     place: &Place,

@@ -7,12 +7,13 @@ use super::{
     claiming::{Claim, claim_alone},
     locked,
     place::{Place, Sight, look},
+    rivals::nobody_else,
     standing::{Death, Standing, overdue, standing, taken_over},
     write,
 };
 use crate::{
     engine::Run,
-    error::{Failure, Kind, Result},
+    error::{Effect, Failure, Kind, Result},
     ports::{Clock, Proxmox, World},
 };
 
@@ -55,6 +56,12 @@ async fn renew_in_time<W: World, T>(run: &Run<W>, tenure: &Tenure) -> T {
             }
         }
         stood |= !places.is_empty();
+        if places.is_empty()
+            && let Err(failure) = nobody_else(run).await
+            && failure.kind == Kind::Locked
+        {
+            lose(run, tenure, failure.effect(Effect::Partial));
+        }
         if stood && locked(&tenure.places).is_empty() {
             written |= move_on(run, tenure).await;
         }
@@ -84,7 +91,8 @@ fn look_at_the_clock<W: World>(run: &Run<W>, tenure: &Tenure) {
     }
     let place = locked(&tenure.places).first().cloned();
     let why = locked(&tenure.hindrance).clone();
-    let why = if why.is_empty() { "Proxmox did not answer".into() } else { why };
+    let silent = "Proxmox did not answer, or this computer slept";
+    let why = if why.is_empty() { silent.into() } else { why };
     lose(run, tenure, overdue(place.as_ref(), &why));
 }
 

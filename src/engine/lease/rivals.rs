@@ -8,28 +8,32 @@ use futures::future::join_all;
 
 use super::{
     Tenure,
-    claiming::Claim,
+    claiming::{Claim, probed},
+    is_written,
     place::{Place, Sight, look},
-    standing::{Standing, standing},
+    standing::{Standing, held, standing},
 };
 use crate::{
     engine::Run,
-    error::Result,
+    error::{Failure, Kind, Result},
     model::{Lease, Marker},
-    plan::guest::{self, TEMPLATE_NAME, cluster_tag},
+    plan::{
+        diff::template_vmid,
+        guest::{self, TEMPLATE_NAME, cluster_tag},
+    },
     ports::{GuestConfig, GuestSummary, Proxmox, World},
 };
 
 const FORGOTTEN_SECONDS: i64 = 3600;
 
-/// Looks at every guest of ours but the one at `home`: [`Claim::Taken`] where no other run's lease stands in
+/// Looks at every guest of ours but the one at `home`, which is looked at for itself: [`Claim::Taken`] where no other run's lease stands in
 /// any. All of them that ran out are watched at once.
 ///
 /// A dead run's lease that is found there stays: it is no place of ours, and hinders nobody.
 pub(super) async fn look_for_rivals<W: World>(
     run: &Run<W>,
     tenure: &Tenure,
-    home: &Place,
+    home: Option<&Place>,
 ) -> Result<Claim> {
     let proxmox = run.world.proxmox();
     let (guests, now) = futures::try_join!(proxmox.guests(), proxmox.time())?;
@@ -37,7 +41,7 @@ pub(super) async fn look_for_rivals<W: World>(
         .iter()
         .filter(|guest| may_be_ours(run, guest))
         .map(|guest| Place { proxmox_node: guest.node.clone(), vmid: guest.vmid });
-    let looks = places.filter(|place| place != home).map(|place| async {
+    let looks = places.filter(|place| Some(place) != home).map(|place| async {
         let sight = look(run, &place).await;
         (place, sight)
     });
@@ -60,6 +64,7 @@ pub(super) async fn look_for_rivals<W: World>(
             Standing::Dead(lease, death) if death.is_in_doubt() && !is_forgotten(&lease, now) => {
                 let watches = &tenure.watches;
                 if let Some(why) = watches.hinder(run, &place, &config, &lease, death).await? {
+                    let why = probed(run, tenure, &place, &config, why).await;
                     hindrance.get_or_insert(format!("{place}: {why}"));
                 }
             }
@@ -67,6 +72,35 @@ pub(super) async fn look_for_rivals<W: World>(
         }
     }
     Ok(hindrance.map_or(Claim::Taken, Claim::NotNow))
+}
+
+/// Before each step of a run whose lease stands nowhere, since nothing of the cluster is there, or not any
+/// more: whether somebody else has begun meanwhile to make it.
+///
+/// # Errors
+/// [`Kind::Locked`] where that is so.
+pub(crate) async fn nobody_else<W: World>(run: &Run<W>) -> Result<()> {
+    let Some(tenure) = run.tenure.get().filter(|_| !is_written(run)) else { return Ok(()) };
+    for proxmox_node in run.desired.proxmox_nodes() {
+        // Our own, or one that a dead run of this state folder began, is no rival's.
+        if run.memory().templates.contains_key(&proxmox_node) {
+            continue;
+        }
+        let vmid = template_vmid(&run.desired, &proxmox_node).to_string();
+        let tasks = run.world.proxmox().active_tasks(&proxmox_node).await?;
+        if let Some(task) = tasks.iter().find(|task| task.kind() == "qmcreate" && task.id() == vmid)
+        {
+            let text = format!("another run makes template {vmid} now: task {task}");
+            return Err(Failure::new(Kind::Locked, text)
+                .at(proxmox_node)
+                .hint("wait for it to end, and run it again"));
+        }
+    }
+    match look_for_rivals(run, tenure, None).await? {
+        Claim::Held { lease, place, now } => Err(held(&lease, &place, now)),
+        // What cannot be seen just now is looked at again before the next step.
+        Claim::Taken | Claim::Gone | Claim::NotNow(_) => Ok(()),
+    }
 }
 
 fn unseen(place: &Place, why: &str) -> String {

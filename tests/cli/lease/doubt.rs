@@ -260,3 +260,44 @@ async fn a_dead_run_of_another_state_folder_is_followed_only_when_the_template_c
     let failure = refused(Operator::new(&world, "second").works(async {}).await);
     assert!(failure.to_string().contains("a task holds its lock"), "{failure}");
 }
+
+#[tokio::test]
+async fn a_rivals_lease_at_another_place_is_watched_by_trying_its_lock_too() {
+    let (world, expired) = with_lease_until(-1).await;
+    let api = world.api();
+    let config = api.guest_config("pve1", TEMPLATE).await.unwrap().unwrap();
+    let notes = Lease::removed_from(config.get("description").unwrap());
+    api.configure("pve1", TEMPLATE, &[("description".to_owned(), notes)], &[], None).await.unwrap();
+    put(&world, Vmid(102), &expired).await;
+    let locked = json!({
+        "kind": "http", "status": 500, "times": 10,
+        "reason": "can't lock file '/var/lock/qemu-server/lock-102.conf' - got timeout",
+        "method": "PUT", "path": "/nodes/pve1/qemu/102/config",
+    });
+    world.fault(locked).await;
+    let second = Operator::new(&world, "second");
+    let renewal = async {
+        second.until(85).await;
+        let until = hence(&world, 200).await;
+        put(&world, Vmid(102), &Lease { until, ..expired.clone() }).await;
+    };
+    let (outcome, ()) = tokio::join!(second.works(async {}), renewal);
+    let failure = refused(outcome);
+    assert!(failure.to_string().contains("the cluster is held by ann@laptop"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_run_whose_lease_stands_nowhere_stops_when_somebody_else_makes_the_cluster() {
+    let world = World::new().await;
+    let second = Operator::new(&world, "second");
+    let first = async {
+        let up = world.start(&["up", "--until", "machines", "--yes"]);
+        world.until("a lease", async |world: &World| lease(world).await.is_some()).await;
+        up
+    };
+    let (outcome, up) = tokio::join!(Box::pin(second.works(for_ever())), first);
+    let failure = refused(outcome);
+    assert_eq!(failure.effect, Effect::Partial, "{failure}");
+    terminate(&up);
+    world.end(up).await;
+}
