@@ -54,13 +54,13 @@ pub fn checks(
     checks.extend(seen.issuers.iter().map(|issuer| {
         let title = format!("issuer {} can issue certificates", issuer.named);
         let next =
-            "its account or Cloudflare's token was refused: homelab kubectl describe clusterissuer";
+            "its account or Cloudflare's token was refused: `homelab kubectl describe clusterissuer`";
         Check::of("systems/issuer", None, title, holds(issuer, next))
     }));
     checks.extend(seen.proxy_classes.iter().map(|class| {
         let title = format!("the tailnet's proxies can run as ProxyClass {} says", class.named);
         let next =
-            "homelab kubectl describe proxyclass; `homelab gitops diff` shows what was edited";
+            "`homelab kubectl describe proxyclass`; `homelab gitops diff` shows what was edited";
         Check::of("systems/proxy_class", None, title, holds(class, next))
     }));
     for database in &seen.databases {
@@ -113,5 +113,5 @@ fn database_checks(database: &Database, now: Timestamp) -> Vec<Check> {
 
 /// What a person types to see more.
 fn kubectl(namespace: &str, words: &str) -> String {
-    format!("homelab kubectl -- -n {namespace} {words}")
+    format!("`homelab kubectl -- -n {namespace} {words}`")
 }

@@ -58,7 +58,10 @@ fn walk(ingress: &Ingress, seen: &SystemsSight) -> Finding {
     }
     if class == "tailscale" && addresses.is_empty() {
         let cause = "Tailscale's operator has given it no name in the tailnet";
-        return Err((cause.into(), "homelab kubectl -- -n tailscale logs deploy/operator".into()));
+        return Err((
+            cause.into(),
+            "`homelab kubectl -- -n tailscale logs deploy/operator`".into(),
+        ));
     }
     Ok(match addresses.as_slice() {
         [] => "as planned".into(),
