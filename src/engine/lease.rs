@@ -184,6 +184,13 @@ fn not_being_made_by_others<W: World>(run: &Run<W>, observed: &Observed) -> Resu
     Ok(())
 }
 
+/// After this run deleted a guest: whatever is there from now on is somebody else's.
+pub fn went_with<W: World>(run: &Run<W>, proxmox_node: &str, vmid: Vmid) {
+    let Some(tenure) = run.tenure.get() else { return };
+    let place = Place { proxmox_node: proxmox_node.to_owned(), vmid };
+    locked(&tenure.places).retain(|held| *held != place);
+}
+
 /// The description with which a template is made, which is how the lease of a new cluster is taken.
 pub async fn written_into<W: World>(
     run: &Run<W>,

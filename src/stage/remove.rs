@@ -7,7 +7,7 @@ use std::{
 
 use super::Outcome;
 use crate::{
-    engine::StepContext,
+    engine::{StepContext, lease},
     error::{Effect, Failure, Kind, Result},
     journal::Record,
     model::{Marker, NodeName, Upid, Vmid, marker::MarkerRole},
@@ -73,6 +73,7 @@ pub async fn machine<W: World>(
                 })
                 .await,
         )?;
+        lease::went_with(&context.run, proxmox_node, vmid);
         let deletion = deletion.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(deletion) = deletion {
             disks = left_behind(context, &deletion).await?;
@@ -233,6 +234,7 @@ pub async fn template<W: World>(
                         })
                         .await,
                 )?;
+                lease::went_with(&context.run, proxmox_node, vmid);
             }
         }
     }

@@ -5,7 +5,7 @@ mod question;
 
 use homelab::{
     model::{Lease, Vmid},
-    ports::Proxmox,
+    ports::{ContentKind, Proxmox},
 };
 use serde_json::json;
 use tokio::process::Child;
@@ -257,4 +257,31 @@ async fn a_renewal_that_was_forbidden_once_does_not_end_the_lease() {
     terminate(&up);
     assert_eq!(world.end(up).await.code, Some(130));
     assert_eq!(lease(&world).await, None, "given back");
+}
+
+#[tokio::test]
+async fn a_run_that_deleted_its_own_place_takes_nothing_from_who_makes_the_cluster_anew() {
+    let world = World::new().await;
+    world.homelab(&["up", "--until", "image", "--yes"]).await.well();
+    let busy = json!({
+        "kind": "http", "status": 500, "times": 5,
+        "reason": "can't lock file '/var/lock/pve-manager/pve-storage-local' - got timeout",
+        "method": "DELETE", "path": "/nodes/{node}/storage/{storage}/content/{volume}",
+    });
+    world.fault(busy).await;
+    let destroy = world.start(&["destroy", "--all", "--yes"]);
+    world.until("the template to go", async |world: &World| notes(world).await.is_none()).await;
+    world.fault(json!({ "kind": "busy", "storage": "local-lvm", "seconds": 9.0 })).await;
+    let up = world.elsewhere(&UP).spawn().unwrap();
+    let told = world.end(destroy).await.refused(21);
+    let making = told.contains("another run makes template 9000 now");
+    assert!(making || told.contains("the cluster is held by"), "{told}");
+    let made = async |world: &World| {
+        matches!(world.api().guest_config("pve1", Vmid(102)).await, Ok(Some(_)))
+    };
+    world.until("the other's guests", made).await;
+    terminate(&up);
+    assert_eq!(world.end(up).await.code, Some(130));
+    let volumes = world.api().volumes("pve1", "local", ContentKind::Import).await.unwrap();
+    assert_eq!(volumes.len(), 1, "the image is the other's now");
 }
