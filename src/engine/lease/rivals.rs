@@ -1,8 +1,8 @@
 //! Leases elsewhere: another run may have an inventory with another template, or see the world otherwise,
 //! and so have taken the lease at a place that comes later here, or not at all.
 //!
-//! Each run writes its own lease first and looks for others then: of two that do so at once, at least one
-//! sees the other.
+//! Each run looks for others before it writes its own lease, and again then: of two that do so at once, at
+//! least one sees the other.
 
 use futures::future::join_all;
 
@@ -24,12 +24,13 @@ use crate::{
     ports::{GuestConfig, GuestSummary, Proxmox, World},
 };
 
+/// After so long nobody goes on from a lease that ran out: see [`is_forgotten`].
 const FORGOTTEN_SECONDS: i64 = 3600;
 
-/// Looks at every guest of ours but the one at `home`, which is looked at for itself: [`Claim::Taken`] where no other run's lease stands in
-/// any. All of them that ran out are watched at once.
+/// Looks at every guest of ours but the one at `home`, which is looked at for itself: [`Claim::Taken`] where
+/// no other run's lease stands in any. All of them that ran out are watched at once.
 ///
-/// A dead run's lease that is found there stays: it is no place of ours, and hinders nobody.
+/// A dead run's lease that is found there stays, and hinders nobody once it was watched.
 pub(super) async fn look_for_rivals<W: World>(
     run: &Run<W>,
     tenure: &Tenure,
