@@ -20,12 +20,12 @@ use crate::{
 const TOKEN_EXAMPLE: &str = "'homelab@pve!homelab=SECRET'";
 
 /// Proxmox over HTTPS, hosts over SSH, the tailnet's API, Kubernetes through SSH, and time as it is.
-pub struct RealWorld {
+pub struct RealWorld<C = SystemClock> {
     proxmox: ProxmoxClient,
     connector: SshConnector,
     tailnet: AnyTailnet,
     cluster: KubeAccess,
-    clock: SystemClock,
+    clock: C,
 }
 
 impl RealWorld {
@@ -52,24 +52,31 @@ impl RealWorld {
                 seconds: retry.pause.as_secs_f64(),
             });
         });
+        Self::with_clock(desired, proxmox, SystemClock::start())
+    }
+}
+
+impl<C> RealWorld<C> {
+    /// The same with a time of its own, and a Proxmox whose token is known.
+    pub fn with_clock(desired: &Desired, proxmox: ProxmoxClient, clock: C) -> Result<Self> {
         let agent = std::env::var_os("SSH_AUTH_SOCK").map(Into::into);
         Ok(Self {
             proxmox,
             connector: SshConnector::new(Credentials::new(&desired.access, agent)),
             tailnet: AnyTailnet::new(&desired.tailnet.control)?,
             cluster: KubeAccess::default(),
-            clock: SystemClock::start(),
+            clock,
         })
     }
 }
 
-impl World for RealWorld {
+impl<C: Clock + 'static> World for RealWorld<C> {
     type Proxmox = ProxmoxClient;
     type Connector = SshConnector;
     type Tailnet = AnyTailnet;
     type ClusterAccess = KubeAccess;
     type Git = GitProgram;
-    type Clock = SystemClock;
+    type Clock = C;
 
     fn proxmox(&self) -> &ProxmoxClient {
         &self.proxmox
@@ -91,7 +98,7 @@ impl World for RealWorld {
         &GitProgram
     }
 
-    fn clock(&self) -> &SystemClock {
+    fn clock(&self) -> &C {
         &self.clock
     }
 }

@@ -12,20 +12,14 @@ use std::{
 };
 
 use homelab::{
-    adapter::{
-        git::GitProgram,
-        kube::KubeAccess,
-        proxmox::ProxmoxClient,
-        ssh::{Credentials, SshConnector},
-        tailnet::AnyTailnet,
-    },
+    adapter::{RealWorld, proxmox::ProxmoxClient},
     engine::{Run, lease},
     error::{Failure, Result},
     event::{Event, Events},
     inventory::{self, LoadOptions, Overrides, Pins},
     journal::Journal,
     observe::{Depth, observe},
-    ports::{Clock, World as Ports},
+    ports::{Clock, World as _},
     secret::Secret,
 };
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -36,46 +30,7 @@ use crate::world::World;
 const SPEED: u32 = 50;
 
 /// The real ports, but for time.
-pub(crate) struct Hurried {
-    proxmox: ProxmoxClient,
-    connector: SshConnector,
-    tailnet: AnyTailnet,
-    cluster: KubeAccess,
-    clock: HurriedClock,
-}
-
-impl Ports for Hurried {
-    type Proxmox = ProxmoxClient;
-    type Connector = SshConnector;
-    type Tailnet = AnyTailnet;
-    type ClusterAccess = KubeAccess;
-    type Git = GitProgram;
-    type Clock = HurriedClock;
-
-    fn proxmox(&self) -> &ProxmoxClient {
-        &self.proxmox
-    }
-
-    fn connector(&self) -> &SshConnector {
-        &self.connector
-    }
-
-    fn tailnet(&self) -> &AnyTailnet {
-        &self.tailnet
-    }
-
-    fn cluster(&self) -> &KubeAccess {
-        &self.cluster
-    }
-
-    fn git(&self) -> &GitProgram {
-        &GitProgram
-    }
-
-    fn clock(&self) -> &HurriedClock {
-        &self.clock
-    }
-}
+type Hurried = RealWorld<HurriedClock>;
 
 pub(crate) struct HurriedClock {
     begun: Instant,
@@ -111,13 +66,9 @@ impl Operator {
         let options =
             LoadOptions { pins: Pins::Required, path, lock: None, overrides: Overrides::default() };
         let desired = inventory::load(&options).unwrap().desired;
-        let hurried = Hurried {
-            proxmox: ProxmoxClient::new(&desired.proxmox, Secret::new(world.token())).unwrap(),
-            connector: SshConnector::new(Credentials::new(&desired.access, None)),
-            tailnet: AnyTailnet::new(&desired.tailnet.control).unwrap(),
-            cluster: KubeAccess::default(),
-            clock: HurriedClock { begun: Instant::now(), slept: AtomicU64::new(0) },
-        };
+        let proxmox = ProxmoxClient::new(&desired.proxmox, Secret::new(world.token())).unwrap();
+        let clock = HurriedClock { begun: Instant::now(), slept: AtomicU64::new(0) };
+        let hurried = Hurried::with_clock(&desired, proxmox, clock).unwrap();
         let folder = world.path(name);
         fs_err::create_dir_all(&folder).unwrap();
         let (journal, _) = Journal::open(&folder).unwrap();
@@ -144,18 +95,18 @@ impl Operator {
 
     /// Seconds of this run's clock since it began.
     pub(crate) fn seconds(&self) -> u64 {
-        self.run.world.clock.now().as_secs()
+        self.run.world.clock().now().as_secs()
     }
 
     /// Its computer sleeps, and wakes up.
     pub(crate) fn sleeps(&self, seconds: u64) {
-        self.run.world.clock.slept.fetch_add(seconds, Ordering::Relaxed);
+        self.run.world.clock().slept.fetch_add(seconds, Ordering::Relaxed);
     }
 
     /// Waits until so many seconds have passed by this run's clock.
     pub(crate) async fn until(&self, seconds: u64) {
         let left = seconds.saturating_sub(self.seconds());
-        self.run.world.clock.sleep(Duration::from_secs(left)).await;
+        self.run.world.clock().sleep(Duration::from_secs(left)).await;
     }
 
     /// What a person was warned of.

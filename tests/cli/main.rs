@@ -21,6 +21,7 @@ mod lease;
 mod machines;
 mod manual;
 mod named_files;
+mod offline;
 mod preflight;
 mod progress;
 mod rights;

@@ -19,6 +19,7 @@ use tokio::process::{Child, Command};
 use crate::{
     ended::{Ended, terminate},
     furniture::{USER, setup},
+    offline::Offline,
     served::Served,
 };
 
@@ -382,27 +383,5 @@ k3s:
         let world = Self::new().await;
         world.start_machines().await;
         world
-    }
-}
-
-/// A world whose Proxmox is gone.
-pub(crate) struct Offline {
-    folder: tempfile::TempDir,
-    token: String,
-}
-
-impl Offline {
-    pub(crate) async fn homelab(&self, arguments: &[&str]) -> Ended {
-        let output = Command::new(env!("CARGO_BIN_EXE_homelab"))
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.folder.path())
-            .env("TEST_TOKEN", &self.token)
-            .current_dir(self.folder.path())
-            .output()
-            .await
-            .unwrap();
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 }
