@@ -10,7 +10,10 @@ use homelab::{
 use serde_json::json;
 use tokio::process::Child;
 
-use crate::{ended::terminate, world::World};
+use crate::{
+    ended::terminate,
+    world::{Wish, World},
+};
 
 pub(crate) const TEMPLATE: Vmid = Vmid(9000);
 const UP: [&str; 4] = ["up", "--until", "machines", "--yes"];
@@ -261,7 +264,8 @@ async fn a_renewal_that_was_forbidden_once_does_not_end_the_lease() {
 
 #[tokio::test]
 async fn a_run_that_deleted_its_own_place_takes_nothing_from_who_makes_the_cluster_anew() {
-    let world = World::new().await;
+    // As slow as the real thing: the creation waits for the storage's lock, and is seen by its task alone.
+    let world = World::with(Wish { pace: 1.0, ..Wish::default() }).await;
     world.homelab(&["up", "--until", "image", "--yes"]).await.well();
     let busy = json!({
         "kind": "http", "status": 500, "times": 5,
@@ -271,7 +275,7 @@ async fn a_run_that_deleted_its_own_place_takes_nothing_from_who_makes_the_clust
     world.fault(busy).await;
     let destroy = world.start(&["destroy", "--all", "--yes"]);
     world.until("the template to go", async |world: &World| notes(world).await.is_none()).await;
-    world.fault(json!({ "kind": "busy", "storage": "local-lvm", "seconds": 9.0 })).await;
+    world.fault(json!({ "kind": "busy", "storage": "local-lvm", "seconds": 28.0 })).await;
     let up = world.elsewhere(&UP).spawn().unwrap();
     let told = world.end(destroy).await.refused(21);
     let making = told.contains("another run makes template 9000 now");
