@@ -7,6 +7,7 @@ mod cluster;
 mod git;
 mod host;
 mod objects;
+mod outside;
 mod proxmox;
 mod tailnet;
 
@@ -19,6 +20,7 @@ pub use cluster::{
 pub use git::{Checkout, Git, GitError, GitLogin, GitSource};
 pub use host::{Connector, Host, HostError, HostTarget, Output, RemoteFile};
 pub use objects::{ObjectKind, Objects};
+pub use outside::{Answer, Outside, OutsideError, Question};
 pub use proxmox::{
     AgentState, Bridge, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,
     NodeSummary, PowerState, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version,
@@ -33,6 +35,7 @@ pub trait World: Send + Sync + 'static {
     type Tailnet: Tailnet;
     type ClusterAccess: ClusterAccess<Host = <Self::Connector as Connector>::Host>;
     type Git: Git;
+    type Outside: Outside;
     type Clock: Clock;
 
     fn proxmox(&self) -> &Self::Proxmox;
@@ -41,6 +44,8 @@ pub trait World: Send + Sync + 'static {
     /// The Kubernetes API, reached through a connected server.
     fn cluster(&self) -> &Self::ClusterAccess;
     fn git(&self) -> &Self::Git;
+    /// Who asks for the apps by their names.
+    fn outside(&self) -> &Self::Outside;
     fn clock(&self) -> &Self::Clock;
 }
 

@@ -3,6 +3,7 @@
 pub mod artifact;
 pub mod git;
 pub mod kube;
+pub mod outside;
 pub mod proxmox;
 pub mod publishers;
 pub mod ssh;

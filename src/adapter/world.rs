@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     git::GitProgram,
     kube::KubeAccess,
+    outside::Visitor,
     proxmox::ProxmoxClient,
     ssh::{Credentials, SshConnector},
     tailnet::AnyTailnet,
@@ -76,6 +77,7 @@ impl<C: Clock + 'static> World for RealWorld<C> {
     type Tailnet = AnyTailnet;
     type ClusterAccess = KubeAccess;
     type Git = GitProgram;
+    type Outside = Visitor;
     type Clock = C;
 
     fn proxmox(&self) -> &ProxmoxClient {
@@ -96,6 +98,10 @@ impl<C: Clock + 'static> World for RealWorld<C> {
 
     fn git(&self) -> &GitProgram {
         &GitProgram
+    }
+
+    fn outside(&self) -> &Visitor {
+        &Visitor
     }
 
     fn clock(&self) -> &C {

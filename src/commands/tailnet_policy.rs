@@ -6,7 +6,9 @@
 
 use std::fmt::Write;
 
-use crate::inventory::desired::{Overlay, TailnetControl, TailnetPlan, TailscaleCredentials};
+use crate::inventory::desired::{
+    Overlay, TailnetControl, TailnetPlan, TailscaleCredentials, TailscaleOperator,
+};
 
 /// TCP from node to node: SSH, the API server and k3s's supervisor, kubelets, etcd clients and peers.
 const NODE_TCP: [&str; 4] = ["22", "6443", "10250", "2379-2380"];
@@ -15,17 +17,18 @@ const OPERATOR_TCP: [&str; 2] = ["22", "6443"];
 /// Flannel's VXLAN on Linux.
 const VXLAN: &str = "8472";
 
-/// The policy, and what the credentials need, for the control plane of an inventory.
-pub fn text(plan: &TailnetPlan, overlay: Overlay) -> String {
+/// The policy, and what the credentials need, for the control plane of an inventory; with Tailscale's operator, its
+/// devices, too.
+pub fn text(plan: &TailnetPlan, overlay: Overlay, operator: Option<&TailscaleOperator>) -> String {
     match &plan.control {
         TailnetControl::Tailscale { credentials, .. } => {
-            let mut text = tailscale(&plan.tag, overlay);
+            let mut text = tailscale(&plan.tag, overlay, operator);
             text.push_str(&tailscale_credentials(&plan.tag, credentials));
             text
         }
-        TailnetControl::Headscale { user, .. } => headscale(&plan.tag, user, overlay),
+        TailnetControl::Headscale { user, .. } => headscale(&plan.tag, user, overlay, operator),
         TailnetControl::AuthKey { login_server: None, .. } => {
-            let mut text = tailscale(&plan.tag, overlay);
+            let mut text = tailscale(&plan.tag, overlay, operator);
             write_lines(
                 &mut text,
                 &[
@@ -40,12 +43,12 @@ pub fn text(plan: &TailnetPlan, overlay: Overlay) -> String {
             text
         }
         TailnetControl::AuthKey { login_server: Some(_), .. } => {
-            headscale(&plan.tag, "USER", overlay)
+            headscale(&plan.tag, "USER", overlay, operator)
         }
     }
 }
 
-fn tailscale(tag: &str, overlay: Overlay) -> String {
+fn tailscale(tag: &str, overlay: Overlay, operator: Option<&TailscaleOperator>) -> String {
     let mut node_ports: Vec<String> =
         NODE_TCP.iter().map(|port| format!("\"tcp:{port}\"")).collect();
     if overlay == Overlay::Tailscale {
@@ -53,6 +56,11 @@ fn tailscale(tag: &str, overlay: Overlay) -> String {
     }
     let operator_ports: Vec<String> =
         OPERATOR_TCP.iter().map(|port| format!("\"tcp:{port}\"")).collect();
+    // The operator makes the proxies' keys, so that its tag owns theirs.
+    let owners =
+        operator.map_or_else(String::new, |TailscaleOperator { tag, proxy_tag, .. }| {
+            format!("\n    \"{tag}\": [\"autogroup:admin\"],\n    \"{proxy_tag}\": [\"{tag}\"],")
+        });
     let mut text = String::new();
     write_lines(
         &mut text,
@@ -60,7 +68,7 @@ fn tailscale(tag: &str, overlay: Overlay) -> String {
             "// Access controls (https://login.tailscale.com/admin/acls): merge these into what is there.",
             "{",
             "  \"tagOwners\": {",
-            &format!("    \"{tag}\": [\"autogroup:admin\"],"),
+            &format!("    \"{tag}\": [\"autogroup:admin\"],{owners}"),
             "  },",
             "  \"grants\": [",
             "    // Node to node.",
@@ -73,10 +81,20 @@ fn tailscale(tag: &str, overlay: Overlay) -> String {
                 "    {{ \"src\": [\"autogroup:admin\"], \"dst\": [\"{tag}\"], \"ip\": [{}] }},",
                 operator_ports.join(", ")
             ),
-            "  ],",
-            "}",
         ],
     );
+    if let Some(TailscaleOperator { proxy_tag, .. }) = operator {
+        write_lines(
+            &mut text,
+            &[
+                "    // To the apps; a node asks for them when `homelab verify` looks.",
+                &format!(
+                    "    {{ \"src\": [\"autogroup:member\", \"{tag}\"], \"dst\": [\"{proxy_tag}\"], \"ip\": [\"tcp:443\"] }},"
+                ),
+            ],
+        );
+    }
+    write_lines(&mut text, &["  ],", "}"]);
     text
 }
 
@@ -110,8 +128,16 @@ fn tailscale_credentials(tag: &str, credentials: &TailscaleCredentials) -> Strin
     text
 }
 
-pub(crate) fn headscale(tag: &str, user: &str, overlay: Overlay) -> String {
+pub(crate) fn headscale(
+    tag: &str,
+    user: &str,
+    overlay: Overlay,
+    operator: Option<&TailscaleOperator>,
+) -> String {
     let mut text = String::new();
+    let owners = operator.map_or_else(String::new, |TailscaleOperator { proxy_tag, .. }| {
+        format!("\n    \"{proxy_tag}\": [\"{user}@\"],")
+    });
     let node_ports = NODE_TCP.join(",");
     let operator_ports = OPERATOR_TCP.join(",");
     write_lines(
@@ -121,7 +147,7 @@ pub(crate) fn headscale(tag: &str, user: &str, overlay: Overlay) -> String {
             "// with `headscale policy check --file FILE`, then reload Headscale.",
             "{",
             "  \"tagOwners\": {",
-            &format!("    \"{tag}\": [\"{user}@\"],"),
+            &format!("    \"{tag}\": [\"{user}@\"],{owners}"),
             "  },",
             "  \"acls\": [",
             "    // Node to node.",
@@ -145,6 +171,22 @@ pub(crate) fn headscale(tag: &str, user: &str, overlay: Overlay) -> String {
             &format!(
                 "    {{ \"action\": \"accept\", \"proto\": \"tcp\", \"src\": [\"{user}@\"], \"dst\": [\"{tag}:{operator_ports}\"] }},"
             ),
+        ],
+    );
+    if let Some(TailscaleOperator { proxy_tag, .. }) = operator {
+        write_lines(
+            &mut text,
+            &[
+                "    // To the apps; a node asks for them when `homelab verify` looks.",
+                &format!(
+                    "    {{ \"action\": \"accept\", \"proto\": \"tcp\", \"src\": [\"{user}@\", \"{tag}\"], \"dst\": [\"{proxy_tag}:443\"] }},"
+                ),
+            ],
+        );
+    }
+    write_lines(
+        &mut text,
+        &[
             "  ],",
             "}",
             "",
@@ -199,24 +241,45 @@ mod tests {
         })
     }
 
+    fn operator() -> TailscaleOperator {
+        TailscaleOperator {
+            client_id: "c".into(),
+            client_secret: secret(),
+            login_server: None,
+            tag: "tag:k8s-operator".into(),
+            proxy_tag: "tag:k8s".into(),
+        }
+    }
+
     #[test]
     fn tailscales_policy_names_owners_ports_and_scopes() {
         let credentials =
             TailscaleCredentials::OAuth { client_id: "c".into(), client_secret: secret() };
         let control =
             TailnetControl::Tailscale { api: String::new(), tailnet: "-".into(), credentials };
-        insta::assert_snapshot!(text(&plan(control), Overlay::Tailscale));
+        let plan = plan(control);
+        insta::assert_snapshot!(text(&plan, Overlay::Tailscale, None));
+        insta::assert_snapshot!(
+            "with_operator",
+            text(&plan, Overlay::Tailscale, Some(&operator()))
+        );
     }
 
     #[test]
     fn vxlan_is_closed_where_the_overlay_does_not_use_the_tailnet() {
-        assert!(text(&headscale_plan(), Overlay::Tailscale).contains(":8472"));
-        assert!(!text(&headscale_plan(), Overlay::Lan).contains("8472"));
+        assert!(text(&headscale_plan(), Overlay::Tailscale, None).contains(":8472"));
+        assert!(!text(&headscale_plan(), Overlay::Lan, None).contains("8472"));
     }
 
     /// The test of the Headscale adapter gives it to a real one.
     #[test]
     fn headscales_policy_names_owners_and_ports() {
-        insta::assert_snapshot!(text(&headscale_plan(), Overlay::Tailscale));
+        insta::assert_snapshot!(text(&headscale_plan(), Overlay::Tailscale, None));
+    }
+
+    #[test]
+    fn headscales_policy_lets_nodes_and_people_reach_the_apps() {
+        let text = text(&headscale_plan(), Overlay::Tailscale, Some(&operator()));
+        insta::assert_snapshot!(text);
     }
 }

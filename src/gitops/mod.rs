@@ -24,6 +24,6 @@ mod tree;
 
 pub use self::{
     given::Given,
-    overview::{RULES, Route, routes, rules},
+    overview::{PrivateWay, RULES, Route, private_ways, routes, rules},
     tree::{File, Tree, tree},
 };

@@ -14,7 +14,7 @@ use crate::{
     gitops::template::context,
     inventory::{
         Desired,
-        desired::{SecretStore, Way},
+        desired::{Gitops, SecretStore, Way},
     },
 };
 
@@ -28,6 +28,20 @@ pub struct Route {
     pub hostname: String,
     /// Where the tunnel hands its requests to.
     pub service: String,
+    /// Whether Authentik is asked before the app is.
+    #[serde(skip)]
+    pub guarded: bool,
+}
+
+/// An app that is a device of the tailnet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrivateWay {
+    /// The device's name, the first label of its host name.
+    pub device: String,
+    /// The name in the tailnet.
+    pub hostname: String,
+    /// The Ingress that makes it, without `-private` at its end.
+    pub ingress: &'static str,
 }
 
 /// The public names, each of which needs a DNS record and a rule of the tunnel.
@@ -36,17 +50,40 @@ pub fn routes(desired: &Desired) -> Vec<Route> {
         return Vec::new();
     };
     let public = |ways: &[Way]| ways.contains(&Way::Public);
+    let monitoring = gitops.monitoring.as_ref().filter(|one| public(&one.ways));
+    let jellyfin = gitops.jellyfin.as_ref().filter(|one| public(&one.ways));
     let hosts = [
-        gitops.authentik.as_ref().map(|authentik| authentik.host.as_str()),
-        gitops.monitoring.as_ref().filter(|one| public(&one.ways)).map(|_| "grafana"),
-        gitops.jellyfin.as_ref().filter(|one| public(&one.ways)).map(|_| "jellyfin"),
+        gitops.authentik.as_ref().map(|authentik| (authentik.host.as_str(), false)),
+        monitoring.map(|_| ("grafana", true)),
+        jellyfin.map(|one| ("jellyfin", one.forward_auth)),
     ];
     let domain = gitops.domain.as_deref();
     let hosts = hosts.into_iter().flatten();
     hosts
-        .filter_map(|host| Some(format!("{host}.{}", domain?)))
-        .map(|hostname| Route { hostname, service: TRAEFIK.to_owned() })
+        .filter_map(|(host, guarded)| Some((format!("{host}.{}", domain?), guarded)))
+        .map(|(hostname, guarded)| Route { hostname, service: TRAEFIK.to_owned(), guarded })
         .collect()
+}
+
+/// The apps that are devices of the tailnet.
+pub fn private_ways(desired: &Desired) -> Vec<PrivateWay> {
+    let on = |gitops: &&Gitops| gitops.tailscale_operator.is_some();
+    let Some(gitops) = desired.gitops.as_ref().filter(on) else { return Vec::new() };
+    let private = |ways: &[Way]| ways.contains(&Way::Private);
+    let monitoring = gitops.monitoring.as_ref().filter(|one| private(&one.ways));
+    let jellyfin = gitops.jellyfin.as_ref().filter(|one| private(&one.ways));
+    let apps = [
+        monitoring.map(|_| ("grafana".to_owned(), "grafana")),
+        gitops.longhorn_ui.clone().map(|host| (host, "longhorn-ui")),
+        jellyfin.map(|_| ("jellyfin".to_owned(), "jellyfin")),
+        gitops.stalwart.as_ref().map(|_| ("mail".to_owned(), "stalwart")),
+    ];
+    let domain = gitops.tailnet_domain.as_deref();
+    let apps = apps.into_iter().flatten();
+    apps.filter_map(|(device, ingress)| {
+        Some(PrivateWay { hostname: format!("{device}.{}", domain?), device, ingress })
+    })
+    .collect()
 }
 
 /// The rules for the official `sops`, at the root.

@@ -12,8 +12,8 @@ use ipnet::{IpNet, Ipv4Net};
 
 pub use self::gitops::{
     Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, Flux, GitAccess, Gitops,
-    Jellyfin, JobTask, Longhorn, Metallb, Monitoring, ObjectStore, RecurringJob, SecretStore,
-    Stalwart, TailscaleOperator, Traefik, Way,
+    Jellyfin, JobTask, Longhorn, Metallb, Monitoring, ObjectStore, Outside, RecurringJob,
+    SecretStore, Stalwart, TailscaleOperator, Traefik, Way,
 };
 use crate::{
     model::{ClusterId, NodeName, Vmid},

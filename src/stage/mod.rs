@@ -15,6 +15,7 @@ mod kubernetes;
 pub mod longhorn;
 pub mod machine;
 pub mod network;
+mod outside;
 pub mod overlay;
 mod paths;
 pub mod preflight;

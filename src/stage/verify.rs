@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::{
     Outcome, access,
     check::{Check, CheckState, expect},
-    flux, longhorn, network, systems, tailnet,
+    flux, longhorn, network, outside, systems, tailnet,
 };
 use crate::{
     engine::{Run, StepContext},
@@ -28,11 +28,15 @@ pub async fn all<W: World>(run: &Arc<Run<W>>) -> Result<Vec<Check>> {
     let observed = observe::observe(run, Depth::All).await?;
     let mut checks = standing(run, &observed);
     checks.extend(network::evaluate(&run.desired, &probes(&observed), kube(&observed)));
-    let (systems, packets) =
-        futures::join!(systems_of(run, &observed), send_packets(run, &observed));
+    let (systems, packets, ways) = futures::join!(
+        systems_of(run, &observed),
+        send_packets(run, &observed),
+        Box::pin(outside::checks(run, &observed))
+    );
     let now = run.world.clock().wall();
     checks.extend(systems::checks(&run.desired, &observed, &systems, now));
     checks.extend(packets);
+    checks.extend(ways);
     Ok(each_once(checks))
 }
 

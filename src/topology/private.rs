@@ -5,10 +5,8 @@ use super::{
     drawing::{Drawing, is_workload, outside},
 };
 use crate::{
-    inventory::{
-        Desired,
-        desired::{Gitops, Way},
-    },
+    gitops::{PrivateWay, private_ways},
+    inventory::Desired,
     stage::check::Check,
 };
 
@@ -24,29 +22,16 @@ pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
     drawing.block("proxies", "Proxies", [format!("by the operator, {}", operator.tag)], proxies);
     drawing.arrow("device", "policy", "WireGuard");
     drawing.arrow("policy", "proxies", "HTTPS");
-    for (name, ingress) in apps(gitops) {
-        let host = gitops.tailnet_domain.as_ref().map(|domain| format!("{name}.{domain}"));
+    for way in private_ways(desired) {
+        let PrivateWay { device, hostname, ingress } = way;
         let walked = |check: &Check| {
-            check.id == "systems/path" && check.title.contains(&format!("/{ingress}-private leads"))
+            let leads = format!("/{ingress}-private leads");
+            (check.id == "systems/path" && check.title.contains(&leads))
+                || (check.id == "outside/private" && check.title.starts_with(&hostname))
         };
-        drawing.block(format!("app-{name}"), name.clone(), host, walked);
-        drawing.arrow("proxies", format!("app-{name}"), "");
+        let id = format!("app-{device}");
+        drawing.block(id.clone(), device, [hostname.clone()], walked);
+        drawing.arrow("proxies", id, "");
     }
     Some(drawing.done())
-}
-
-/// Names in the tailnet, each with the Ingress that gives it.
-fn apps(gitops: &Gitops) -> Vec<(String, &'static str)> {
-    let private = |ways: &[Way]| ways.contains(&Way::Private);
-    let monitoring = gitops.monitoring.as_ref().filter(|one| private(&one.ways));
-    let jellyfin = gitops.jellyfin.as_ref().filter(|one| private(&one.ways));
-    [
-        monitoring.map(|_| ("grafana".to_owned(), "grafana")),
-        gitops.longhorn_ui.clone().map(|host| (host, "longhorn-ui")),
-        jellyfin.map(|_| ("jellyfin".to_owned(), "jellyfin")),
-        gitops.stalwart.as_ref().map(|_| ("mail".to_owned(), "stalwart")),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
 }

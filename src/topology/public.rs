@@ -34,7 +34,8 @@ pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
     for route in routes(desired) {
         let host = route.hostname;
         let walked = |check: &Check| {
-            check.id == "systems/path" && check.title.contains(&format!(" {host} "))
+            (check.id == "systems/path" && check.title.contains(&format!(" {host} ")))
+                || (check.id == "outside/public" && check.title.starts_with(&host))
         };
         let id = host.split('.').next().unwrap_or(&host).to_owned();
         drawing.block(format!("app-{id}"), id.clone(), [host.clone()], walked);

@@ -61,7 +61,7 @@ fn what_the_rest_of_the_inventory_contradicts_is_named() {
                 "login_server": "https://headscale.example.org", "api_key": {"env": "KEY"}, "user": "me",
             }});
         },
-        "Tailscale's operator works with Tailscale's own service alone",
+        "Tailscale's operator works with Tailscale's own service, or another that speaks its API",
     );
 }
 

@@ -27,6 +27,34 @@ fn public_only(inventory: &mut Value) {
 }
 
 #[test]
+fn an_app_may_be_public_by_its_own_accounts_alone() {
+    let site = Site::with(|inventory| {
+        inventory["gitops"]["jellyfin"]["forward_auth"] = json!(false);
+        without(&["cloudnative_pg", "authentik"])(inventory);
+    });
+    soundness::check(&site);
+    let way = site.object("Ingress", "jellyfin", "jellyfin-public");
+    assert!(!way.value.to_string().contains("middlewares"), "{way:?}");
+}
+
+#[test]
+fn charts_come_from_a_mirror_and_devices_from_another_control_server_when_asked() {
+    let site = Site::with(|inventory| {
+        inventory["gitops"]["chart_mirror"] = json!("https://charts.lan");
+        inventory["gitops"]["tailscale_operator"]["login_server"] = json!("https://tailnet.lan");
+        inventory["tailnet"]["control"] = json!({"headscale": {
+            "login_server": "https://tailnet.lan", "api_key": {"env": "KEY"}, "user": "me",
+        }});
+    });
+    soundness::check(&site);
+    let urls: Vec<&str> =
+        site.of_kind("HelmRepository").map(|source| source.text("/spec/url")).collect();
+    assert!(urls.len() > 5 && urls.iter().all(|url| *url == "https://charts.lan"), "{urls:?}");
+    let release = site.object("HelmRelease", "tailscale", "tailscale-operator");
+    assert_eq!(release.text("/spec/values/loginServer"), "https://tailnet.lan");
+}
+
+#[test]
 fn each_component_can_be_off() {
     let cases: Vec<(&str, Edit)> = vec![
         (

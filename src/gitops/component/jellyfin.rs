@@ -39,7 +39,7 @@ pub(super) fn parts(site: &Site<'_>) -> Result<Vec<Part>> {
         part = part.private(&BACKEND, NAME, site)?;
     }
     if let Some(host) = public {
-        part = part.public(&BACKEND, &host, true)?;
+        part = part.public(&BACKEND, &host, jellyfin.forward_auth)?;
     }
     Ok(vec![part])
 }

@@ -44,7 +44,9 @@ const SOURCES: &[Source] = &[
 pub(super) fn parts(site: &Site<'_>) -> Result<Vec<Part>> {
     let about = "Where charts come from. A chart's version is in its HelmRelease.";
     let mut part = Part::new(Layer::Sources, "sources", about);
-    for (name, url, about, charts) in SOURCES {
+    let mirror = site.gitops.chart_mirror.as_deref();
+    for (name, publisher, about, charts) in SOURCES {
+        let url = mirror.unwrap_or(publisher);
         if charts.iter().any(|chart| site.gitops.versions.contains_key(*chart)) {
             let file = format!("{name}.yaml");
             part = part.file(&file, "lib/source.yaml", context! { name, url, about })?;

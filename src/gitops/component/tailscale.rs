@@ -29,7 +29,8 @@ pub(super) fn parts(site: &Site<'_>) -> Result<Vec<Part>> {
         .known("client_id", operator.client_id.clone())
         .found("client_secret", &operator.client_secret);
     let (tag, proxy_tag) = (&operator.tag, &operator.proxy_tag);
-    let release = site.release(&RELEASE, context! { tag, proxy_tag });
+    let login_server = &operator.login_server;
+    let release = site.release(&RELEASE, context! { tag, proxy_tag, login_server });
     let pods = site.pod_mtu();
     let mtu = pods.saturating_sub(mtu::OVER_IPV6).min(USUAL_MTU);
     Ok(vec![

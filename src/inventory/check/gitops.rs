@@ -139,10 +139,13 @@ impl Check<'_> {
             );
         }
         for (name, path) in self.on_way(Way::Public) {
-            for (other, why) in [
-                ("cloudflared", "the public path comes in by its tunnel"),
-                ("authentik", "nothing is public without its word"),
-            ] {
+            let asked = match (name, &self.gitops.jellyfin) {
+                ("jellyfin", Some(jellyfin)) => jellyfin.forward_auth,
+                _ => true,
+            };
+            let tunnel = ("cloudflared", "the public path comes in by its tunnel");
+            let word = ("authentik", "nothing is public without its word");
+            for (other, why) in [Some(tunnel), asked.then_some(word)].into_iter().flatten() {
                 if !self.is_on(other) {
                     report.fault(
                         &path,
@@ -175,13 +178,15 @@ impl Check<'_> {
                 );
             }
         }
-        if self.is_on("tailscale_operator")
-            && !matches!(self.file.tailnet.control, ControlFile::Tailscale(_))
-        {
+        let elsewhere =
+            self.gitops.tailscale_operator.as_ref().filter(|one| one.login_server.is_none());
+        if elsewhere.is_some() && !matches!(self.file.tailnet.control, ControlFile::Tailscale(_)) {
             report.fault(
                 &self.section.key("tailscale_operator"),
-                "Tailscale's operator works with Tailscale's own service alone",
-                "take it out, with the private ways; or use `tailnet.control.tailscale`".to_owned(),
+                "Tailscale's operator works with Tailscale's own service, or another that speaks its API",
+                "take it out, with the private ways; or use `tailnet.control.tailscale`; or write \
+                 `login_server`, where one speaks Tailscale's API for this tailnet"
+                    .to_owned(),
             );
         }
     }

@@ -68,6 +68,9 @@ pub struct Gitops {
     pub tailnet_domain: Option<String>,
     pub email: Option<String>,
     pub secrets: SecretStore,
+    /// Has every chart, in place of their publishers.
+    pub chart_mirror: Option<String>,
+    pub outside: Outside,
     /// The version of each chart and image that is on, by its name.
     pub versions: BTreeMap<String, String>,
     pub cert_manager: Option<CertManager>,
@@ -97,6 +100,15 @@ pub enum SecretStore {
     },
 }
 
+/// How the names are asked for from outside.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outside {
+    /// Where the public names lead, whatever DNS says.
+    pub edge: Option<Ipv4Addr>,
+    /// The authority of the names' certificates; `None`: those that this computer trusts.
+    pub ca_file: Option<Utf8PathBuf>,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct CertManager {
     pub cloudflare_api_token: Option<SecretSource>,
@@ -122,6 +134,8 @@ pub struct DatabaseBackup {
 pub struct TailscaleOperator {
     pub client_id: String,
     pub client_secret: SecretSource,
+    /// `None`: Tailscale's own.
+    pub login_server: Option<String>,
     pub tag: String,
     pub proxy_tag: String,
 }
@@ -156,6 +170,8 @@ pub struct Jellyfin {
     pub config_bytes: u64,
     pub library_bytes: u64,
     pub ways: Vec<Way>,
+    /// Whether Authentik is asked before a public request.
+    pub forward_auth: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -26,6 +26,13 @@ pub struct GitopsFile {
     pub email: Option<String>,
     /// How Secrets come into the cluster.
     pub secrets: SecretsFile,
+    /// A repository of charts that has them all, for a cluster that cannot reach their publishers (or should not).
+    #[schemars(extend("format" = "http-url"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chart_mirror: Option<String>,
+    /// How `homelab verify` asks for the public and private names, where they do not lead there by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outside: Option<OutsideFile>,
     /// Certificates, and what CloudNativePG's backups need.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cert_manager: Option<CertManagerFile>,
@@ -97,11 +104,25 @@ pub struct SopsFile {
     pub recipients: Vec<String>,
 }
 
+/// How `homelab verify` asks from outside.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct OutsideFile {
+    /// Where the public names are asked for; what DNS says of each unless said.
+    #[schemars(with = "Option<String>", extend("format" = "ipv4"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub edge: Option<std::net::Ipv4Addr>,
+    /// The authority that signs the names' certificates; those that this computer trusts unless said.
+    #[schemars(extend("format" = "text"))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+}
+
 /// By which ways an app is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Way {
-    /// Cloudflare's edge, the tunnel, Traefik, and Authentik's word before the app's.
+    /// Cloudflare's edge, the tunnel, Traefik, and Authentik's word before the app's own.
     Public,
     /// The tailnet.
     Private,
@@ -187,6 +208,10 @@ pub struct TailscaleOperatorFile {
     pub version: Option<String>,
     /// An OAuth client of its own: scopes devices:core and auth_keys, the tag of the operator.
     pub oauth: OAuthFile,
+    /// A control server other than Tailscale's own that speaks its API, too. Headscale alone does not.
+    #[schemars(extend("format" = "http-url"))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login_server: Option<String>,
     /// The operator's own tag.
     #[schemars(extend("format" = "tailnet-tag"))]
     #[serde(default = "operator_tag")]
@@ -289,6 +314,9 @@ pub struct JellyfinFile {
     pub library_size: Size,
     /// How it is reached.
     pub ways: Vec<Way>,
+    /// Whether Authentik is asked before a public request reaches it. Jellyfin's own apps for televisions and
+    /// telephones cannot answer Authentik: without it the app's own accounts are all that stands before it.
+    pub forward_auth: bool,
 }
 
 impl Default for JellyfinFile {
@@ -298,6 +326,7 @@ impl Default for JellyfinFile {
             config_size: Size::of_gibibytes(5),
             library_size: Size::of_gibibytes(50),
             ways: vec![Way::Public, Way::Private],
+            forward_auth: true,
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::inventory::{
     desired::STORAGE_LABEL,
     desired::{
         Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, Flux, GitAccess,
-        Gitops, Jellyfin, Longhorn, Metallb, Monitoring, Node, ObjectStore, RecurringJob,
+        Gitops, Jellyfin, Longhorn, Metallb, Monitoring, Node, ObjectStore, Outside, RecurringJob,
         SecretStore, Stalwart, TailscaleOperator, Traefik,
     },
     file::{GitCredentials, InventoryFile, LonghornFile, RoleFile, S3Credentials, SecretsFile},
@@ -108,6 +108,11 @@ pub(super) fn gitops(
         tailnet_domain: gitops.tailnet_domain.clone(),
         email: gitops.email.clone(),
         secrets,
+        chart_mirror: gitops.chart_mirror.clone(),
+        outside: gitops.outside.as_ref().map_or_else(Outside::default, |one| Outside {
+            edge: one.edge,
+            ca_file: one.ca_file.as_ref().map(|file| context.path(file)),
+        }),
         versions,
         cert_manager: gitops.cert_manager.as_ref().map(|one| CertManager {
             cloudflare_api_token: one.cloudflare_api_token.as_ref().map(|it| context.secret(it)),
@@ -125,6 +130,7 @@ pub(super) fn gitops(
         tailscale_operator: gitops.tailscale_operator.as_ref().map(|one| TailscaleOperator {
             client_id: one.oauth.client_id.clone(),
             client_secret: context.secret(&one.oauth.client_secret),
+            login_server: one.login_server.clone(),
             tag: one.tag.clone(),
             proxy_tag: one.proxy_tag.clone(),
         }),
@@ -150,6 +156,7 @@ pub(super) fn gitops(
             config_bytes: one.config_size.bytes(),
             library_bytes: one.library_size.bytes(),
             ways: one.ways.clone(),
+            forward_auth: one.forward_auth,
         }),
         stalwart: gitops
             .stalwart

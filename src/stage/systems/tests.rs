@@ -22,6 +22,8 @@ fn desired() -> Desired {
         tailnet_domain: None,
         email: None,
         secrets: SecretStore::External,
+        chart_mirror: None,
+        outside: Default::default(),
         versions: Default::default(),
         cert_manager: None,
         metallb: Some(Metallb { addresses: vec!["192.168.1.240-192.168.1.250".into()] }),

@@ -88,7 +88,7 @@ async fn a_device_joins_a_real_headscale_and_is_removed_again() {
     let config = format!("{path}/config.yaml");
     fs_err::write(&config, configuration(path, port)).unwrap();
     // The very policy that we tell people to use.
-    let policy = tailnet_policy::headscale("tag:k3s", "lab", Overlay::Tailscale);
+    let policy = tailnet_policy::headscale("tag:k3s", "lab", Overlay::Tailscale, None);
     fs_err::write(format!("{path}/policy.hujson"), policy).unwrap();
     let _server = start(&headscale, &["-c", &config, "serve"]);
     wait_until("Headscale answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());

@@ -164,6 +164,8 @@ fn a_tree_with_encrypted_secrets_needs_its_age_key() {
         tailnet_domain: None,
         email: None,
         secrets: SecretStore::Sops { identity, recipients: Vec::new() },
+        chart_mirror: None,
+        outside: Default::default(),
         versions: BTreeMap::new(),
         cert_manager: None,
         metallb: None,
