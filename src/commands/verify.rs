@@ -14,7 +14,7 @@ use crate::{
     render,
     stage::{
         check::{Check, CheckState},
-        drift, verify,
+        drift, trial, verify,
     },
 };
 
@@ -23,7 +23,8 @@ use crate::{
   homelab verify                          ends with 1 when a check failed
   homelab verify -o json
   homelab verify -o junit > homelab.xml   for GitLab, Jenkins and others that read JUnit reports
-  homelab verify --drift                  changes a probe object, and sees Flux revert it")]
+  homelab verify --drift                  changes a probe object, and sees Flux revert it
+  homelab verify --volume                 makes a small volume, writes, reads back, deletes it")]
 pub struct Args {
     /// Of `-o junit`, which no other command takes.
     #[arg(skip)]
@@ -31,10 +32,13 @@ pub struct Args {
     /// Change a probe object of the repository by hand, and wait until Flux has put it back
     #[arg(long)]
     drift: bool,
+    /// Make a small volume, write to it, read it back and delete it, as an app would
+    #[arg(long)]
+    volume: bool,
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
-    let looked = look(global, args.drift).await;
+    let looked = look(global, &args).await;
     if args.junit {
         // A report is wanted of a look that failed, too, which ends the command all the same.
         let printed = render::junit::print(&looked);
@@ -71,22 +75,31 @@ fn passed(checks: &[Check]) -> String {
     }
 }
 
-async fn look(global: &Global, drift: bool) -> Result<Vec<Check>> {
+async fn look(global: &Global, args: &Args) -> Result<Vec<Check>> {
     let session = Session::look(global, Pins::Required).await?;
-    let checks = all(&session.run, drift).await;
+    let checks = all(&session.run, args).await;
     session.close(checks).await
 }
 
-async fn all<W: World>(run: &Arc<Run<W>>, drift: bool) -> Result<Vec<Check>> {
-    if drift && run.desired.flux.is_none() {
+async fn all<W: World>(run: &Arc<Run<W>>, args: &Args) -> Result<Vec<Check>> {
+    if args.drift && run.desired.flux.is_none() {
         return Err(Failure::new(
             Kind::Usage,
             "`--drift` asks Flux, and the inventory has no `flux` section",
         ));
     }
+    if args.volume && run.desired.longhorn.is_none() {
+        return Err(Failure::new(
+            Kind::Usage,
+            "`--volume` tries Longhorn's volumes, and the inventory has no `longhorn` section",
+        ));
+    }
     let mut checks = verify::all(run).await?;
-    if drift {
+    if args.drift {
         checks.push(drift::check(run).await);
+    }
+    if args.volume {
+        checks.push(Box::pin(trial::check(run)).await);
     }
     Ok(checks)
 }

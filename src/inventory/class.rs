@@ -151,6 +151,7 @@ pub(crate) const TABLE: &[(&str, Class)] = &[
     ("longhorn.recurring_jobs.*.retain", InPlace),
     ("longhorn.recurring_jobs.*.groups", InPlace),
     ("longhorn.default_class", InPlace),
+    ("longhorn.trial_image", InPlace),
     ("flux.url", InPlace),
     ("flux.branch", InPlace),
     ("flux.path", InPlace),

@@ -26,7 +26,7 @@ pub trait Objects: Send + Sync {
         namespace: Option<&str>,
     ) -> impl Future<Output = Result<Vec<Value>, ClusterError>> + Send;
 
-    /// One object of a namespace; `None` where it is not there or its kind is not served.
+    /// One object of a namespace, which is empty where the kind has none; `None` where it is not there or its kind is not served.
     fn get(
         &self,
         kind: ObjectKind,
@@ -41,6 +41,15 @@ pub trait Objects: Send + Sync {
     /// [`ClusterError::Refused`] with status 409 where somebody else owns a field with another value, and
     /// with 404 where its kind is not served (yet).
     fn apply(&self, object: &Value) -> impl Future<Output = Result<(), ClusterError>> + Send;
+
+    /// Deletes an object and what depends on it; one that is gone already is fine. It may be there for a while
+    /// yet. The namespace is empty where the kind has none.
+    fn delete(
+        &self,
+        kind: ObjectKind,
+        namespace: &str,
+        name: &str,
+    ) -> impl Future<Output = Result<(), ClusterError>> + Send;
 
     /// Sets annotations of an object, whoever owns them: requests to controllers.
     fn annotate(

@@ -25,6 +25,7 @@ pub mod scripts;
 pub mod sync;
 pub mod systems;
 pub mod tailnet;
+pub mod trial;
 pub mod verify;
 
 use serde::{Deserialize, Serialize};

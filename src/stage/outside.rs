@@ -1,6 +1,7 @@
 //! The ways in, asked for from outside: each public name as a stranger would, each private one from a member
-//! of the tailnet.
+//! of the tailnet, mail at its address of the LAN.
 
+mod mail;
 #[cfg(test)]
 mod tests;
 
@@ -34,9 +35,11 @@ pub(super) async fn checks<W: World>(run: &Arc<Run<W>>, observed: &Observed) -> 
     let public = public.iter().map(|route| Box::pin(ask_public(run, route, place)));
     let private = private_ways(&run.desired);
     let private = private.iter().map(|way| Box::pin(ask_private(run, observed, way, place)));
-    let (mut public, private) = futures::join!(join_all(public), join_all(private));
-    public.extend(private);
-    public
+    let mail = Box::pin(mail::check(run, observed));
+    let (mut checks, private, mail) = futures::join!(join_all(public), join_all(private), mail);
+    checks.extend(private);
+    checks.extend(mail);
+    checks
 }
 
 async fn ask_public<W: World>(run: &Arc<Run<W>>, route: &Route, place: &Place) -> Check {

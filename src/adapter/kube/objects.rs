@@ -2,7 +2,7 @@
 
 use kube::{
     Api, Client,
-    api::{ApiResource, DynamicObject, ListParams, Patch, PatchParams, TypeMeta},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, TypeMeta},
     core::GroupVersionKind,
     discovery::{Scope, pinned_kind},
 };
@@ -33,7 +33,7 @@ impl Objects for KubeCluster {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Value>, ClusterError> {
-        let api = self.api(kind, Some(namespace));
+        let api = self.api(kind, Some(namespace).filter(|namespace| !namespace.is_empty()));
         let call = format!("read {} {namespace}/{name}", kind.kind);
         Ok(self.reads(&call).run_opt(api.get(name)).await?.map(|object| json!(object)))
     }
@@ -68,6 +68,18 @@ impl Objects for KubeCluster {
         let parameters = PatchParams::apply(FIELD_MANAGER);
         let patch = Patch::Apply(object);
         self.changes(&call).run(api.patch(name, &parameters, &patch)).await.map(drop)
+    }
+
+    async fn delete(
+        &self,
+        kind: ObjectKind,
+        namespace: &str,
+        name: &str,
+    ) -> Result<(), ClusterError> {
+        let api = self.api(kind, Some(namespace).filter(|namespace| !namespace.is_empty()));
+        let call = format!("delete {} {namespace}/{name}", kind.kind);
+        let parameters = DeleteParams::background();
+        self.changes(&call).run_opt(api.delete(name, &parameters)).await.map(drop)
     }
 
     async fn annotate(

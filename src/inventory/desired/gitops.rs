@@ -12,6 +12,8 @@ pub use crate::inventory::file::{JobTask, Way};
 pub struct Longhorn {
     pub replicas: u32,
     pub default_class: bool,
+    /// An image with a shell.
+    pub trial_image: String,
     pub backup: Option<ObjectStore>,
     /// By name.
     pub recurring_jobs: BTreeMap<String, RecurringJob>,

@@ -1,4 +1,4 @@
-//! Replicated storage: parsed and validated now, carried out by a later version.
+//! Replicated storage.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +36,10 @@ pub struct LonghornFile {
     /// Whether its StorageClass is the cluster's default.
     #[serde(default = "yes")]
     pub default_class: bool,
+    /// An image with a shell, for `homelab verify --volume`: k3s has this one in its air-gap archive.
+    #[schemars(extend("format" = "text"))]
+    #[serde(default = "trial_image")]
+    pub trial_image: String,
 }
 
 /// Where volumes are backed up to: a bucket of an S3 service.
@@ -103,6 +107,10 @@ pub enum JobTask {
     FilesystemTrim,
     /// A backup of Longhorn's own objects.
     SystemBackup,
+}
+
+fn trial_image() -> String {
+    "docker.io/rancher/mirrored-library-busybox:1.37.0".into()
 }
 
 const fn replicas() -> u32 {

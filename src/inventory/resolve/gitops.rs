@@ -37,6 +37,7 @@ pub(super) fn longhorn(file: &InventoryFile, context: &Context<'_>) -> Option<Lo
     Some(Longhorn {
         replicas: longhorn.replicas,
         default_class: longhorn.default_class,
+        trial_image: longhorn.trial_image.clone(),
         backup,
         recurring_jobs: jobs.collect(),
     })

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::api::FakeApi;
 use crate::{
     plan::flux::{GIT_REPOSITORY, KUSTOMIZATION, SECRET},
-    ports::{ClusterError, Objects},
+    ports::{ClusterError, ObjectKind, Objects},
 };
 
 const SECRETS: &str = "/api/v1/namespaces/flux-system/secrets";
@@ -85,4 +85,23 @@ async fn a_request_to_a_controller_is_an_annotation() {
     api.cluster().annotate(KUSTOMIZATION, "flux-system", "apps", &now).await.unwrap();
     let body = &api.asked("PATCH")[0].1;
     assert_eq!(body["metadata"]["annotations"][now[0].0], now[0].1);
+}
+
+#[tokio::test]
+async fn what_is_gone_already_is_deleted_and_a_kind_without_namespaces_has_its_own_path() {
+    let class = ObjectKind {
+        group: "storage.k8s.io",
+        version: "v1",
+        kind: "StorageClass",
+        plural: "storageclasses",
+    };
+    let gone = "/apis/storage.k8s.io/v1/storageclasses/gone";
+    let api = FakeApi::default()
+        .refuse(&format!("DELETE {gone}"), 404, "not found")
+        .refuse(&format!("GET {gone}"), 404, "not found")
+        .refuse(&format!("DELETE {SECRETS}/held"), 403, "forbidden");
+    api.cluster().delete(class, "", "gone").await.unwrap();
+    assert_eq!(api.cluster().get(class, "", "gone").await.unwrap(), None);
+    let error = api.cluster().delete(SECRET, "flux-system", "held").await.unwrap_err();
+    assert!(error.to_string().contains("delete Secret flux-system/held: 403"), "{error}");
 }

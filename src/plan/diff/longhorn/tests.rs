@@ -16,6 +16,7 @@ fn desired() -> Desired {
     let longhorn = Longhorn {
         replicas: 2,
         default_class: true,
+        trial_image: String::new(),
         backup: None,
         recurring_jobs: std::collections::BTreeMap::new(),
     };

@@ -27,6 +27,7 @@ fn desired() -> Desired {
     desired.longhorn = Some(Longhorn {
         replicas: 2,
         default_class: true,
+        trial_image: String::new(),
         backup: Some(ObjectStore {
             endpoint: None,
             bucket: "b".into(),
