@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod git;
+pub mod git_host;
 pub mod kube;
 pub mod outside;
 pub mod proxmox;

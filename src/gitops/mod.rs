@@ -11,6 +11,7 @@
 pub mod age_key;
 pub mod compare;
 mod component;
+pub mod deploy_key;
 mod given;
 mod overview;
 mod part;

@@ -8,6 +8,7 @@
 
 mod commands;
 mod completions;
+mod deploy_key;
 mod ended;
 mod faults;
 mod first_use;

@@ -1,6 +1,7 @@
 //! `homelab gitops`: the repository that Flux reads, rendered from the inventory.
 
 mod ask;
+mod deploy_key;
 mod folder;
 mod key;
 mod rotate;
@@ -9,7 +10,7 @@ mod work;
 use camino::Utf8PathBuf;
 use clap::{Subcommand, ValueHint};
 
-use crate::{cli::Global, error::Result};
+use crate::{adapter::git_host::Dialect, cli::Global, error::Result};
 
 #[derive(Debug, Subcommand)]
 pub enum GitopsCommand {
@@ -41,6 +42,35 @@ pub enum GitopsCommand {
         after_help = "Examples:\n  homelab gitops key                             the public half, for others to encrypt to"
     )]
     Key,
+    /// Make the SSH key with which Flux reads the repository, and register it at the repository's host
+    #[command(
+        after_help = "Examples:\n  homelab gitops deploy-key                            makes the key, prints what to register\n  HOMELAB_GIT_TOKEN=... homelab gitops deploy-key      registers it, read-only\n  homelab gitops deploy-key --host forgejo             at a host of your own"
+    )]
+    DeployKey(DeployKeyArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct DeployKeyArgs {
+    /// Whose API the repository's host speaks; known for github.com, gitlab.com and codeberg.org
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<Dialect>,
+    /// Where that API is (default: where such a host has it)
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url, value_parser = https_or_loopback)]
+    pub api: Option<String>,
+    /// Take an older key of this cluster away, once the new one is registered
+    #[arg(long)]
+    pub replace: bool,
+}
+
+/// A token goes there: in the clear only to this computer itself.
+fn https_or_loopback(text: &str) -> Result<String, String> {
+    let url: http::Uri = text.parse().map_err(|error: http::uri::InvalidUri| error.to_string())?;
+    let is_loopback = matches!(url.host(), Some("127.0.0.1" | "[::1]" | "localhost"));
+    match url.scheme_str() {
+        Some("https") => Ok(text.to_owned()),
+        Some("http") if is_loopback => Ok(text.to_owned()),
+        _ => Err("expected https://: a token is sent there".into()),
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -91,5 +121,6 @@ pub(crate) async fn run(global: &Global, command: GitopsCommand) -> Result<u8> {
         GitopsCommand::Rotate(args) => rotate::run(global, args).await.map(|()| 0),
         GitopsCommand::Reveal(args) => key::reveal(global, args).await.map(|()| 0),
         GitopsCommand::Key => key::run(global).await.map(|()| 0),
+        GitopsCommand::DeployKey(args) => deploy_key::run(global, args).await.map(|()| 0),
     }
 }
