@@ -6,15 +6,16 @@ use crate::{
     error::Result,
     plan::{
         longhorn::{
-            BACKUP_TARGET, DEFAULT_TARGET, DELETION_FLAG, LonghornSight, NAMESPACE, NODE, REPLICA,
-            SETTING, STORAGE_CLASS, StorageNode, Target, VOLUME, Volume, is_default_class,
+            BACKUP_TARGET, CSI_NODE, DEFAULT_TARGET, LonghornSight, NAMESPACE, NODE, REPLICA,
+            SETTING, STORAGE_CLASS, StorageNode, Target, VOLUME, Volume, driver, is_default_class,
+            setting,
         },
         observed::Sight,
     },
     ports::{Objects, World},
 };
 
-/// What the cluster shows: six requests at once, where it is to have Longhorn and Flux to bring it.
+/// What the cluster shows: seven requests at once, where it is to have Longhorn and Flux to bring it.
 pub async fn longhorn<W: World>(run: &Run<W>) -> Sight<LonghornSight> {
     if run.desired.longhorn.is_none() || run.desired.flux.is_none() {
         return Sight::Unseen;
@@ -24,13 +25,14 @@ pub async fn longhorn<W: World>(run: &Run<W>) -> Sight<LonghornSight> {
 
 async fn look<W: World>(run: &Run<W>) -> Result<LonghornSight> {
     let cluster = run.cluster().await?;
-    let (nodes, volumes, replicas, target, flag, classes) = futures::try_join!(
+    let (nodes, volumes, replicas, target, settings, classes, csi_nodes) = futures::try_join!(
         cluster.list(NODE, Some(NAMESPACE)),
         cluster.list(VOLUME, Some(NAMESPACE)),
         cluster.list(REPLICA, Some(NAMESPACE)),
         cluster.get(BACKUP_TARGET, NAMESPACE, DEFAULT_TARGET),
-        cluster.get(SETTING, NAMESPACE, DELETION_FLAG),
+        cluster.list(SETTING, Some(NAMESPACE)),
         cluster.list(STORAGE_CLASS, None),
+        cluster.list(CSI_NODE, None),
     )?;
     let default = |class: &serde_json::Value| {
         let name = class["metadata"]["name"].as_str()?.to_owned();
@@ -41,6 +43,7 @@ async fn look<W: World>(run: &Run<W>) -> Result<LonghornSight> {
         volumes: volumes.iter().map(|volume| Volume::read(volume, &replicas)).collect(),
         target: target.as_ref().map(Target::read),
         default_classes: classes.iter().filter_map(default).collect(),
-        deletion_confirmed: flag.is_some_and(|flag| flag["value"] == "true"),
+        settings: settings.iter().map(setting).collect(),
+        drivers: csi_nodes.iter().map(driver).collect(),
     })
 }

@@ -6,7 +6,7 @@
 
 mod backup;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -33,6 +33,10 @@ pub const STORAGE_CLASS: ObjectKind = ObjectKind {
 };
 /// The one target that recurring jobs write to.
 pub const DEFAULT_TARGET: &str = "default";
+pub const CSI_NODE: ObjectKind =
+    ObjectKind { group: "storage.k8s.io", version: "v1", kind: "CSINode", plural: "csinodes" };
+/// The name under which kubelets know it.
+const DRIVER: &str = "driver.longhorn.io";
 /// While it is true, deleting Longhorn's release deletes every volume (LH-13).
 pub const DELETION_FLAG: &str = "deleting-confirmation-flag";
 
@@ -45,7 +49,10 @@ pub struct LonghornSight {
     pub target: Option<Target>,
     /// The StorageClasses that claims without a class get.
     pub default_classes: Vec<String>,
-    pub deletion_confirmed: bool,
+    /// The value of each setting, by its name.
+    pub settings: BTreeMap<String, String>,
+    /// The Kubernetes nodes whose kubelet has Longhorn's driver, and those that have it not.
+    pub drivers: BTreeMap<String, bool>,
 }
 
 /// A node as Longhorn knows it.
@@ -72,6 +79,8 @@ pub struct Volume {
     pub robustness: String,
     /// The node of each copy that is not failed.
     pub copies: Vec<String>,
+    /// Those of them that hold all of its data.
+    pub whole: Vec<String>,
     pub last_backup: Option<Timestamp>,
     pub created: Option<Timestamp>,
     /// Groups and jobs that its labels name; both empty: the group `default`.
@@ -125,6 +134,14 @@ impl Volume {
                 && replica["spec"]["failedAt"].as_str().unwrap_or_default().is_empty()
                 && replica["spec"]["active"] != false
         };
+        // Set once a copy has been brought level with the others, and kept.
+        let is_whole = |replica: &&Value| {
+            !replica["spec"]["healthyAt"].as_str().unwrap_or_default().is_empty()
+        };
+        let place = |replica: &Value| {
+            let node = text(&replica["spec"]["nodeID"]);
+            (!node.is_empty()).then_some(node)
+        };
         let bound = &status["kubernetesStatus"];
         let claim = bound["pvcName"].as_str().filter(|name| !name.is_empty());
         let labelled = |prefix: &str| {
@@ -139,12 +156,8 @@ impl Volume {
             wanted: spec["numberOfReplicas"].as_u64().and_then(|n| n.try_into().ok()).unwrap_or(0),
             state: text(&status["state"]),
             robustness: text(&status["robustness"]),
-            copies: replicas
-                .iter()
-                .filter(of_it)
-                .map(|replica| text(&replica["spec"]["nodeID"]))
-                .filter(|node| !node.is_empty())
-                .collect(),
+            copies: replicas.iter().filter(of_it).filter_map(place).collect(),
+            whole: replicas.iter().filter(of_it).filter(is_whole).filter_map(place).collect(),
             last_backup: time(&status["lastBackupAt"]),
             created: time(&metadata["creationTimestamp"]),
             groups: labelled("recurring-job-group.longhorn.io/"),
@@ -183,7 +196,23 @@ impl Volume {
     }
 }
 
+/// Whether a node's kubelet has Longhorn's driver, by the node's name.
+pub fn driver(csi_node: &Value) -> (String, bool) {
+    let mut drivers = csi_node["spec"]["drivers"].as_array().into_iter().flatten();
+    (name(csi_node), drivers.any(|driver| driver["name"] == DRIVER))
+}
+
+/// A setting's name and value.
+pub fn setting(object: &Value) -> (String, String) {
+    (name(object), object["value"].as_str().unwrap_or_default().to_owned())
+}
+
 impl LonghornSight {
+    /// Whether deleting Longhorn's release would delete its volumes.
+    pub fn deletion_confirmed(&self) -> bool {
+        self.settings.get(DELETION_FLAG).is_some_and(|value| value == "true")
+    }
+
     /// Whether Longhorn runs at all.
     pub fn is_there(&self) -> bool {
         !self.nodes.is_empty()

@@ -2,8 +2,10 @@
 //! itself shows is waited for in `sync`, and judged by its checks.
 
 mod host;
+mod leave;
 mod verify;
 
 pub(crate) use host::prepare_script;
 pub use host::{check, files, prepare, reasons};
+pub use leave::await_copies_elsewhere;
 pub use verify::{checks, unfit};

@@ -83,6 +83,7 @@ mod tests {
             state: "attached".into(),
             robustness: "healthy".into(),
             copies: Vec::new(),
+            whole: Vec::new(),
             last_backup: last_backup.map(at),
             created: Some(at(created)),
             groups: [].into(),

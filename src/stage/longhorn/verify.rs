@@ -1,5 +1,7 @@
 //! The checks of Longhorn: nodes that take copies, volumes, backups and their age.
 
+mod settings;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -32,17 +34,19 @@ pub fn checks(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Che
         Sight::Seen(seen) => seen,
     };
     let mut checks = nodes(desired, seen);
+    checks.extend(drivers(desired, seen));
     checks.push(default_class(longhorn, seen));
     checks.push(Check::of(
         "longhorn/deletion",
         None,
         "deleting Longhorn's release would not delete its volumes",
         expect(
-            !seen.deletion_confirmed,
+            !seen.deletion_confirmed(),
             "the setting deleting-confirmation-flag is true",
             "set it to false on Longhorn's page, under Settings",
         ),
     ));
+    checks.push(settings::check(longhorn, seen));
     if longhorn.backup.is_some() {
         checks.push(target(seen));
     }
@@ -73,6 +77,18 @@ fn nodes(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
             }
         };
         Check::of("longhorn/node", node.clone(), "it takes copies of volumes", finding)
+    });
+    judged.collect()
+}
+
+/// A pod may come to any node, and brings its volumes.
+fn drivers(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
+    let judged = desired.nodes.keys().map(|node| {
+        let next = "`homelab kubectl -- -n longhorn-system get pods -o wide`; `csi.kubeletRootDir` must stay \
+                    unset on k3s (LH-09)";
+        let there = seen.drivers.get(node.as_str()) == Some(&true);
+        let finding = expect(there, "its kubelet does not know driver.longhorn.io", next);
+        Check::of("longhorn/driver", node.clone(), "pods on it can use volumes", finding)
     });
     judged.collect()
 }

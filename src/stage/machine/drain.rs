@@ -7,6 +7,7 @@ use crate::{
     error::{Effect, Failure, Kind, Result},
     model::NodeName,
     ports::{Cluster, KubeNode, World},
+    stage::longhorn,
 };
 
 /// How long disruption budgets and pods that are slow to end are waited for.
@@ -37,6 +38,7 @@ pub(super) async fn empty<W: World>(
     let Some(seen) = nodes.iter().find(|seen| seen.name == node.as_str()) else {
         return Ok(None);
     };
+    longhorn::await_copies_elsewhere(context, node).await?;
     if seen.unschedulable && !seen.cordoned_by_us() {
         // A person's doing, and so is what still runs there: it stays so.
         context.output("cordoned by somebody else: not drained, and not uncordoned afterwards");

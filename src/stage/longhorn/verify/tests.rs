@@ -77,8 +77,19 @@ fn healthy() -> LonghornSight {
             "spec": {"backupTargetURL": "s3://b@r/longhorn/home/"}, "status": {"available": true},
         }))),
         default_classes: vec!["longhorn".into()],
-        deletion_confirmed: false,
+        settings: [
+            ("deleting-confirmation-flag", "false"),
+            ("default-replica-count", r#"{"v1":"2","v2":"2"}"#),
+            ("replica-soft-anti-affinity", "false"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into(),
+        drivers: ["k3s-server", "k3s-agent-1"].map(|name| (name.to_owned(), true)).into(),
     }
+}
+
+fn set(seen: &mut LonghornSight, name: &str, value: &str) {
+    seen.settings.insert(name.to_owned(), value.to_owned());
 }
 
 /// The id and cause of each check that fails.
@@ -103,7 +114,7 @@ fn a_healthy_longhorn_passes_every_check() {
 #[test]
 fn each_thing_that_makes_volumes_unsafe_is_told_by_a_check_of_its_own() {
     type Breaking = fn(&mut LonghornSight);
-    let breaks: [(Breaking, &str); 12] = [
+    let breaks: [(Breaking, &str); 15] = [
         (|seen| drop(seen.nodes.pop()), "longhorn/node: Longhorn does not know it"),
         (
             |seen| {
@@ -128,8 +139,20 @@ fn each_thing_that_makes_volumes_unsafe_is_told_by_a_check_of_its_own() {
         ),
         (|seen| seen.default_classes.clear(), "longhorn/class: no class is the default"),
         (
-            |seen| seen.deletion_confirmed = true,
+            |seen| set(seen, "deleting-confirmation-flag", "true"),
             "longhorn/deletion: the setting deleting-confirmation-flag is true",
+        ),
+        (
+            |seen| set(seen, "default-replica-count", r#"{"v1":"3","v2":"3"}"#),
+            "longhorn/setting: default-replica-count is 3, wanted 2",
+        ),
+        (
+            |seen| set(seen, "replica-soft-anti-affinity", "true"),
+            "longhorn/setting: replica-soft-anti-affinity is true, wanted false",
+        ),
+        (
+            |seen| assert_eq!(seen.drivers.insert("k3s-agent-1".into(), false), Some(true)),
+            "longhorn/driver: its kubelet does not know driver.longhorn.io",
         ),
         (|seen| seen.target = None, "longhorn/target: there is none"),
         (
