@@ -150,8 +150,15 @@ func startServer(read *settings.Settings, group *process.Group, directory string
 	if read.On("cluster-reset") {
 		return plan.Reset(group)
 	}
-	if _, err := plan.Start(group); err != nil {
+	client, err := plan.Start(group)
+	if err != nil {
 		return err
+	}
+	// Another datastore than embedded etcd is not k3s's to snapshot.
+	if plan.Etcd {
+		if err := snapshot.Schedule(group, read, plan.Data, plan.Node, client); err != nil {
+			return err
+		}
 	}
 	notify("READY=1")
 	journal.Infof("k3s is up and running")

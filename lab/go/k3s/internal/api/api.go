@@ -108,6 +108,11 @@ func (c *Client) Create(ctx context.Context, path string, object any) error {
 	return c.call(ctx, http.MethodPost, path, "application/json", object, nil)
 }
 
+// CreateText posts an object that is JSON already.
+func (c *Client) CreateText(ctx context.Context, path, object string) error {
+	return c.call(ctx, http.MethodPost, path, "application/json", json.RawMessage(object), nil)
+}
+
 // Merge patches an object; a null removes a key.
 func (c *Client) Merge(ctx context.Context, path string, patch any) error {
 	return c.call(ctx, http.MethodPatch, path, "application/merge-patch+json", patch, nil)

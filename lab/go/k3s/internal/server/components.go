@@ -8,6 +8,7 @@ import (
 
 	"homelab.invalid/lab/k3s/internal/api"
 	"homelab.invalid/lab/k3s/internal/journal"
+	"homelab.invalid/lab/k3s/internal/place"
 	"homelab.invalid/lab/k3s/internal/process"
 	"homelab.invalid/lab/k3s/internal/supervisor"
 )
@@ -107,12 +108,17 @@ func dashed(given []string) []string {
 	return arguments
 }
 
+// Client is k3s's own identity at the API server of this node.
+func Client(data place.Data) (*api.Client, error) {
+	return api.New("https://"+supervisor.Upstream+":6443",
+		data.TLS("server-ca.crt"), data.TLS("client-supervisor.crt"), data.TLS("client-supervisor.key"))
+}
+
 func (p *Plan) startAPIServer(group *process.Group, encryption string) (*api.Client, error) {
 	if _, err := group.Start(os.Stderr, nil, "kube-apiserver", p.apiserverArguments(encryption)...); err != nil {
 		return nil, err
 	}
-	client, err := api.New("https://"+supervisor.Upstream+":6443",
-		p.Data.TLS("server-ca.crt"), p.Data.TLS("client-supervisor.crt"), p.Data.TLS("client-supervisor.key"))
+	client, err := Client(p.Data)
 	if err != nil {
 		return nil, err
 	}

@@ -17,7 +17,9 @@ type Flag struct {
 	Name string
 	// Short is the one-letter form, if there is one.
 	Short string
-	Kind  Kind
+	// Also is a second name of it.
+	Also string
+	Kind Kind
 	// Environment names the variable that gives the value when nothing else does.
 	Environment string
 	// Idle flags are k3s's own, accepted here without any effect.
@@ -87,25 +89,28 @@ var server = []Flag{
 	{Name: "kube-scheduler-arg", Kind: List},
 	{Name: "etcd-arg", Kind: List},
 	{Name: "etcd-expose-metrics", Kind: Switch, Idle: true},
-	{Name: "etcd-disable-snapshots", Kind: Switch, Idle: true},
+	{Name: "etcd-disable-snapshots", Kind: Switch},
 	{Name: "etcd-snapshot-name"},
 	{Name: "etcd-snapshot-dir"},
-	{Name: "etcd-snapshot-schedule-cron", Idle: true},
+	{Name: "etcd-snapshot-schedule-cron"},
 	{Name: "etcd-snapshot-retention"},
 	{Name: "etcd-snapshot-compress", Kind: Switch, Idle: true},
-	{Name: "etcd-s3", Kind: Switch, Idle: true},
-	{Name: "etcd-s3-endpoint", Idle: true},
-	{Name: "etcd-s3-endpoint-ca", Idle: true},
-	{Name: "etcd-s3-skip-ssl-verify", Kind: Switch, Idle: true},
-	{Name: "etcd-s3-access-key", Environment: "AWS_ACCESS_KEY_ID", Idle: true},
-	{Name: "etcd-s3-secret-key", Environment: "AWS_SECRET_ACCESS_KEY", Idle: true},
-	{Name: "etcd-s3-bucket", Idle: true},
-	{Name: "etcd-s3-region", Idle: true},
-	{Name: "etcd-s3-folder", Idle: true},
-	{Name: "etcd-s3-insecure", Kind: Switch, Idle: true},
-	{Name: "etcd-s3-timeout", Idle: true},
+	{Name: "etcd-s3", Kind: Switch},
+	{Name: "etcd-s3-endpoint"},
+	{Name: "etcd-s3-endpoint-ca"},
+	{Name: "etcd-s3-skip-ssl-verify", Kind: Switch},
+	{Name: "etcd-s3-access-key", Environment: "AWS_ACCESS_KEY_ID"},
+	{Name: "etcd-s3-secret-key", Environment: "AWS_SECRET_ACCESS_KEY"},
+	{Name: "etcd-s3-bucket"},
+	{Name: "etcd-s3-region"},
+	{Name: "etcd-s3-folder"},
+	{Name: "etcd-s3-insecure", Kind: Switch},
+	{Name: "etcd-s3-timeout"},
 	{Name: "etcd-s3-config-secret", Idle: true},
-	{Name: "etcd-s3-retention", Idle: true},
+	{Name: "etcd-s3-retention"},
+	{Name: "etcd-s3-bucket-lookup-type"},
+	{Name: "etcd-s3-session-token", Idle: true},
+	{Name: "etcd-s3-proxy", Idle: true},
 }
 
 // The names after `k3s etcd-snapshot save`.
@@ -117,6 +122,21 @@ var snapshot = []Flag{
 	{Name: "dir"},
 	{Name: "etcd-snapshot-retention"},
 	{Name: "snapshot-retention"},
+	{Name: "node-name", Environment: "K3S_NODE_NAME"},
+	{Name: "etcd-snapshot-compress", Also: "snapshot-compress", Kind: Switch, Idle: true},
+	{Name: "etcd-s3", Also: "s3", Kind: Switch},
+	{Name: "etcd-s3-endpoint", Also: "s3-endpoint"},
+	{Name: "etcd-s3-endpoint-ca", Also: "s3-endpoint-ca"},
+	{Name: "etcd-s3-skip-ssl-verify", Also: "s3-skip-ssl-verify", Kind: Switch},
+	{Name: "etcd-s3-access-key", Also: "s3-access-key", Environment: "AWS_ACCESS_KEY_ID"},
+	{Name: "etcd-s3-secret-key", Also: "s3-secret-key", Environment: "AWS_SECRET_ACCESS_KEY"},
+	{Name: "etcd-s3-bucket", Also: "s3-bucket"},
+	{Name: "etcd-s3-bucket-lookup-type", Also: "s3-bucket-lookup-type"},
+	{Name: "etcd-s3-region", Also: "s3-region"},
+	{Name: "etcd-s3-folder", Also: "s3-folder"},
+	{Name: "etcd-s3-insecure", Also: "s3-insecure", Kind: Switch},
+	{Name: "etcd-s3-timeout", Also: "s3-timeout"},
+	{Name: "etcd-s3-retention", Also: "s3-retention"},
 	{Name: "etcd-server", Short: "s", Idle: true},
 	{Name: "etcd-token", Short: "t", Idle: true},
 	{Name: "output", Short: "o"},

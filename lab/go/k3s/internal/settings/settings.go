@@ -36,6 +36,9 @@ func Read(command string, arguments []string) (*Settings, error) {
 		if flag.Short != "" {
 			known[flag.Short] = flag
 		}
+		if flag.Also != "" {
+			known[flag.Also] = flag
+		}
 	}
 	read := &Settings{values: map[string][]string{}}
 	filed, err := fromFiles(configFile(arguments))
