@@ -3,6 +3,7 @@
 //! Everything above this line is pure or drives these traits; everything that touches a socket is an
 //! implementation of one. [`World`] bundles them so that code carries one type parameter.
 
+mod buckets;
 mod cluster;
 mod git;
 mod host;
@@ -13,6 +14,7 @@ mod tailnet;
 
 use std::{future::Future, time::Duration};
 
+pub use buckets::{BucketAccess, BucketError, Buckets, LifecycleRule};
 pub use cluster::{
     CORDONED, Cluster, ClusterAccess, ClusterError, Drained, KubeNode, OUR_LABELS, OUR_TAINTS,
     Taint,
@@ -36,6 +38,7 @@ pub trait World: Send + Sync + 'static {
     type ClusterAccess: ClusterAccess<Host = <Self::Connector as Connector>::Host>;
     type Git: Git;
     type Outside: Outside;
+    type Buckets: Buckets;
     type Clock: Clock;
 
     fn proxmox(&self) -> &Self::Proxmox;
@@ -46,6 +49,7 @@ pub trait World: Send + Sync + 'static {
     fn git(&self) -> &Self::Git;
     /// Who asks for the apps by their names.
     fn outside(&self) -> &Self::Outside;
+    fn buckets(&self) -> &Self::Buckets;
     fn clock(&self) -> &Self::Clock;
 }
 

@@ -195,7 +195,9 @@ json_whether test -e "${HOMELAB_ROOT}/var/lib/rancher/k3s/agent/client-ca.crt"
 printf ',"node_password":'
 json_whether test -s "${HOMELAB_ROOT}/etc/rancher/node/password"
 printf ',"drop_ins":'
-find "${HOMELAB_ROOT}/etc/rancher/k3s/config.yaml.d" -name '*.yaml' 2>/dev/null | json_lines
+find "${HOMELAB_ROOT}/etc/rancher/k3s/config.yaml.d" -name '*.yaml' ! -name homelab-datastore.yaml 2>/dev/null | json_lines
+printf ',"configured_seconds":'
+json_number "$(stat -c %Y "${HOMELAB_ROOT}/etc/rancher/k3s/config.yaml" "${HOMELAB_ROOT}/etc/rancher/k3s/config.yaml.d/homelab-datastore.yaml" 2>/dev/null | sort -n | tail -n 1)"
 printf ',"settings":'
 grep -E '^(server|node-ip|cluster-cidr|service-cidr|secrets-encryption|cluster-init|flannel-iface):' "${HOMELAB_ROOT}/etc/rancher/k3s/config.yaml" 2>/dev/null | json_lines
 printf '}'

@@ -7,6 +7,7 @@ pub mod kube;
 pub mod outside;
 pub mod proxmox;
 pub mod publishers;
+mod s3;
 pub mod ssh;
 pub mod tailnet;
 mod world;

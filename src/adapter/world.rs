@@ -7,6 +7,7 @@ use super::{
     kube::KubeAccess,
     outside::Visitor,
     proxmox::ProxmoxClient,
+    s3::S3,
     ssh::{Credentials, SshConnector},
     tailnet::AnyTailnet,
 };
@@ -78,6 +79,7 @@ impl<C: Clock + 'static> World for RealWorld<C> {
     type ClusterAccess = KubeAccess;
     type Git = GitProgram;
     type Outside = Visitor;
+    type Buckets = S3;
     type Clock = C;
 
     fn proxmox(&self) -> &ProxmoxClient {
@@ -102,6 +104,10 @@ impl<C: Clock + 'static> World for RealWorld<C> {
 
     fn outside(&self) -> &Visitor {
         &Visitor
+    }
+
+    fn buckets(&self) -> &S3 {
+        &S3
     }
 
     fn clock(&self) -> &C {

@@ -13,7 +13,7 @@ mod next;
 mod wizard;
 
 use super::{
-    role,
+    bucket_policy, role,
     session::{load, wants_json},
     tailnet_policy,
 };
@@ -45,7 +45,8 @@ const IMAGE: &str =
       --network 192.168.1.0/24 --server k3s-server=192.168.1.102 \\
       --agent k3s-agent-1=192.168.1.101 --agent k3s-agent-2=192.168.1.103
   homelab init proxmox-role               what to type on the Proxmox host, once
-  homelab init tailnet-policy             what the tailnet's policy must say")]
+  homelab init tailnet-policy             what the tailnet's policy must say
+  homelab init bucket-policy              what the keys of backups must be allowed")]
 pub struct Args {
     #[command(subcommand)]
     pub print: Option<Print>,
@@ -84,6 +85,11 @@ On the Proxmox host the same is printed by
     #[command(after_help = "Examples:
   homelab init tailnet-policy             to be merged into the tailnet's policy")]
     TailnetPolicy,
+    /// Print the least-privilege IAM policy of each key that writes backups
+    #[command(after_help = "Examples:
+  homelab init bucket-policy > policy.json    what to do with it is told on stderr
+  homelab init bucket-policy -o json          with several keys: each with its purposes")]
+    BucketPolicy,
 }
 
 #[derive(Debug, clap::Args)]
@@ -169,6 +175,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
         Some(Print::Fingerprint { endpoint }) => fingerprint::run(global, endpoint).await,
         Some(Print::ProxmoxRole { major, token }) => proxmox_role(global, major, &token),
         Some(Print::TailnetPolicy) => policy(global),
+        Some(Print::BucketPolicy) => buckets(global),
         None if args.facts.ask => write(global, wizard::run(global, args.facts).await?),
         None => write(global, args.facts),
     }
@@ -222,6 +229,49 @@ fn policy(global: &Global) -> Result<()> {
         return render::document(&serde_json::json!({ "policy": text }));
     }
     output::data(text)
+}
+
+fn buckets(global: &Global) -> Result<()> {
+    if !inventory_there(global) {
+        return Err(Failure::new(
+            Kind::Usage,
+            "the policy follows from the inventory's buckets, and there is no inventory",
+        )
+        .at(&global.config)
+        .hint("`homelab init` writes one"));
+    }
+    let policies = bucket_policy::policies(&load(global, Pins::Optional)?);
+    if wants_json(global) {
+        let documents: Vec<serde_json::Value> = policies
+            .iter()
+            .map(|policy| {
+                let purposes: Vec<&str> = policy.purposes.iter().map(|it| it.name()).collect();
+                serde_json::json!({
+                    "key": policy.key,
+                    "backups_of": purposes,
+                    "policy": policy.document,
+                })
+            })
+            .collect();
+        return render::document(&documents);
+    }
+    if policies.is_empty() {
+        return Err(Failure::new(Kind::Usage, "the inventory names no bucket")
+            .at(&global.config)
+            .hint(
+                "`k3s.datastore_backup`, `longhorn.backup` and `gitops.cloudnative_pg.backup` do",
+            ));
+    }
+    for policy in &policies {
+        let text = serde_json::to_string_pretty(&policy.document).map_err(|error| {
+            Failure::new(Kind::Runtime, format!("the policy cannot be written: {error}"))
+        })?;
+        output::line(text)?;
+    }
+    if !global.quiet {
+        output::talk(bucket_policy::instructions(&policies));
+    }
+    Ok(())
 }
 
 fn inventory_there(global: &Global) -> bool {

@@ -1,5 +1,6 @@
 //! One file a command. What a command does stands below; how it is typed stands in [`crate::cli`].
 
+pub mod bucket_policy;
 mod change;
 pub mod completions;
 pub mod config;

@@ -17,7 +17,7 @@ use crate::{
     ports::World,
     render,
     stage::{
-        StageId,
+        StageId, cluster,
         preflight::{self, Scope},
     },
 };
@@ -76,7 +76,8 @@ fn stages(selection: &Selection) -> Result<RangeInclusive<StageId>> {
 async fn compare<W: World>(run: &Arc<Run<W>>, selection: &Selection) -> Result<(Plan, Observed)> {
     stages(selection)?;
     known_nodes(&run.desired, &selection.nodes)?;
-    let observed = observe::observe(run, Depth::All).await?;
+    let mut observed = observe::observe(run, Depth::All).await?;
+    observed.datastore_key = cluster::datastore::expected_key(&run.desired).await;
     let wishes = Wishes { prune: selection.prune };
     match diff(&run.desired, &observed, wishes) {
         Ok(plan) => Ok((plan, observed)),

@@ -1,18 +1,21 @@
 //! `homelab status`: what is there, without judging it.
 
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::session::{Session, wants_json};
 use crate::{
     cli::Global,
     error::Result,
-    inventory::{Desired, Pins, discretion::without_secrets},
+    inventory::{Desired, Pins, desired::Role, discretion::without_secrets},
     observe::{self, Depth},
     plan::{
         Observed,
+        datastore::{Snapshot, newest},
         observed::{MachineSight, Sight},
+        schedule::age,
     },
-    ports::PowerState,
+    ports::{Clock, PowerState, World},
     render,
 };
 
@@ -35,12 +38,31 @@ struct Row {
     mtu: Option<u32>,
     kubernetes: Option<String>,
     vtep: Option<String>,
+    /// Of a server, where the cluster was asked.
+    snapshots: Option<Snapshots>,
+}
+
+/// The newest snapshots of the datastore that a server took.
+#[derive(Debug, Serialize)]
+struct Snapshots {
+    /// On its own disk.
+    local: Option<Aged>,
+    /// In the bucket, whether the upload went well or not.
+    remote: Option<Aged>,
+}
+
+#[derive(Debug, Serialize)]
+struct Aged {
+    age_seconds: i64,
+    #[serde(flatten)]
+    snapshot: Snapshot,
 }
 
 pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
     let session = Session::look(global, Pins::Optional).await?;
     let observed = observe::observe(&session.run, Depth::All).await;
-    let rows = observed.map(|observed| rows(&session.run.desired, &observed));
+    let now = session.run.world.clock().wall();
+    let rows = observed.map(|observed| rows(&session.run.desired, &observed, now));
     let rows = session.close(rows).await?;
     if wants_json(global) {
         return render::document(&rows);
@@ -58,6 +80,9 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
     ]);
     let mut reasons = Vec::new();
     for row in rows {
+        if let Some(snapshots) = &row.snapshots {
+            reasons.extend(snapshots.lines(&row.node));
+        }
         table.add_row([
             row.node.clone(),
             row.vmid.to_string(),
@@ -86,7 +111,42 @@ fn in_a_word(node: &str, what: &str, seen: Option<String>, reasons: &mut Vec<Str
     }
 }
 
-fn rows(desired: &Desired, observed: &Observed) -> Vec<Row> {
+impl Snapshots {
+    fn of(seen: &[Snapshot], node: &str, now: Timestamp) -> Self {
+        let aged = |remote| {
+            newest(seen, node, remote).map(|snapshot| Aged {
+                age_seconds: now.duration_since(snapshot.created).as_secs(),
+                snapshot: Snapshot {
+                    failure: snapshot.failure.as_deref().map(without_secrets),
+                    ..snapshot.clone()
+                },
+            })
+        };
+        Self { local: aged(false), remote: aged(true) }
+    }
+
+    /// The one in the bucket counts; what is on the node's own disk is lost with it.
+    fn lines(&self, node: &str) -> Vec<String> {
+        let told = |aged: &Aged| {
+            let age = age(SignedDuration::from_secs(aged.age_seconds));
+            let Snapshot { location, bytes, failure, name, .. } = &aged.snapshot;
+            match failure {
+                None => format!(
+                    "{node}: last snapshot of the datastore: {age} ago, {location} ({} KiB)",
+                    bytes >> 10
+                ),
+                Some(why) => format!("{node}: the snapshot {name} failed {age} ago: {why}"),
+            }
+        };
+        match (&self.remote, &self.local) {
+            (Some(remote), _) => vec![told(remote)],
+            (None, Some(local)) => vec![told(local)],
+            (None, None) => vec![format!("{node}: no snapshots of the datastore yet")],
+        }
+    }
+}
+
+fn rows(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Row> {
     desired
         .nodes
         .values()
@@ -129,6 +189,11 @@ fn rows(desired: &Desired, observed: &Observed) -> Vec<Row> {
                 mtu: probe.and_then(|probe| probe.mtu("tailscale0")),
                 kubernetes: shown(kubernetes),
                 vtep: kube.and_then(|seen| seen.vtep).map(|vtep| vtep.to_string()),
+                snapshots: observed
+                    .snapshots
+                    .seen()
+                    .filter(|_| node.role == Role::Server)
+                    .map(|seen| Snapshots::of(seen, node.name.as_str(), now)),
             }
         })
         .collect()

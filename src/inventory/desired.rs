@@ -11,9 +11,9 @@ use indexmap::IndexMap;
 use ipnet::{IpNet, Ipv4Net};
 
 pub use self::gitops::{
-    Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, Flux, GitAccess, Gitops,
-    Jellyfin, JobTask, Longhorn, Metallb, Monitoring, ObjectStore, Outside, RecurringJob,
-    SecretStore, Stalwart, TailscaleOperator, Traefik, Way,
+    Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, DatastoreBackup, Flux,
+    GitAccess, Gitops, Jellyfin, JobTask, Longhorn, Metallb, Monitoring, ObjectStore, Outside,
+    RecurringJob, SecretStore, Stalwart, TailscaleOperator, Traefik, Way,
 };
 use crate::{
     model::{ClusterId, NodeName, Vmid},
@@ -230,6 +230,8 @@ pub struct K3s {
     /// `servicelb`, `traefik`, `local-storage`, `metrics-server`, `coredns`.
     pub disable: Vec<String>,
     pub secrets_encryption: bool,
+    /// Where snapshots of the datastore go.
+    pub datastore_backup: Option<DatastoreBackup>,
     /// Keys added to the servers' `config.yaml` as they are.
     pub server_config: serde_json::Map<String, serde_json::Value>,
     /// Keys added to the agents' `config.yaml` as they are.

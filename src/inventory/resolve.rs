@@ -363,6 +363,7 @@ fn k3s(file: &InventoryFile, context: &Context<'_>, report: &mut Report<'_>) -> 
         Ok(images) => images,
         Err(artifact::Told) => return None,
     };
+    let datastore_backup = gitops::datastore(file, context, report).ok()?;
     Some(K3s {
         binary: binary?,
         images,
@@ -375,6 +376,7 @@ fn k3s(file: &InventoryFile, context: &Context<'_>, report: &mut Report<'_>) -> 
         tls_sans: k3s.tls_sans.clone(),
         disable: k3s.disable.iter().map(|component| component.name().to_owned()).collect(),
         secrets_encryption: k3s.secrets_encryption,
+        datastore_backup,
         server_config: k3s.server_config.clone(),
         agent_config: k3s.agent_config.clone(),
     })

@@ -1,6 +1,8 @@
 //! Looking at the world, all of it in parallel and once.
 
+mod buckets;
 mod cluster;
+mod datastore;
 mod flux;
 mod hosts;
 mod longhorn;
@@ -8,6 +10,7 @@ mod proxmox;
 mod systems;
 mod whole;
 
+pub use buckets::{BucketSight, Purpose, buckets, stores};
 pub use flux::flux;
 pub use longhorn::longhorn;
 pub use proxmox::{machine, template};

@@ -6,6 +6,7 @@ use futures::future::{join_all, try_join, try_join_all};
 
 use super::{
     cluster::answered,
+    datastore::snapshots,
     flux::{flux, repository},
     hosts,
     longhorn::longhorn,
@@ -18,6 +19,7 @@ use crate::{
     model::{Marker, NodeName, Vmid},
     plan::{
         Refusal,
+        datastore::Snapshot,
         diff::template_vmid,
         flux::FluxSight,
         guest::{self, cluster_tag},
@@ -45,7 +47,7 @@ pub enum Depth {
 /// Costs one request for all guests, one for Proxmox's nodes, one for each guest of ours and for each
 /// VMID that is to be taken, one for each template and one for the seeds of each Proxmox node; one
 /// connection and script for each running guest; one list of the tailnet's devices; one list of
-/// Kubernetes' nodes. All in parallel, each as soon as it can be.
+/// Kubernetes' nodes, one of the datastore's snapshots. All in parallel, each as soon as it can be.
 ///
 /// # Errors
 /// [`Kind::Refused`](crate::error::Kind) where the inventory names a Proxmox node that is not there or
@@ -119,6 +121,8 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         kube: inside.kube,
         flux: inside.flux,
         longhorn: inside.longhorn,
+        snapshots: inside.snapshots,
+        datastore_key: Sight::Unseen,
         repository,
         seeds: seeds.into_iter().collect(),
         strays,
@@ -134,10 +138,16 @@ struct Inside {
     kube: Kube,
     flux: Sight<FluxSight>,
     longhorn: Sight<LonghornSight>,
+    snapshots: Sight<Vec<Snapshot>>,
 }
 
 impl Inside {
-    const UNSEEN: Self = Self { kube: Sight::Unseen, flux: Sight::Unseen, longhorn: Sight::Unseen };
+    const UNSEEN: Self = Self {
+        kube: Sight::Unseen,
+        flux: Sight::Unseen,
+        longhorn: Sight::Unseen,
+        snapshots: Sight::Unseen,
+    };
 }
 
 async fn join_machines<W: World>(
@@ -227,8 +237,9 @@ async fn inside<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Insid
     if !server.seen().is_some_and(crate::stage::cluster::is_running) {
         return Inside::UNSEEN;
     }
-    let (kube, flux, longhorn) = futures::join!(kube(run), flux(run), longhorn(run));
-    Inside { kube, flux, longhorn }
+    let (kube, flux, longhorn, snapshots) =
+        futures::join!(kube(run), flux(run), longhorn(run), snapshots(run));
+    Inside { kube, flux, longhorn, snapshots }
 }
 
 async fn kube<W: World>(run: &Arc<Run<W>>) -> Kube {

@@ -7,12 +7,15 @@
 //! * [`systems`]: what runs on the cluster beside its foundations.
 //! * [`step`]: a step: what, why, at what price, after which others.
 
+pub mod bucket;
+pub mod datastore;
 pub mod diff;
 pub mod flux;
 pub mod guest;
 pub mod longhorn;
 pub mod observed;
 pub mod probe;
+pub mod schedule;
 pub mod step;
 pub mod systems;
 

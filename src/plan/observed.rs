@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use crate::{
     model::{Marker, NodeName, Upid, Vmid},
-    plan::{flux::FluxSight, longhorn::LonghornSight, probe::HostProbe},
+    plan::{datastore::Snapshot, flux::FluxSight, longhorn::LonghornSight, probe::HostProbe},
     ports::{
         Checkout, Device, GuestConfig, GuestSummary, KubeNode, NodeSummary, PowerState, Volume,
     },
@@ -50,6 +50,10 @@ pub struct Observed {
     pub flux: Sight<FluxSight>,
     /// The same of Longhorn.
     pub longhorn: Sight<LonghornSight>,
+    /// Every snapshot of the datastore that k3s knows of, and failures to take one.
+    pub snapshots: Sight<Vec<Snapshot>>,
+    /// The sha256 of the file with the key of those snapshots, as it should be; looked for by a plan alone.
+    pub datastore_key: Sight<String>,
     /// What Flux is to read, as this computer reads it.
     pub repository: Sight<Checkout>,
     /// Seeds with our cluster's name, by Proxmox node.

@@ -186,8 +186,10 @@ pub struct K3sProbe {
     /// Whether it was ever an agent, or a server with its own agent.
     pub agent_data: bool,
     pub node_password: bool,
-    /// Files in `config.yaml.d`, which would override ours (K3S-11).
+    /// Others' files in `config.yaml.d`, which would override ours (K3S-11).
     pub drop_ins: Vec<String>,
+    /// When our configuration of it was last written, in seconds since the epoch.
+    pub configured_seconds: Option<i64>,
     /// The lines of `config.yaml` that tell what cannot be changed: `cluster-cidr: 10.42.0.0/16`.
     pub settings: Vec<String>,
 }

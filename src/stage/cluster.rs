@@ -5,6 +5,7 @@
 //! full form, with the hash of the authority in it (K3S-03).
 
 mod config;
+pub mod datastore;
 mod diagnosis;
 mod kubeconfig;
 mod reasons;
@@ -125,6 +126,7 @@ pub(crate) fn install_script(
     node: &Node,
     place: &Place,
     membership: Option<&Membership>,
+    datastore_key: Option<&Secret>,
     restart: Option<&str>,
 ) -> Result<Script> {
     let (role, other_role, other_unit) = match node.role {
@@ -143,6 +145,8 @@ pub(crate) fn install_script(
         "token_file": paths::K3S_TOKEN,
         "agent_token_file": paths::K3S_AGENT_TOKEN,
         "files": files(desired, node, place)?,
+        "datastore_key_file": paths::K3S_DATASTORE_KEY,
+        "has_datastore_key": node.role == Role::Server && desired.k3s.datastore_backup.is_some(),
         "restart": restart,
     });
     let mut script = template::script("k3s/install-k3s.sh", context)?;
@@ -152,11 +156,14 @@ pub(crate) fn install_script(
             script = script.secret("AGENT_TOKEN", agent_token.clone());
         }
     }
+    if let Some(key) = datastore_key.filter(|_| node.role == Role::Server) {
+        script = script.secret("DATASTORE_KEY", key.clone());
+    }
     Ok(script)
 }
 
 /// Sets k3s up and follows it until it is ready. Its artifacts must be on the node. `membership` is
-/// `None` for the server that makes the cluster; `restart` says why k3s must start anew even where no file of
+/// `None` for the server that makes the cluster; `datastore_key` is [`datastore::key`]; `restart` says why k3s must start anew even where no file of
 /// it changes. What can't heal ends the wait at once, with its meaning.
 pub async fn install(
     host: &impl Host,
@@ -164,10 +171,12 @@ pub async fn install(
     node: &Node,
     probe: &mut HostProbe,
     membership: Option<&Membership>,
+    datastore_key: Option<&Secret>,
     restart: Option<&str>,
 ) -> Result<()> {
     let place = Place::of(desired, node, probe, membership.map(|membership| membership.server))?;
-    run(host, &install_script(desired, node, &place, membership, restart)?).await?;
+    let script = install_script(desired, node, &place, membership, datastore_key, restart)?;
+    run(host, &script).await?;
     follow(host, node).await?;
     *probe = guest::probe(host).await?;
     Ok(())

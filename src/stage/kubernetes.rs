@@ -6,7 +6,7 @@ use super::{Outcome, cluster, deliver::send, overlay, remove};
 use crate::{
     engine::{Look, StepContext},
     error::{Failure, Kind, Result},
-    inventory::desired::Node,
+    inventory::desired::{Node, Role},
     model::NodeName,
     plan::probe::HostProbe,
     ports::{Cluster, World},
@@ -41,7 +41,12 @@ pub(super) async fn install_k3s<W: World>(
     };
     let restart = announced_wrongly(context, wanted, &probe).await;
     let restart = restart.as_deref();
-    cluster::install(&host, desired, wanted, &mut probe, membership.as_ref(), restart).await?;
+    let key = match wanted.role {
+        Role::Server => cluster::datastore::key(desired).await?,
+        Role::Agent => None,
+    };
+    let membership = membership.as_ref();
+    cluster::install(&host, desired, wanted, &mut probe, membership, key.as_ref(), restart).await?;
     if desired.tailnet.guard {
         overlay::install_guard(&host, desired, wanted).await?;
     }

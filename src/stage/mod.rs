@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod artifact;
+pub mod backup;
 pub mod check;
 pub mod cluster;
 mod deliver;

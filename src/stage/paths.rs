@@ -17,6 +17,9 @@ pub(crate) const K3S_AGENT_TOKEN: &str = "/etc/rancher/k3s/agent-token";
 pub(crate) const K3S_IMAGES: &str = "/var/lib/rancher/k3s/agent/images/homelab.tar";
 pub(crate) const K3S_IMAGES_GZ: &str = "/var/lib/rancher/k3s/agent/images/homelab.tar.gz";
 pub(crate) const K3S_IMAGES_ZST: &str = "/var/lib/rancher/k3s/agent/images/homelab.tar.zst";
+/// The key of the datastore's snapshots: k3s reads it after its configuration.
+pub(crate) const K3S_DATASTORE_KEY: &str = "/etc/rancher/k3s/config.yaml.d/homelab-datastore.yaml";
+pub(crate) const K3S_DATASTORE_CA: &str = "/etc/rancher/k3s/datastore-ca.crt";
 pub(crate) const K3S_RESOLV: &str = "/etc/rancher/k3s/resolv.conf";
 pub(crate) const K3S_SERVER_UNIT: &str = "/etc/systemd/system/k3s.service";
 pub(crate) const K3S_AGENT_UNIT: &str = "/etc/systemd/system/k3s-agent.service";
@@ -48,6 +51,8 @@ pub(crate) const FILES: &[&str] = &[
     K3S_IMAGES_GZ,
     K3S_IMAGES_ZST,
     K3S_CONFIG,
+    K3S_DATASTORE_KEY,
+    K3S_DATASTORE_CA,
     K3S_RESOLV,
     K3S_SERVER_UNIT,
     K3S_AGENT_UNIT,

@@ -1,6 +1,7 @@
 //! The preflight stage: everything that can be known before anything is touched, for the whole plan at
 //! once.
 
+mod buckets;
 mod capacity;
 mod host;
 mod rights;
@@ -15,6 +16,7 @@ use crate::{
     error::{Failure, Kind, Result},
     event::Event,
     inventory::desired::{Node, TailnetControl},
+    observe::Purpose,
     plan::{
         Change, Observed, Plan, Refusal,
         observed::{MachineSight, Sight},
@@ -57,12 +59,23 @@ pub async fn check<W: World>(
     });
     let joins = needs(&|change| matches!(change, Change::JoinTailnet { .. }));
     let reads = needs(&|change| matches!(change, Change::InstallFlux | Change::ConnectFlux));
+    let serves = needs(&|change| matches!(change, Change::InstallServer { .. }));
+    let mut purposes = Vec::new();
+    if serves {
+        purposes.push(Purpose::Datastore);
+    }
+    if reads {
+        purposes.extend([Purpose::Volumes, Purpose::Databases]);
+    }
     let (proxmox, tailnet) = futures::join!(
         async { if touches_proxmox { proxmox(run, observed).await } else { Ok(()) } },
         async { if joins { credentials(run).await } else { Ok(()) } },
     );
     proxmox?;
     tailnet?;
+    if !purposes.is_empty() {
+        Box::pin(buckets::check(run, &purposes)).await?;
+    }
     if reads { repository(observed) } else { Ok(()) }
 }
 

@@ -29,6 +29,7 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         token: Secret::new(""),
         agent_token: Some(Secret::new("")),
     };
+    let key = desired.k3s.datastore_backup.as_ref().map(|_| Secret::new(""));
     let peer = |node: &&Node| node.name != desired.first_server().name;
     let targets = desired.nodes.values().find(peer).map_or_else(Vec::new, |peer| {
         network::targets(desired, &peer.name, [100, 64, 0, 2].into(), [10, 42, 1, 0].into())
@@ -45,7 +46,7 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         tailnet::join_script(desired, node, Secret::new(""), false)?,
         tailnet::await_address_script([100, 64, 0, 1].into(), Duration::from_secs(60))?,
         tailnet::prefs::set_script(&["--accept-dns=false".into()])?,
-        cluster::install_script(desired, node, &place, Some(&membership), None)?,
+        cluster::install_script(desired, node, &place, Some(&membership), key.as_ref(), None)?,
         cluster::await_script(node.role, Duration::from_secs(15))?,
         cluster::kubeconfig_script()?,
         template::script("k3s/read-join-tokens.sh", serde_json::json!({}))?,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use futures::future::join_all;
 
 use super::{
-    Outcome, access,
+    Outcome, access, backup,
     check::{Check, CheckState, expect},
     flux, longhorn, network, outside, systems, tailnet,
 };
@@ -28,12 +28,15 @@ pub async fn all<W: World>(run: &Arc<Run<W>>) -> Result<Vec<Check>> {
     let observed = observe::observe(run, Depth::All).await?;
     let mut checks = standing(run, &observed);
     checks.extend(network::evaluate(&run.desired, &probes(&observed), kube(&observed)));
-    let (systems, packets, ways) = futures::join!(
+    let (systems, packets, ways, buckets) = futures::join!(
         systems_of(run, &observed),
         send_packets(run, &observed),
-        Box::pin(outside::checks(run, &observed))
+        Box::pin(outside::checks(run, &observed)),
+        Box::pin(observe::buckets(run))
     );
     let now = run.world.clock().wall();
+    checks.extend(backup::snapshot_checks(&run.desired, &observed, now));
+    checks.extend(backup::bucket_checks(&buckets));
     checks.extend(systems::checks(&run.desired, &observed, &systems, now));
     checks.extend(packets);
     checks.extend(ways);

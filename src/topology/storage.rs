@@ -10,9 +10,24 @@ use crate::{
 };
 
 pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
-    let longhorn = desired.longhorn.as_ref()?;
-    let about = format!("Each volume has {} copies, on different nodes.", longhorn.replicas);
+    let datastore = desired.k3s.datastore_backup.as_ref();
+    let about = match &desired.longhorn {
+        Some(longhorn) => {
+            format!("Each volume has {} copies, on different nodes.", longhorn.replicas)
+        }
+        None => "The cluster's own state is copied away by the clock.".to_owned(),
+    };
     let mut drawing = Drawing::new("storage", "Storage", about, checks);
+    if let Some(backup) = datastore {
+        let keeps = [format!("snapshots: {}", backup.schedule)];
+        drawing.block("datastore", "Datastore", keeps, |check| check.id == "datastore/snapshot");
+        let kept = of_bucket("the datastore");
+        drawing.block("snapshots", "Snapshots of the datastore", bucket(&backup.store), kept);
+        drawing.arrow("datastore", "snapshots", "by k3s");
+    }
+    let Some(longhorn) = &desired.longhorn else {
+        return datastore.map(|_| drawing.done());
+    };
     let claims = |check: &Check| check.id == "systems/claim";
     drawing.block("claims", "Claims of the apps", ["class longhorn".to_owned()], claims);
     let its_own = ["longhorn/runs", "longhorn/class", "longhorn/deletion", "longhorn/volume"];
@@ -28,8 +43,9 @@ pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
     }
     if let Some(store) = &longhorn.backup {
         let backups = ["longhorn/target", "longhorn/backup"];
+        let kept = of_bucket("volumes");
         drawing.block("bucket", "Backups of volumes", bucket(store), |check| {
-            backups.contains(&check.id)
+            backups.contains(&check.id) || kept(check)
         });
         drawing.arrow("longhorn", "bucket", "backups");
     }
@@ -42,8 +58,9 @@ pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
         if let Some(backup) = &databases.backup {
             let archived = ["systems/archive", "systems/backup"];
             let lines = bucket(&backup.store);
+            let kept = of_bucket("databases");
             drawing.block("archive", "Archive of databases", lines, |check| {
-                archived.contains(&check.id)
+                archived.contains(&check.id) || kept(check)
             });
             drawing.arrow("databases", "archive", "write-ahead log");
         }
@@ -52,6 +69,13 @@ pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
         drawing.block("nowhere", "No backups", ["nothing leaves the nodes".to_owned()], outside);
     }
     Some(drawing.done())
+}
+
+/// The checks of the bucket for backups of something.
+fn of_bucket(whose: &'static str) -> impl Fn(&Check) -> bool {
+    move |check| {
+        check.id.starts_with("bucket/") && check.title.contains(&format!("backups of {whose}"))
+    }
 }
 
 fn bucket(store: &ObjectStore) -> Vec<String> {

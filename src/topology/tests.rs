@@ -47,9 +47,12 @@ fn what_the_inventory_does_not_turn_on_is_not_drawn() {
     desired.gitops = None;
     desired.flux = None;
     desired.longhorn = None;
-    let drawn = topology(&desired, &[]);
-    let ids: Vec<&str> = drawn.diagrams.iter().map(|diagram| diagram.id).collect();
-    assert_eq!(ids, ["zones"]);
+    let ids = |desired: &Desired| -> Vec<&str> {
+        topology(desired, &[]).diagrams.iter().map(|diagram| diagram.id).collect()
+    };
+    assert_eq!(ids(&desired), ["storage", "zones"], "the datastore is copied away all the same");
+    desired.k3s.datastore_backup = None;
+    assert_eq!(ids(&desired), ["zones"]);
 }
 
 #[test]
@@ -68,6 +71,8 @@ fn a_block_is_as_well_as_the_checks_that_look_at_it() {
             check("tailnet/mtu", Some(node), "its MTU", false),
             check("systems/workload", None, "the tunnel is connected", true),
             check("systems/path", None, path, false),
+            check("datastore/snapshot", Some(node), "its snapshots are in the bucket", true),
+            check("bucket/lifecycle", None, "no rule destroys backups of the datastore", false),
         ],
     );
     assert_eq!(block(&drawn, "zones", node.as_str()).health, Health::Ill);
@@ -75,6 +80,9 @@ fn a_block_is_as_well_as_the_checks_that_look_at_it() {
         block(&drawn, "zones", node.as_str()).causes,
         ["its MTU: it is not; next: see there"]
     );
+    assert_eq!(block(&drawn, "storage", "datastore").health, Health::Well);
+    assert_eq!(block(&drawn, "storage", "snapshots").health, Health::Ill);
+    assert_eq!(block(&drawn, "storage", "bucket").health, Health::Unknown);
     assert_eq!(block(&drawn, "public", "tunnel").health, Health::Well);
     assert_eq!(block(&drawn, "public", "app-jellyfin").health, Health::Ill);
     assert_eq!(block(&drawn, "public", "app-auth").health, Health::Unknown);

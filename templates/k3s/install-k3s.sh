@@ -2,7 +2,7 @@
 # `await-k3s` follows. Prints what was changed.
 <% include "lib/head.sh" %>
 <% include "lib/files.sh" %>
-: "${JOIN_TOKEN:=}" "${AGENT_TOKEN:=}"
+: "${JOIN_TOKEN:=}" "${AGENT_TOKEN:=}" "${DATASTORE_KEY:=}"
 k3s="${HOMELAB_ROOT}/usr/local/bin/k3s"
 <% if joins or role == "agent" %>
 data="${HOMELAB_ROOT}/var/lib/rancher/k3s"
@@ -15,8 +15,9 @@ data="${HOMELAB_ROOT}/var/lib/rancher/k3s"
 [ ! -e "$data/server/db" ] ||
     fail "this node holds a server's database ($data/server/db): it cannot become an agent"
 <% endif %>
+datastore_key="${HOMELAB_ROOT}"<{ datastore_key_file | quote }>
 for file in "${HOMELAB_ROOT}"/etc/rancher/k3s/config.yaml.d/*.yaml; do
-    [ ! -e "$file" ] || fail "$file would override our configuration: move its settings into the inventory"
+    [ ! -e "$file" ] || [ "$file" = "$datastore_key" ] || fail "$file would override our configuration: move its settings into the inventory"
 done
 [ "$(sha256sum "$k3s" | cut -d ' ' -f 1)" = <{ sha256 | quote }> ] ||
     fail "$k3s is not the pinned one: it must be brought here first"
@@ -62,6 +63,14 @@ write_secret "${HOMELAB_ROOT}"<{ agent_token_file | quote }> "${AGENT_TOKEN:?}" 
 [ -s "${HOMELAB_ROOT}"<{ agent_token_file | quote }> ] ||
     write_secret "${HOMELAB_ROOT}"<{ agent_token_file | quote }> "$(od -An -N 16 -tx1 "${HOMELAB_ROOT}/dev/urandom" | tr -d ' \n')" >>"$changes"
 <% endif %>
+<% endif %>
+<% if has_datastore_key %>
+write_secret "$datastore_key" "${DATASTORE_KEY:?}" >>"$changes"
+<% else %>
+if [ -e "$datastore_key" ]; then
+    rm -f "$datastore_key"
+    echo "${datastore_key##*/} is gone" >>"$changes"
+fi
 <% endif %>
 {
     :

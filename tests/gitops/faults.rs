@@ -51,6 +51,40 @@ fn what_the_rest_of_the_inventory_contradicts_is_named() {
         |inventory| inventory["gitops"]["cloudnative_pg"]["backup"]["prefix"] = json!("longhorn"),
         "the same folder of the same bucket",
     );
+    let datastore = |prefix: Option<&'static str>| {
+        move |inventory: &mut Value| {
+            let mut backup = inventory["longhorn"]["backup"].clone();
+            match prefix {
+                Some(prefix) => backup["prefix"] = json!(prefix),
+                None => drop(backup.as_object_mut().unwrap().shift_remove("prefix")),
+            }
+            inventory["k3s"]["server_config"] = json!({});
+            inventory["k3s"]["datastore_backup"] = backup;
+        }
+    };
+    tells(datastore(Some("longhorn/homelab/k3s")), "the backups of the datastore and of volumes");
+    tells(datastore(Some("cnpg")), "the backups of the datastore and of databases");
+    tells(
+        |inventory| {
+            datastore(None)(inventory);
+            inventory["k3s"]["secrets_encryption"] = json!(false);
+        },
+        "snapshots would hold the cluster's Secrets in clear text",
+    );
+    tells(
+        |inventory| {
+            datastore(None)(inventory);
+            inventory["k3s"]["server_config"] = json!({"etcd-s3-bucket": "b"});
+        },
+        "`etcd-s3-bucket` follows from `k3s.datastore_backup`",
+    );
+    tells(
+        |inventory| {
+            datastore(None)(inventory);
+            inventory["k3s"]["datastore_backup"]["ca_file"] = json!("ca.pem");
+        },
+        "an authority is for an endpoint with `https://`",
+    );
     tells(
         |inventory| inventory["gitops"]["cloudnative_pg"]["backup"]["retention_days"] = json!(0),
         "a backup that is kept no day is none",

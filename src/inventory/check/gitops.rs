@@ -235,17 +235,6 @@ impl Check<'_> {
                 "write `cert_manager: {}` under `gitops`".to_owned(),
             );
         }
-        let volumes = self.file.longhorn.as_ref().and_then(|longhorn| longhorn.backup.as_ref());
-        if volumes.is_some_and(|volumes| {
-            volumes.bucket == backup.bucket
-                && overlap(volumes.prefix.as_deref().unwrap_or_default(), &backup.prefix)
-        }) {
-            report.fault(
-                &path.key("backup"),
-                "the backups of databases and of volumes would lie in the same folder of the same bucket",
-                "write another `prefix`, such as `cnpg`, and one for `longhorn.backup`".to_owned(),
-            );
-        }
     }
 
     fn addresses(&self, report: &mut Report<'_>) {
@@ -319,13 +308,4 @@ impl Check<'_> {
     fn disabled(&self, component: &str) -> bool {
         self.file.k3s.disable.iter().any(|one| one.name() == component)
     }
-}
-
-/// Whether one folder is the other or lies in it.
-fn overlap(first: &str, second: &str) -> bool {
-    let folders = |text: &str| -> Vec<String> {
-        text.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
-    };
-    let (first, second) = (folders(first), folders(second));
-    first.starts_with(&second) || second.starts_with(&first)
 }

@@ -1,5 +1,6 @@
 //! What no single field can know: whether the fields agree.
 
+mod buckets;
 mod claims;
 mod gitops;
 mod k3s;
@@ -27,4 +28,5 @@ pub(crate) fn all(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>
     services::longhorn(file, report);
     services::flux(file, report);
     gitops::check(file, report);
+    buckets::check(file, report);
 }

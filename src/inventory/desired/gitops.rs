@@ -30,6 +30,17 @@ pub struct ObjectStore {
     pub prefix: String,
     pub access_key_id: SecretSource,
     pub secret_access_key: SecretSource,
+    /// The endpoint's authorities as PEM; `None` is the system's.
+    pub authority: Option<String>,
+}
+
+/// Snapshots of the datastore, made by k3s itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatastoreBackup {
+    pub store: ObjectStore,
+    /// Five fields, UTC.
+    pub schedule: String,
+    pub retain: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use ipnet::Ipv4Net;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::yes;
+use super::{DatastoreBackupFile, yes};
 
 /// The Kubernetes distribution. What is not said of the release comes from `homelab.lock`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
@@ -45,6 +45,10 @@ pub struct K3sFile {
     /// Encrypts Secrets in etcd. Fixed when the cluster is made.
     #[serde(default = "yes")]
     pub secrets_encryption: bool,
+    /// Where snapshots of the datastore go; needs `secrets_encryption`.
+    #[garde(dive)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub datastore_backup: Option<DatastoreBackupFile>,
     /// Keys added to the servers' `config.yaml` as they are.
     #[serde(skip_serializing_if = "serde_json::Map::is_empty")]
     pub server_config: serde_json::Map<String, serde_json::Value>,
@@ -66,6 +70,7 @@ impl Default for K3sFile {
             tls_sans: Vec::new(),
             disable: Vec::new(),
             secrets_encryption: true,
+            datastore_backup: None,
             server_config: serde_json::Map::new(),
             agent_config: serde_json::Map::new(),
         }

@@ -4,6 +4,7 @@
 //! plain default exists. Meaning is given by [`super::resolve`].
 
 mod access;
+mod datastore;
 mod flux;
 mod gitops;
 mod k3s;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     access::{AccessFile, ExposureFile},
+    datastore::DatastoreBackupFile,
     flux::{FluxFile, GitCredentials},
     gitops::{
         AuthentikFile, CertManagerFile, CloudflaredFile, CloudnativePgFile, DatabaseBackupFile,

@@ -2,17 +2,20 @@
 
 use super::Context;
 use crate::inventory::{
+    authority,
     desired::STORAGE_LABEL,
     desired::{
-        Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, Flux, GitAccess,
-        Gitops, Jellyfin, Longhorn, Metallb, Monitoring, Node, ObjectStore, Outside, RecurringJob,
-        SecretStore, Stalwart, TailscaleOperator, Traefik,
+        Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, DatastoreBackup, Flux,
+        GitAccess, Gitops, Jellyfin, Longhorn, Metallb, Monitoring, Node, ObjectStore, Outside,
+        RecurringJob, SecretStore, Stalwart, TailscaleOperator, Traefik,
     },
     file::{GitCredentials, InventoryFile, LonghornFile, RoleFile, S3Credentials, SecretsFile},
     git_host,
+    path::FieldPath,
     report::Report,
     versions,
 };
+use crate::named_file;
 
 pub(super) fn longhorn(file: &InventoryFile, context: &Context<'_>) -> Option<Longhorn> {
     let longhorn = file.longhorn.as_ref()?;
@@ -41,6 +44,40 @@ pub(super) fn longhorn(file: &InventoryFile, context: &Context<'_>) -> Option<Lo
         backup,
         recurring_jobs: jobs.collect(),
     })
+}
+
+/// `Err` where a fault was told that leaves a gap.
+pub(super) fn datastore(
+    file: &InventoryFile,
+    context: &Context<'_>,
+    report: &mut Report<'_>,
+) -> Result<Option<DatastoreBackup>, ()> {
+    let Some(backup) = &file.k3s.datastore_backup else { return Ok(None) };
+    let prefix = match &backup.prefix {
+        Some(prefix) => trimmed(prefix),
+        None => format!("k3s/{}", file.cluster.name),
+    };
+    let place = (backup.url.as_deref(), &*backup.bucket, &*backup.region);
+    let mut store = store(place, prefix, &backup.credentials, context);
+    if let Some(path) = &backup.ca_file {
+        let path = context.path(path);
+        let read = authority::read(&path).and_then(|_| {
+            let bytes = named_file::bytes(&path, named_file::KEY);
+            let bytes = bytes.map_err(|error| format!("the CA file can't be read: {error}"))?;
+            String::from_utf8(bytes).map_err(|_| format!("{path} is no text"))
+        });
+        match read {
+            Ok(pem) => store.authority = Some(pem),
+            Err(message) => {
+                let help =
+                    "name the PEM file of the authority that signed the endpoint's certificate";
+                let place = FieldPath::dotted("k3s.datastore_backup.ca_file");
+                report.fault(&place, message, help.to_owned());
+                return Err(());
+            }
+        }
+    }
+    Ok(Some(DatastoreBackup { store, schedule: backup.schedule.clone(), retain: backup.retain }))
 }
 
 /// Labels the nodes that hold copies, where the inventory does not say otherwise itself.
@@ -184,6 +221,7 @@ fn store(
         prefix,
         access_key_id: context.secret(&credentials.access_key_id),
         secret_access_key: context.secret(&credentials.secret_access_key),
+        authority: None,
     }
 }
 

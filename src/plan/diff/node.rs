@@ -9,7 +9,7 @@ use crate::{
         desired::{Node, Role, TailnetControl},
     },
     plan::{
-        observed::Observed,
+        observed::{Observed, Sight},
         probe::HostProbe,
         step::{Change, Impact, Plan, Step},
     },
@@ -145,9 +145,25 @@ pub(super) fn cluster_steps(
             {
                 refusals.push(Refusal::new(name.to_string(), message, hint));
             }
-            cluster::install_reasons(desired, node, probe, observed.kube_node(name))
+            let mut reasons =
+                cluster::install_reasons(desired, node, probe, observed.kube_node(name));
+            if node.role == Role::Server {
+                reasons.extend(cluster::datastore::key_reasons(
+                    desired,
+                    probe,
+                    &observed.datastore_key,
+                ));
+            }
+            reasons
         }
     };
+    if let Sight::Silent(why) = &observed.datastore_key
+        && name == &first.name
+    {
+        plan.notes.push(format!(
+            "the key of the datastore's snapshots was not compared with the servers': {why}"
+        ));
+    }
     if !reasons.is_empty() {
         let impact =
             if probe.is_some_and(cluster::is_running) { Impact::Restart } else { Impact::Create };

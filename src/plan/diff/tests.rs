@@ -25,6 +25,8 @@ pub(crate) fn bare(desired: &Desired) -> Observed {
         kube: Sight::Unseen,
         flux: Sight::Unseen,
         longhorn: Sight::Unseen,
+        snapshots: Sight::Unseen,
+        datastore_key: Sight::Unseen,
         repository: Sight::Unseen,
         seeds: BTreeMap::new(),
         strays: Vec::new(),

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use croner::parser::CronParser;
-use jiff::{SignedDuration, Timestamp, Zoned, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp};
 
 use super::Volume;
-use crate::inventory::desired::{JobTask, RecurringJob};
+use crate::{
+    inventory::desired::{JobTask, RecurringJob},
+    plan::schedule::{Punctuality, punctuality},
+};
 
 /// How long a backup may take before it is missed.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
@@ -28,13 +30,12 @@ pub enum Backups {
 pub fn backups(volume: &Volume, jobs: &BTreeMap<String, RecurringJob>, now: Timestamp) -> Backups {
     let mine =
         jobs.iter().filter(|(name, job)| job.task == JobTask::Backup && covers(volume, name, job));
-    let due = mine.filter_map(|(_, job)| last_turn(&job.cron, now - GRACE)).max();
-    let Some(due) = due else { return Backups::Nobody };
-    let age = volume.last_backup.map(|last| now.duration_since(last));
-    match volume.last_backup {
-        Some(last) if last >= due => Backups::Young(now.duration_since(last)),
-        _ if volume.created.is_some_and(|created| created > due) => Backups::Awaited,
-        _ => Backups::Old(age, due),
+    let crons = mine.map(|(_, job)| job.cron.as_str());
+    match punctuality(crons, volume.last_backup, volume.created, GRACE, now) {
+        Punctuality::Young(age) => Backups::Young(age),
+        Punctuality::Old(age, due) => Backups::Old(age, due),
+        Punctuality::Awaited => Backups::Awaited,
+        Punctuality::Never => Backups::Nobody,
     }
 }
 
@@ -44,13 +45,6 @@ fn covers(volume: &Volume, name: &str, job: &RecurringJob) -> bool {
         return job.groups.iter().any(|group| group == "default");
     }
     volume.jobs.contains(name) || job.groups.iter().any(|group| volume.groups.contains(group))
-}
-
-/// The last moment up to `now` at which a schedule is due, UTC.
-fn last_turn(cron: &str, now: Timestamp) -> Option<Timestamp> {
-    let schedule = CronParser::new().parse(cron).ok()?;
-    let now: Zoned = now.to_zoned(TimeZone::UTC);
-    Some(schedule.find_previous_occurrence(&now, true).ok()?.timestamp())
 }
 
 #[cfg(test)]

@@ -60,7 +60,9 @@ pub fn files(desired: &Desired, node: &Node, place: &Place) -> Result<Vec<Manage
     let address = json!({ "address": place.address, "mtu": desired.tailnet.mtu });
     let resolver = json!({ "nameservers": node.nameservers, "search_domain": node.search_domain });
     let unit_context = json!({ "role": role });
-    Ok(vec![
+    let backup = desired.k3s.datastore_backup.as_ref().filter(|_| node.role == Role::Server);
+    let authority = backup.and_then(|backup| backup.store.authority.clone());
+    let mut files = vec![
         ManagedFile {
             path: paths::K3S_CONFIG.to_owned(),
             mode: "0600",
@@ -69,7 +71,13 @@ pub fn files(desired: &Desired, node: &Node, place: &Place) -> Result<Vec<Manage
         ManagedFile::rendered(paths::K3S_RESOLV, "0644", "files/resolv.conf", resolver)?,
         ManagedFile::rendered(paths::AWAIT_ADDRESS, "0755", "files/await-address", address)?,
         ManagedFile::rendered(unit, "0644", "files/k3s.service", unit_context)?,
-    ])
+    ];
+    files.extend(authority.map(|content| ManagedFile {
+        path: paths::K3S_DATASTORE_CA.to_owned(),
+        mode: "0644",
+        content,
+    }));
+    Ok(files)
 }
 
 fn yaml(settings: &Map<String, Value>) -> Result<String> {
@@ -117,7 +125,13 @@ fn settings(desired: &Desired, node: &Node, place: &Place) -> Map<String, Value>
         }
         set("secrets-encryption", json!(k3s.secrets_encryption));
         set("write-kubeconfig-mode", json!("0600"));
+        if let Some(backup) = &k3s.datastore_backup {
+            settings.extend(super::datastore::settings(backup));
+        }
     }
+    let mut set = |key: &str, value: Value| {
+        settings.insert(key.to_owned(), value);
+    };
     if !node.labels.is_empty() {
         let labels: Vec<String> =
             node.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();

@@ -273,3 +273,69 @@ fn merging_keeps_what_others_put_there_and_replaces_what_is_ours() {
     assert!(merge_kubeconfig("- a list", ours.expose()).is_err());
     assert_eq!(merge_kubeconfig("", ours.expose()).unwrap(), ours.expose());
 }
+
+#[tokio::test]
+async fn snapshots_go_to_the_bucket_and_their_key_stands_in_a_file_of_its_own() {
+    let key = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(key.path(), "it's \"secret\"\n").unwrap();
+    let mut desired = crate::stage::backup::tests::desired();
+    let backup = desired.k3s.datastore_backup.as_mut().unwrap();
+    let source = crate::inventory::desired::SecretSource::File(
+        camino::Utf8PathBuf::from_path_buf(key.path().to_owned()).unwrap(),
+    );
+    backup.store.access_key_id = source.clone();
+    backup.store.secret_access_key = source;
+    backup.store.authority = Some("PEM".into());
+    let node = desired.first_server();
+    let made = files(&desired, node, &place(None)).unwrap();
+    let config: serde_json::Value = serde_saphyr::from_str(&made[0].content).unwrap();
+    for (name, value) in [
+        ("etcd-s3", json!(true)),
+        ("etcd-s3-endpoint", json!("10.79.0.1:9000")),
+        ("etcd-s3-insecure", json!(true)),
+        ("etcd-s3-bucket", json!("homelab")),
+        ("etcd-s3-folder", json!("k3s/lab")),
+        ("etcd-s3-region", json!("us-east-1")),
+        ("etcd-s3-retention", json!(20)),
+        ("etcd-snapshot-retention", json!(20)),
+        ("etcd-snapshot-schedule-cron", json!("0 */6 * * *")),
+        ("etcd-s3-endpoint-ca", json!(paths::K3S_DATASTORE_CA)),
+    ] {
+        assert_eq!(config[name], value, "{name}");
+    }
+    assert!(made.iter().any(|file| file.path == paths::K3S_DATASTORE_CA && file.content == "PEM"));
+    assert!(made.iter().all(|file| !file.content.contains("secret\\")));
+    let agent = desired.agents().next().unwrap();
+    let agents = files(&desired, agent, &place(Some([100, 64, 0, 1]))).unwrap();
+    assert!(!agents[0].content.contains("etcd-"));
+
+    let secret = datastore::key(&desired).await.unwrap().unwrap();
+    let read: serde_json::Value = serde_saphyr::from_str(secret.expose()).unwrap();
+    assert_eq!(read["etcd-s3-secret-key"], json!("it's \"secret\""));
+    let script = install_script(&desired, node, &place(None), None, Some(&secret), None).unwrap();
+    assert!(script.text.contains("${DATASTORE_KEY:?}") && !script.text.contains("it's"));
+    assert_eq!(script.secrets.len(), 1);
+    let script = install_script(&desired, agent, &place(None), None, Some(&secret), None).unwrap();
+    assert!(!script.text.contains("${DATASTORE_KEY:?}") && script.secrets.is_empty());
+
+    let expected = datastore::expected_key(&desired).await;
+    let reasons = |found: Option<&str>, expected: &crate::plan::observed::Sight<String>| {
+        let mut probe = HostProbe::default();
+        if let Some(found) = found {
+            probe.files.insert(paths::K3S_DATASTORE_KEY.into(), found.into());
+        }
+        datastore::key_reasons(&desired, &probe, expected)
+    };
+    let written =
+        hex::encode(<sha2::Sha256 as sha2::Digest>::digest(format!("{}\n", secret.expose())));
+    assert_eq!(reasons(Some(&written), &expected), Vec::<String>::new());
+    assert!(reasons(Some("other"), &expected)[0].contains("is another"));
+    assert!(reasons(None, &expected)[0].contains("is missing"));
+    let silent = crate::plan::observed::Sight::Silent("not set".to_owned());
+    assert_eq!(reasons(Some("other"), &silent), Vec::<String>::new());
+    let mut probe = HostProbe::default();
+    probe.files.insert(paths::K3S_DATASTORE_KEY.into(), written);
+    let without = crate::stage::scripts::tests::desired();
+    let left = datastore::key_reasons(&without, &probe, &crate::plan::observed::Sight::Unseen);
+    assert!(left[0].contains("no longer wanted"));
+}

@@ -92,6 +92,7 @@ pub(crate) fn desired() -> Desired {
             tls_sans: vec!["k3s.example".into()],
             disable: vec!["servicelb".into()],
             secrets_encryption: true,
+            datastore_backup: None,
             server_config: serde_json::Map::new(),
             agent_config: serde_json::Map::new(),
         },

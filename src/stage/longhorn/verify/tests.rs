@@ -35,6 +35,7 @@ fn desired() -> Desired {
             prefix: "longhorn/home".into(),
             access_key_id: source(),
             secret_access_key: source(),
+            authority: None,
         }),
         recurring_jobs: BTreeMap::from([("daily".to_owned(), daily)]),
     });
