@@ -28,7 +28,7 @@ section_datastore() {
   grep -q '^root 600$' "$work/mode" || fail 'others may read it'
   # shellcheck disable=SC2016 # the variables are the lab's
   inside sh -c '! grep -r -q -F -- "$AWS_SECRET_ACCESS_KEY" "$1"' sh "$state" || fail 'the journal holds the secret'
-  homelab plan --until network | tee "$work/said" | grep -q 'nothing to do' || { cat "$work/said"; fail 'up after up has something to do'; }
+  homelab plan --until network 2>&1 | tee "$work/said" | grep -qi 'nothing to do' || { cat "$work/said"; fail 'up after up has something to do'; }
 
   step 'k3s uploads a snapshot by the clock, and status and verify tell its age'
   until_true 150 'a snapshot is in the bucket' has_snapshots 1
