@@ -8,9 +8,12 @@
 
 pub mod command;
 
+mod apps;
 mod archive;
 mod cache;
+mod charts;
 mod combined;
+mod custom_resources;
 mod debian;
 mod error;
 mod flux;
@@ -26,6 +29,8 @@ mod tailscale;
 use camino::Utf8PathBuf;
 
 pub use cache::Cache;
+pub(crate) use cache::sha256_of;
+pub(crate) use charts::files as chart_files;
 pub use combined::combine;
 pub use error::ArtifactError;
 pub use recipe::Name;

@@ -35,6 +35,10 @@ pub enum Name {
     FluxComponents,
     /// The lab's S3: a gateway over a folder.
     Versitygw,
+    /// The lab's Helm repository: its index, and each chart packaged beside it.
+    Charts,
+    /// The images that those charts ask for, in an archive of their own.
+    AppImages,
 }
 
 impl Name {
@@ -52,12 +56,21 @@ impl Name {
             Self::FluxImages => "flux-images",
             Self::FluxComponents => "flux-components",
             Self::Versitygw => "versitygw",
+            Self::Charts => "charts",
+            Self::AppImages => "app-images",
         }
     }
 
     /// Whether only a lab with GitOps takes it.
     pub fn is_for_gitops(self) -> bool {
-        matches!(self, Self::FluxImages | Self::FluxComponents | Self::Versitygw)
+        matches!(
+            self,
+            Self::FluxImages
+                | Self::FluxComponents
+                | Self::Versitygw
+                | Self::Charts
+                | Self::AppImages
+        )
     }
 }
 
@@ -71,7 +84,7 @@ impl fmt::Display for Name {
 pub(crate) enum Ingredient {
     /// Flags, versions, anything short.
     Text(String),
-    /// Each file below a directory, by its path and bytes.
+    /// Each file below a directory, by its path and bytes; or one file.
     Tree(Utf8PathBuf),
     /// Another artifact, by its own recipe.
     Part(Name),
@@ -117,10 +130,7 @@ fn field(hash: &mut Sha256, bytes: &[u8]) {
 }
 
 fn hash_tree(hash: &mut Sha256, root: &Utf8Path) -> Result<(), ArtifactError> {
-    let mut files = Vec::new();
-    collect(root, &mut files)?;
-    files.sort();
-    for file in files {
+    for file in files_below(root)? {
         // A test's text changes nothing in the binary.
         if file.as_str().ends_with("_test.go") {
             continue;
@@ -130,6 +140,17 @@ fn hash_tree(hash: &mut Sha256, root: &Utf8Path) -> Result<(), ArtifactError> {
         field(hash, &fs_err::read(&file)?);
     }
     Ok(())
+}
+
+/// Every file below a directory, in the order of their paths; a file is itself.
+pub(crate) fn files_below(root: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ArtifactError> {
+    if root.is_file() {
+        return Ok(vec![root.to_owned()]);
+    }
+    let mut files = Vec::new();
+    collect(root, &mut files)?;
+    files.sort();
+    Ok(files)
 }
 
 fn collect(directory: &Utf8Path, files: &mut Vec<Utf8PathBuf>) -> Result<(), ArtifactError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    Name, debian, flux,
+    Name, apps, charts, debian, flux,
     golang::{self, Program},
     images,
     recipe::{Ingredient, Recipe},
@@ -134,6 +134,22 @@ pub(crate) fn recipe(name: Name) -> Recipe {
                 }
                 .build(build)
             },
+            name,
+        },
+        Name::Charts => Recipe {
+            version: "1".into(),
+            file: charts::INDEX.into(),
+            ingredients: charts::ingredients(),
+            estimate: Duration::from_secs(1),
+            method: charts::make,
+            name,
+        },
+        Name::AppImages => Recipe {
+            version: "1".into(),
+            file: apps::FILE.into(),
+            ingredients: apps::ingredients(),
+            estimate: minutes(4),
+            method: apps::make,
             name,
         },
     }

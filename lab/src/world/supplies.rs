@@ -38,6 +38,8 @@ pub(crate) struct GitOps {
     pub(crate) components: Download,
     /// The program that serves S3.
     pub(crate) versitygw: Utf8PathBuf,
+    /// The files of the lab's Helm repository: its index, and the charts.
+    pub(crate) charts: Vec<Download>,
 }
 
 /// A file that the product fetches from the mirror.
@@ -61,7 +63,9 @@ fn gather_services(gitops: bool) -> Result<Services, WorldError> {
     let images = artifacts::ensure(Name::Images)?;
     let images = match gitops {
         true => {
-            artifacts::combine(&Cache::open()?, &[images, artifacts::ensure(Name::FluxImages)?])?
+            let flux = artifacts::ensure(Name::FluxImages)?;
+            let apps = artifacts::ensure(Name::AppImages)?;
+            artifacts::combine(&Cache::open()?, &[images, flux, apps])?
         }
         false => images,
     };
@@ -69,6 +73,7 @@ fn gather_services(gitops: bool) -> Result<Services, WorldError> {
         true => Some(GitOps {
             components: download(Name::FluxComponents)?,
             versitygw: program(Name::Versitygw)?,
+            charts: charts()?,
         }),
         false => None,
     };
@@ -80,6 +85,15 @@ fn gather_services(gitops: bool) -> Result<Services, WorldError> {
         k3s_images: images.into(),
         gitops,
     })
+}
+
+fn charts() -> Result<Vec<Download>, WorldError> {
+    let index = artifacts::ensure(Name::Charts)?;
+    let files = artifacts::chart_files(&index.path)?.into_iter().map(|file| {
+        let sha256 = artifacts::sha256_of(&file)?;
+        Ok(Download { version: index.version.clone(), file, sha256 })
+    });
+    files.collect()
 }
 
 fn cache() -> Result<Utf8PathBuf, WorldError> {
@@ -108,6 +122,11 @@ impl Download {
 }
 
 impl Services {
+    /// Served, and pinned by no lock file: Helm asks for them by name and version.
+    fn charts(&self) -> impl Iterator<Item = &Download> {
+        self.gitops.iter().flat_map(|gitops| &gitops.charts)
+    }
+
     fn downloads(&self) -> impl Iterator<Item = (&'static str, String, &Download)> {
         let always = [
             ("tailscale", self.tailscale.path("tailscale"), &self.tailscale),
@@ -134,7 +153,9 @@ impl Supplies {
         let image =
             mirror::File { path: self.image.file.clone(), sha256: self.image.sha256.clone() };
         let mut files: indexmap::IndexMap<_, _> = [(self.image_path(), image)].into();
-        for (_, path, download) in self.downloads() {
+        let charts = self.services.iter().flat_map(Services::charts);
+        let charts = charts.map(|chart| (chart.path("charts"), chart));
+        for (path, download) in self.downloads().map(|(_, path, it)| (path, it)).chain(charts) {
             let file =
                 mirror::File { path: download.file.clone(), sha256: download.sha256.clone() };
             files.insert(path, file);
@@ -183,6 +204,10 @@ mod tests {
                 gitops: gitops.then(|| GitOps {
                     components: download("/cache/gotk-components.yaml"),
                     versitygw: "/cache/versitygw".into(),
+                    charts: vec![
+                        download("/cache/charts/index.yaml"),
+                        download("/cache/charts/longhorn-1.12.1.tgz"),
+                    ],
                 }),
             }),
         }
@@ -202,6 +227,16 @@ mod tests {
                 assert!(content.files.contains_key(path), "{path}");
             }
         }
+    }
+
+    #[test]
+    fn the_charts_are_served_beside_their_index_where_flux_is() {
+        let served = |gitops| {
+            let files = supplies(gitops).content().files;
+            files.into_keys().filter(|path| path.starts_with("charts/")).collect::<Vec<_>>()
+        };
+        assert_eq!(served(true), ["charts/index.yaml", "charts/longhorn-1.12.1.tgz"]);
+        assert!(served(false).is_empty());
     }
 
     #[test]

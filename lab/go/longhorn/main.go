@@ -1,0 +1,4 @@
+// The lab's stand-in for Longhorn.
+package main
+
+func main() {}
