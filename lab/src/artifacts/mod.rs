@@ -30,7 +30,7 @@ use camino::Utf8PathBuf;
 
 pub use cache::Cache;
 pub(crate) use cache::sha256_of;
-pub(crate) use charts::files as chart_files;
+pub(crate) use charts::{CHARTS, files as chart_files};
 pub use combined::combine;
 pub use error::ArtifactError;
 pub use recipe::Name;

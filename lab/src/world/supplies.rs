@@ -122,7 +122,6 @@ impl Download {
 }
 
 impl Services {
-    /// Served, and pinned by no lock file: Helm asks for them by name and version.
     fn charts(&self) -> impl Iterator<Item = &Download> {
         self.gitops.iter().flat_map(|gitops| &gitops.charts)
     }
@@ -174,7 +173,14 @@ impl Supplies {
             .downloads()
             .map(|(key, path, download)| entry(key, &download.version, &path, &download.sha256))
             .collect();
-        format!("# Written by the lab: what its mirror serves.\nversion: 1\n{image}{rest}")
+        let charts = match self.services.iter().any(|services| services.gitops.is_some()) {
+            true => artifacts::CHARTS
+                .iter()
+                .map(|chart| format!("  {}: \"{}\"\n", chart.name, chart.version))
+                .fold("charts:\n".to_owned(), |all, one| all + &one),
+            false => String::new(),
+        };
+        format!("# Written by the lab: what its mirror serves.\nversion: 1\n{image}{rest}{charts}")
     }
 }
 
@@ -243,7 +249,10 @@ mod tests {
     fn the_manifests_of_flux_are_pinned_where_they_are_served_and_nowhere_else() {
         assert!(!supplies(false).lock_file().contains("flux"));
         let lock = supplies(true).lock_file();
-        insta::assert_snapshot!(lock.split_once("flux:").unwrap().1, @r#"
+        let flux = lock.split_once("flux:").unwrap().1;
+        let (flux, charts) = flux.split_once("charts:\n").unwrap();
+        assert!(charts.starts_with("  longhorn: \"1.12.1\"\n"), "{charts}");
+        insta::assert_snapshot!(flux, @r#"
 
           version: "1"
           url: http://10.79.0.1:8000/flux/gotk-components.yaml

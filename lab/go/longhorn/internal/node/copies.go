@@ -152,6 +152,14 @@ func (m *Manager) Flush(ctx context.Context, volume string) error {
 	if mine == nil {
 		return nil
 	}
+	found, err := api.Get[api.Volume](ctx, m.client, api.Volumes, volume)
+	if err != nil {
+		return err
+	}
+	// A node that comes back late has nothing to say: the others may be newer.
+	if found == nil || !leads(*found, *mine) {
+		return nil
+	}
 	pods, err := m.client.Managers(ctx)
 	if err != nil {
 		return err
@@ -166,6 +174,13 @@ func (m *Manager) Flush(ctx context.Context, volume string) error {
 		}
 	}
 	return nil
+}
+
+// leads is whether a copy is the one that the others are to be like: that of the node that uses the
+// volume, or, while nobody does, any whole one.
+func leads(volume api.Volume, own api.Replica) bool {
+	user := volume.Status.CurrentNodeID
+	return user == own.Spec.NodeID || user == "" && own.Good()
 }
 
 // Source gives the folder that pods of this node may use of a volume.
