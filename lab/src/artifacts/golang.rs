@@ -30,6 +30,15 @@ pub(crate) struct Program<'a> {
 
 impl Program<'_> {
     pub(crate) fn build(&self, build: &Build<'_>) -> Result<(), ArtifactError> {
+        self.build_with(build, &[])
+    }
+
+    /// With further arguments for `go build`.
+    pub(crate) fn build_with(
+        &self,
+        build: &Build<'_>,
+        further: &[&str],
+    ) -> Result<(), ArtifactError> {
         let module = module(self.module);
         require(build, &wanted(&module)?)?;
         let mut command = go();
@@ -42,6 +51,7 @@ impl Program<'_> {
         if !self.tags.is_empty() {
             command.args(["-tags", self.tags]);
         }
+        command.args(further);
         command.arg("-o").arg(build.directory.join(self.output)).arg(self.package);
         build.run(&mut command, REMEDY)
     }
@@ -172,7 +182,9 @@ mod tests {
 
     #[test]
     fn every_module_of_ours_says_which_go_it_wants() {
-        for name in ["headscale", "coredns", "pause", "flux", "gotk", "versitygw", "longhorn"] {
+        for name in
+            ["headscale", "coredns", "pause", "flux", "gotk", "versitygw", "longhorn", "traefik", "paths"]
+        {
             let text = wanted(&module(name)).unwrap();
             assert!(numbers(&text) >= vec![1, 24], "{name}: {text}");
         }

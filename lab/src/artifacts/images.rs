@@ -2,7 +2,6 @@
 //!
 //! Their names belong to no registry on the internet, so nothing is ever pulled by mistake.
 
-use camino::Utf8Path;
 use serde_json::json;
 
 use super::{
@@ -21,7 +20,6 @@ pub(crate) fn make(build: &Build<'_>) -> Result<(), ArtifactError> {
     let pause = part(Name::Pause)?;
     let coredns = part(Name::Coredns)?;
     let debian = part(Name::Debian)?;
-    let busybox = debian.path.with_file_name("root").join("bin/busybox");
     DockerArchive::new(fs_err::File::create(build.directory.join(FILE))?)
         .image(&Image {
             reference: "lab.local/pause:1".into(),
@@ -31,7 +29,7 @@ pub(crate) fn make(build: &Build<'_>) -> Result<(), ArtifactError> {
         .image(&Image {
             reference: "lab.local/busybox:1".into(),
             config: json!({"Entrypoint": ["/bin/sh"], "Env": [PATH]}),
-            layer: busybox_layer(&busybox)?,
+            layer: busybox(&debian)?.finish()?,
         })?
         .image(&Image {
             reference: format!("lab.local/coredns:{}", coredns.version),
@@ -41,18 +39,20 @@ pub(crate) fn make(build: &Build<'_>) -> Result<(), ArtifactError> {
         .finish()
 }
 
-fn busybox_layer(busybox: &Utf8Path) -> Result<Vec<u8>, ArtifactError> {
+/// A shell and its tools, out of the Debian packages.
+pub(crate) fn busybox(debian: &Artifact) -> Result<Layer, ArtifactError> {
+    let busybox = debian.path.with_file_name("root").join("bin/busybox");
     // A static binary lists its own applets, so the links can't name one that it lacks.
-    let output = std::process::Command::new(busybox).arg("--list").output()?;
+    let output = std::process::Command::new(&busybox).arg("--list").output()?;
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut layer = Layer::new();
     for directory in ["bin/", "tmp/", "etc/", "proc/", "sys/", "dev/", "www/"] {
         layer = layer.directory(directory)?;
     }
     layer =
-        layer.file("bin/busybox", busybox)?.text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")?;
+        layer.file("bin/busybox", &busybox)?.text("etc/passwd", "root:x:0:0:root:/:/bin/sh\n")?;
     for applet in listed.lines().filter(|applet| *applet != "busybox") {
         layer = layer.link(&format!("bin/{applet}"), "busybox")?;
     }
-    layer.finish()
+    Ok(layer)
 }

@@ -19,12 +19,14 @@ mod error;
 mod flux;
 mod golang;
 mod images;
+mod paths;
 mod progress;
 mod recipe;
 mod recipes;
 mod release;
 mod standin;
 mod tailscale;
+mod traefik;
 
 use camino::Utf8PathBuf;
 

@@ -39,6 +39,12 @@ pub enum Name {
     Charts,
     /// The images that those charts ask for, in an archive of their own.
     AppImages,
+    /// The proxy that k3s brings, with the definitions of its kinds.
+    Traefik,
+    /// What the public path runs through in a cluster, as images in an archive of their own.
+    PathImages,
+    /// The lab's edge of the internet.
+    Edge,
 }
 
 impl Name {
@@ -58,6 +64,9 @@ impl Name {
             Self::Versitygw => "versitygw",
             Self::Charts => "charts",
             Self::AppImages => "app-images",
+            Self::Traefik => "traefik",
+            Self::PathImages => "path-images",
+            Self::Edge => "edge",
         }
     }
 
@@ -70,6 +79,9 @@ impl Name {
                 | Self::Versitygw
                 | Self::Charts
                 | Self::AppImages
+                | Self::Traefik
+                | Self::PathImages
+                | Self::Edge
         )
     }
 }

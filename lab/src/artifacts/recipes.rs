@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::{
     Name, apps, charts, debian, flux,
     golang::{self, Program},
-    images,
+    images, paths,
     recipe::{Ingredient, Recipe},
-    standin, tailscale,
+    standin, tailscale, traefik,
 };
 
 const HEADSCALE: &str = "0.29.3";
@@ -150,6 +150,30 @@ pub(crate) fn recipe(name: Name) -> Recipe {
             ingredients: apps::ingredients(),
             estimate: minutes(4),
             method: apps::make,
+            name,
+        },
+        Name::Traefik => Recipe {
+            version: traefik::VERSION.into(),
+            file: traefik::FILE.into(),
+            ingredients: traefik::ingredients(),
+            estimate: minutes(12),
+            method: traefik::make,
+            name,
+        },
+        Name::PathImages => Recipe {
+            version: "1".into(),
+            file: paths::IMAGES.into(),
+            ingredients: paths::ingredients(),
+            estimate: minutes(1),
+            method: paths::images,
+            name,
+        },
+        Name::Edge => Recipe {
+            version: "1".into(),
+            file: "edge".into(),
+            ingredients: vec![sources("paths")],
+            estimate: minutes(1),
+            method: paths::edge,
             name,
         },
     }

@@ -11,6 +11,7 @@ use super::{
     golang::Program,
     recipe::Ingredient,
     recipes::{COREDNS, KUBERNETES, sources},
+    traefik,
 };
 
 const PARTS: [Name; 4] = [Name::Kubernetes, Name::Flannel, Name::Debian, Name::Images];
@@ -23,6 +24,7 @@ pub(crate) fn version() -> String {
 pub(crate) fn ingredients() -> Vec<Ingredient> {
     let mut ingredients: Vec<Ingredient> = PARTS.into_iter().map(Ingredient::Part).collect();
     ingredients.push(sources("k3s"));
+    ingredients.push(Ingredient::Text(traefik::VERSION.into()));
     ingredients.push(Ingredient::Text(
         FROM_DEBIAN.map(|(name, path)| format!("{name}={path}")).join("\n"),
     ));
@@ -55,8 +57,11 @@ pub(crate) fn make(build: &Build<'_>) -> Result<(), ArtifactError> {
         parts.iter().find(|part| part.name == name).expect("made in the loop above")
     };
     let version = "homelab.invalid/lab/k3s/internal/version";
-    let stamps =
-        vec![format!("{version}.Kubernetes=v{KUBERNETES}"), format!("{version}.CoreDNS={COREDNS}")];
+    let stamps = vec![
+        format!("{version}.Kubernetes=v{KUBERNETES}"),
+        format!("{version}.CoreDNS={COREDNS}"),
+        format!("{version}.Traefik={}", traefik::VERSION),
+    ];
     for (package, output) in [(".", "launcher"), ("./cmd/pack", "pack")] {
         Program { module: "k3s", package, tags: "osusergo,netgo", stamps: &stamps, output }
             .build(build)?;

@@ -7,6 +7,7 @@ use super::{
     git_server::GitServer,
     object_store::{self, ObjectStore},
     place::Place,
+    public_path::{self, Edge},
     supplies,
 };
 
@@ -15,6 +16,7 @@ use super::{
 pub(crate) struct GitOps {
     _git: GitServer,
     _store: ObjectStore,
+    _public: Edge,
 }
 
 /// Starts both and tells the commands in the world where they are.
@@ -40,5 +42,8 @@ pub(crate) async fn start(
     environment.set("AWS_ACCESS_KEY_ID", object_store::ACCESS_KEY);
     environment.set_secret("AWS_SECRET_ACCESS_KEY", &store.secret_key)?;
     tracing::info!("the object store answers");
-    Ok(GitOps { _git: git, _store: store })
+
+    let public = public_path::start(&supplies.edge, place, environment).await?;
+    tracing::info!("the edge answers");
+    Ok(GitOps { _git: git, _store: store, _public: public })
 }

@@ -12,6 +12,8 @@ use super::{
 use crate::machines::run;
 
 pub(crate) const PORT: u16 = 8080;
+/// What a device's name is followed by.
+pub(crate) const DOMAIN: &str = "tailnet.lab.test";
 /// The user that the product's keys belong to.
 pub(crate) const USER: &str = "homelab";
 
@@ -108,7 +110,7 @@ policy:
   path: {folder}/policy.hujson
 dns:
   magic_dns: true
-  base_domain: tailnet.lab.test
+  base_domain: {DOMAIN}
   override_local_dns: false
   nameservers:
     global: []

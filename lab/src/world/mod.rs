@@ -29,6 +29,7 @@ mod mirror;
 mod names;
 mod object_store;
 mod proxmox;
+mod public_path;
 mod segment;
 mod service;
 mod supplies;

@@ -15,7 +15,8 @@ pub(crate) async fn start(program: &Utf8Path, folder: &Utf8Path) -> Result<Servi
 }
 
 fn corefile() -> String {
-    let (address, names) = (segment::GATEWAY, segment::NAMES.join(" "));
+    let names = [&segment::NAMES[..], &segment::STOOD_IN_FOR].concat().join(" ");
+    let address = segment::GATEWAY;
     format!(
         ".:53 {{\n    bind {address}\n    errors\n    hosts {{\n        {address} {names}\n        ttl 60\n    }}\n}}\n"
     )

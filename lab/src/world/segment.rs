@@ -11,6 +11,9 @@ pub(crate) const BRIDGE: &str = "vmbr0";
 /// The names that the lab's name server knows, all at [`GATEWAY`].
 pub(crate) const NAMES: [&str; 4] =
     ["gateway.lab.test", "pve1.lab.test", "headscale.lab.test", "mirror.lab.test"];
+/// Names of the internet that something on the gateway stands in for: where tunnels lead to.
+pub(crate) const STOOD_IN_FOR: [&str; 2] =
+    ["region1.v2.argotunnel.com", "region2.v2.argotunnel.com"];
 /// The world's files, at the same path in every world: `/run` is the world's own.
 pub(crate) const FILES: &str = "/run/homelab-lab";
 

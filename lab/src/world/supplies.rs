@@ -40,6 +40,8 @@ pub(crate) struct GitOps {
     pub(crate) versitygw: Utf8PathBuf,
     /// The files of the lab's Helm repository: its index, and the charts.
     pub(crate) charts: Vec<Download>,
+    /// The program that takes public names for tunnels.
+    pub(crate) edge: Utf8PathBuf,
 }
 
 /// A file that the product fetches from the mirror.
@@ -65,7 +67,8 @@ fn gather_services(gitops: bool) -> Result<Services, WorldError> {
         true => {
             let flux = artifacts::ensure(Name::FluxImages)?;
             let apps = artifacts::ensure(Name::AppImages)?;
-            artifacts::combine(&Cache::open()?, &[images, flux, apps])?
+            let paths = artifacts::ensure(Name::PathImages)?;
+            artifacts::combine(&Cache::open()?, &[images, flux, apps, paths])?
         }
         false => images,
     };
@@ -74,6 +77,7 @@ fn gather_services(gitops: bool) -> Result<Services, WorldError> {
             components: download(Name::FluxComponents)?,
             versitygw: program(Name::Versitygw)?,
             charts: charts()?,
+            edge: program(Name::Edge)?,
         }),
         false => None,
     };
@@ -210,6 +214,7 @@ mod tests {
                 gitops: gitops.then(|| GitOps {
                     components: download("/cache/gotk-components.yaml"),
                     versitygw: "/cache/versitygw".into(),
+                    edge: "/cache/edge".into(),
                     charts: vec![
                         download("/cache/charts/index.yaml"),
                         download("/cache/charts/longhorn-1.12.1.tgz"),

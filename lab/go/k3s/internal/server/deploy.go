@@ -24,7 +24,7 @@ var packaged embed.FS
 const deployEvery = 15 * time.Second
 
 // Components that a real k3s brings and this one leaves out: naming them in `disable` is right.
-var absent = []string{"traefik", "servicelb", "local-storage", "metrics-server"}
+var absent = []string{"servicelb", "local-storage", "metrics-server"}
 
 // The packaged manifests go into the folder where people put their own.
 func (p *Plan) writeManifests() error {

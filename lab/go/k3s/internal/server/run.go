@@ -66,7 +66,7 @@ func (p *Plan) Start(group *process.Group) (*api.Client, error) {
 	if err := p.writeManifests(); err != nil {
 		return nil, err
 	}
-	go p.deploy(group)
+	go p.deployCharts(group, ready)
 	go p.watchNodes(group.Context(), ready)
 	return ready, nil
 }

@@ -19,3 +19,6 @@ func Banner() string {
 
 // CoreDNS is the version of the CoreDNS image in the bundle, set when the program is linked.
 var CoreDNS = "0"
+
+// Traefik is the version of the Traefik image, which a lab with GitOps has, set when the program is linked.
+var Traefik = "0"
