@@ -103,7 +103,12 @@ mod tests {
                 })) {
                     let ours = IMAGES.iter().map(|image| image.reference);
                     // In the archive of every lab.
-                    let all = ours.chain(["lab.local/busybox:1", "lab.local/pause:1"]);
+                    let all = ours.chain([
+                        "lab.local/busybox:1",
+                        "lab.local/pause:1",
+                        crate::artifacts::private::OPERATOR,
+                        crate::artifacts::private::PROXY,
+                    ]);
                     assert!(all.into_iter().any(|one| one == reference), "{file}: {reference}");
                 }
             }

@@ -34,12 +34,20 @@ pub(crate) struct Chart {
 }
 
 /// Every chart that the lab serves.
-pub(crate) const CHARTS: &[Chart] = &[Chart {
-    name: "longhorn",
-    version: "1.12.1",
-    folder: "longhorn",
-    kinds: custom_resources::LONGHORN,
-}];
+pub(crate) const CHARTS: &[Chart] = &[
+    Chart {
+        name: "longhorn",
+        version: "1.12.1",
+        folder: "longhorn",
+        kinds: custom_resources::LONGHORN,
+    },
+    Chart {
+        name: "tailscale-operator",
+        version: "1.102.3",
+        folder: "tailscale-operator",
+        kinds: custom_resources::TAILSCALE,
+    },
+];
 
 impl Chart {
     fn path(&self) -> Utf8PathBuf {

@@ -182,9 +182,18 @@ mod tests {
 
     #[test]
     fn every_module_of_ours_says_which_go_it_wants() {
-        for name in
-            ["headscale", "coredns", "pause", "flux", "gotk", "versitygw", "longhorn", "traefik", "paths"]
-        {
+        for name in [
+            "headscale",
+            "coredns",
+            "pause",
+            "flux",
+            "gotk",
+            "versitygw",
+            "longhorn",
+            "traefik",
+            "paths",
+            "private",
+        ] {
             let text = wanted(&module(name)).unwrap();
             assert!(numbers(&text) >= vec![1, 24], "{name}: {text}");
         }

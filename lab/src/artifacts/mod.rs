@@ -20,6 +20,7 @@ mod flux;
 mod golang;
 mod images;
 mod paths;
+mod private;
 mod progress;
 mod recipe;
 mod recipes;

@@ -45,6 +45,8 @@ pub enum Name {
     PathImages,
     /// The lab's edge of the internet.
     Edge,
+    /// The private path's operator and proxies, as images in an archive of their own.
+    PrivateImages,
 }
 
 impl Name {
@@ -67,6 +69,7 @@ impl Name {
             Self::Traefik => "traefik",
             Self::PathImages => "path-images",
             Self::Edge => "edge",
+            Self::PrivateImages => "private-images",
         }
     }
 
@@ -82,6 +85,7 @@ impl Name {
                 | Self::Traefik
                 | Self::PathImages
                 | Self::Edge
+                | Self::PrivateImages
         )
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     Name, apps, charts, debian, flux,
     golang::{self, Program},
-    images, paths,
+    images, paths, private,
     recipe::{Ingredient, Recipe},
     standin, tailscale, traefik,
 };
@@ -166,6 +166,14 @@ pub(crate) fn recipe(name: Name) -> Recipe {
             ingredients: paths::ingredients(),
             estimate: minutes(1),
             method: paths::images,
+            name,
+        },
+        Name::PrivateImages => Recipe {
+            version: "1".into(),
+            file: private::IMAGES.into(),
+            ingredients: private::ingredients(),
+            estimate: minutes(2),
+            method: private::images,
             name,
         },
         Name::Edge => Recipe {

@@ -9,7 +9,7 @@ use super::{ArtifactError, cache::Build, golang};
 
 pub(crate) const VERSION: &str = "1.102.5";
 /// The module's own `go` line; newer releases want a newer toolchain.
-const GO: &str = "1.26.6";
+pub(crate) const GO: &str = "1.26.6";
 
 pub(crate) fn file() -> String {
     format!("tailscale_{VERSION}_amd64.tgz")

@@ -68,7 +68,8 @@ fn gather_services(gitops: bool) -> Result<Services, WorldError> {
             let flux = artifacts::ensure(Name::FluxImages)?;
             let apps = artifacts::ensure(Name::AppImages)?;
             let paths = artifacts::ensure(Name::PathImages)?;
-            artifacts::combine(&Cache::open()?, &[images, flux, apps, paths])?
+            let private = artifacts::ensure(Name::PrivateImages)?;
+            artifacts::combine(&Cache::open()?, &[images, flux, apps, paths, private])?
         }
         false => images,
     };

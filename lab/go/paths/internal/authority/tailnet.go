@@ -2,7 +2,6 @@ package authority
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,7 +9,7 @@ import (
 	"time"
 )
 
-// Tailnet is the control plane that says which names of its domain there are: at Tailscale it is the one who
+// Tailnet is the control plane that says who may have names of its domain: at Tailscale it is the one who
 // proves them to Let's Encrypt.
 type Tailnet struct {
 	// Address of Headscale, up to the host.
@@ -21,7 +20,8 @@ type Tailnet struct {
 
 const longest = 64 << 10
 
-// Handler signs `POST /sign` for who has a key of the control plane's API, and a device of that name in it.
+// Handler signs `POST /sign` for who has a key of the control plane's API, any name of a device. Tailscale
+// would want that very device to ask; here the certificate is made before its device is.
 func (a *Authority) Handler(tailnet Tailnet) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /sign", func(writer http.ResponseWriter, request *http.Request) {
@@ -31,7 +31,7 @@ func (a *Authority) Handler(tailnet Tailnet) http.Handler {
 			return
 		}
 		chain, err := a.Sign(text, func(name string) error {
-			return tailnet.has(request.Context(), request.Header.Get("Authorization"), name)
+			return tailnet.allows(request.Context(), request.Header.Get("Authorization"), name)
 		})
 		if err != nil {
 			http.Error(writer, err.Error(), http.StatusForbidden)
@@ -43,9 +43,9 @@ func (a *Authority) Handler(tailnet Tailnet) http.Handler {
 	return mux
 }
 
-func (t Tailnet) has(ctx context.Context, authorization, name string) error {
+func (t Tailnet) allows(ctx context.Context, authorization, name string) error {
 	device, found := strings.CutSuffix(strings.ToLower(name), "."+t.Domain)
-	if !found || strings.Contains(device, ".") {
+	if !found || device == "" || strings.Contains(device, ".") {
 		return fmt.Errorf("%s is not in %s", name, t.Domain)
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -63,18 +63,5 @@ func (t Tailnet) has(ctx context.Context, authorization, name string) error {
 	if response.StatusCode != http.StatusOK {
 		return fmt.Errorf("the control plane does not know who asks: %s", response.Status)
 	}
-	var read struct {
-		Nodes []struct {
-			Name string `json:"givenName"`
-		}
-	}
-	if err := json.NewDecoder(io.LimitReader(response.Body, 16<<20)).Decode(&read); err != nil {
-		return err
-	}
-	for _, node := range read.Nodes {
-		if node.Name == device {
-			return nil
-		}
-	}
-	return fmt.Errorf("the tailnet has no device %s", device)
+	return nil
 }

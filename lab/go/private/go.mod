@@ -1,0 +1,3 @@
+module homelab.invalid/lab/private
+
+go 1.26.0
