@@ -30,14 +30,23 @@ pub(crate) struct AppImage {
 }
 
 /// Every image of the lab's charts.
-pub(crate) const IMAGES: &[AppImage] = &[AppImage {
-    reference: "lab.local/longhorn:1",
-    module: "longhorn",
-    package: ".",
-    binary: "longhorn",
-    // It mounts, and writes what the pods of any user wrote.
-    user: "0:0",
-}];
+pub(crate) const IMAGES: &[AppImage] = &[
+    AppImage {
+        reference: "lab.local/longhorn:1",
+        module: "longhorn",
+        package: ".",
+        binary: "longhorn",
+        // It mounts, and writes what the pods of any user wrote.
+        user: "0:0",
+    },
+    AppImage {
+        reference: "lab.local/outpost:1",
+        module: "paths",
+        package: "./cmd/outpost",
+        binary: "outpost",
+        user: "65532:65532",
+    },
+];
 
 pub(crate) fn ingredients() -> Vec<Ingredient> {
     let mut ingredients = vec![Ingredient::Text(LAYOUT.into())];

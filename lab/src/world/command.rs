@@ -95,7 +95,7 @@ pub struct New {
     /// Only namespaces, LAN and mirror with the guest image: for tests of the machines themselves.
     #[arg(long, conflicts_with = "gitops")]
     bare: bool,
-    /// Flux's images and manifests, a git server and S3, too: some twelve minutes more the first time.
+    /// Flux's images and manifests, a git server and S3, too: some half an hour more the first time.
     #[arg(long)]
     gitops: bool,
 }

@@ -1,0 +1,223 @@
+#!/usr/bin/env bash
+# The public and the private path to an app that Flux installs from the tree that `homelab gitops init` renders, for a
+# lab that was started with `--gitops`.
+
+# shellcheck source=scripts/proof.d/gitops.sh
+. scripts/proof.d/gitops.sh
+
+app=jellyfin.lab.example
+private=jellyfin.tailnet.lab.test
+tunnel=6c8b2a30-0000-4000-8000-0000000000aa
+# The parts of the tree that a lab has something for.
+parts='sources tailscale-operator tailscale-config traefik-config cloudflared jellyfin'
+
+# visit [CURL-ARGUMENT]...: as a visitor of the public name; the answer's status, and its body in $work/body.
+visit() {
+  # shellcheck disable=SC2016 # the variables are the lab's
+  inside sh -c 'name=$1 body=$2; shift 2
+    curl -sS --cacert "$HOMELAB_LAB_EDGE_CA_FILE" --resolve "$name:443:$HOMELAB_LAB_GATEWAY" --output "$body" \
+      --dump-header "$body.headers" --write-out "%{http_code}" "$@" "https://$name/web/index.html"' \
+    sh "$app" "$work/body" "$@"
+}
+signed_in() { visit --cookie authentik_proxy_lab=ann "$@"; }
+# is STATUS COMMAND...: whether a visit ends so.
+is() {
+  wanted=$1
+  shift
+  found=$("$@") || return 1
+  echo "$found"
+  [ "$found" = "$wanted" ]
+}
+# header NAME: as the app saw it, of the last answer.
+header() { python3 -c 'import json, sys; print(", ".join(json.load(open(sys.argv[1]))["headers"].get(sys.argv[2], ["-"])))' "$work/body" "$1"; }
+seen_as() {
+  found=$(header "$1")
+  [ "$found" = "$2" ] || { cat "$work/body"; fail "the app saw $1: $found, not $2"; }
+}
+sees() { is 200 signed_in && [ "$(header "$1")" = "$2" ]; }
+# routes NAME SERVICE: what the edge knows: one tunnel, and the name that leads into it.
+routes() {
+  # shellcheck disable=SC2016
+  inside sh -c 'printf "%s" "$1" >"$HOMELAB_LAB_EDGE_ROUTES.new" && mv "$HOMELAB_LAB_EDGE_ROUTES.new" "$HOMELAB_LAB_EDGE_ROUTES"' sh \
+    "$(python3 - "$tunnel" "$@" <<'ROUTES'
+import base64, json, sys, time
+tunnel, name, service = sys.argv[1:]
+print(json.dumps({"zones": ["lab.example"], "names": {name: tunnel}, "tunnels": {tunnel: {
+    "account": "lab", "secret": base64.b64encode(b"0123456789abcdef0123456789abcdef").decode(), "version": int(time.time()),
+    "config": {"ingress": [{"hostname": name, "service": service}, {"service": "http_status:404"}]}}}}))
+ROUTES
+)"
+}
+# The inventory that is rendered: the lab's, with Tailscale's own service, which the operator is made for.
+whole_inventory() {
+  python3 - "$PWD/inventory/lab-gitops.yaml" "$work" <<'WHOLE'
+import sys
+text, work = open(sys.argv[1]).read(), sys.argv[2]
+control = text[text.index("    headscale:\n"):text.index("  tag: tag:k3s\n")]
+text = text.replace(control, "    tailscale:\n      oauth: {client_id: lab, client_secret: {env: HEADSCALE_API_KEY}}\n")
+print(text + f"""
+gitops:
+  domain: lab.example
+  tailnet_domain: tailnet.lab.test
+  email: me@example.org
+  secrets: {{sops: {{identity: {work}/age.key}}}}
+  cert_manager: {{cloudflare_api_token: {{env: HEADSCALE_API_KEY}}}}
+  cloudnative_pg: {{}}
+  tailscale_operator:
+    proxy_tag: tag:k3s-proxy
+    oauth: {{client_id: lab, client_secret: {{env: HEADSCALE_API_KEY}}}}
+  traefik: {{}}
+  cloudflared: {{tunnel_token: {{file: {work}/tunnel-token}}}}
+  authentik: {{}}
+  jellyfin: {{config_size: 1G, library_size: 1G, ways: [public, private]}}
+""")
+WHOLE
+}
+# Adds the pins of charts and images: `homelab lock` would ask publishers for the rest, too.
+whole_lock() {
+  # shellcheck disable=SC2016
+  inside sh -c 'cat "$HOMELAB_LOCK"'
+  printf '\ncharts:\n  longhorn: "1.12.1"\n'
+  sed -n 's/^ *Chart "\([^"]*\)" "\([^"]*\)".*/  \1: "\2"/p' src/inventory/versions.rs
+  printf 'containers:\n'
+  sed -n 's/^ *Image "\([^"]*\)" "\([^"]*\)".*/  \1: "\2"/p' src/inventory/versions.rs
+}
+# Keeps the Kustomizations of $parts, and of what they wait for the same.
+keep_parts() {
+  python3 - "$tree/clusters/lab" "$parts" <<'KEEP'
+import re, sys
+folder, parts = sys.argv[1], sys.argv[2].split()
+for name in ["apps.yaml", "infrastructure.yaml"]:
+    head, *documents = open(f"{folder}/{name}").read().split("\n---\n")
+    kept = [one for one in documents if re.search(r"^  name: (\S+)$", one, re.M).group(1) in parts]
+    text = "\n---\n".join([head] + kept)
+    text = re.sub(r"^    - name: (\S+)\n", lambda match: match[0] if match[1] in parts else "", text, flags=re.M)
+    open(f"{folder}/{name}", "w").write(re.sub(r"^  dependsOn:\n(?!    - )", "", text, flags=re.M))
+KEEP
+}
+ready_parts() {
+  kubectl get kustomizations -n flux-system --no-headers >"$work/parts"
+  cat "$work/parts"
+  for part in $parts; do grep -q "^$part .* True " "$work/parts" || return 1; done
+}
+arguments() { kubectl get deployment traefik -n kube-system -o "'jsonpath={.spec.template.spec.containers[0].args}'"; }
+private_address() {
+  headscale GET node | python3 -c '
+import json, sys
+print(*[node["ipAddresses"][0] for node in json.load(sys.stdin)["nodes"] if node["givenName"] == "jellyfin"])'
+}
+has_private_name() {
+  [ "$(kubectl get ingress jellyfin-private -n jellyfin -o "'jsonpath={.status.loadBalancer.ingress[0].hostname}'")" = "$private" ]
+}
+# from_the_tailnet [CURL-ARGUMENT]...: the private name, as asked for on a node of the tailnet.
+from_the_tailnet() {
+  on k3s-agent-2 curl -sS --fail --max-time 20 --cacert /tmp/edge-ca.pem --resolve "$private:443:$(private_address)" "$@" "https://$private/web/"
+}
+no_device() { [ -z "$(private_address)" ]; }
+
+section_paths() {
+  inventory=$PWD/inventory/lab-gitops.yaml
+  tree=$work/tree
+  whole=$PWD/inventory/.proof-$lab-paths.yaml
+
+  step 'the tree is rendered whole, and what the lab has something for is pushed'
+  python3 - "$tunnel" >"$work/tunnel-token" <<'TOKEN'
+import base64, json, sys
+secret = base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+print(base64.b64encode(json.dumps({"a": "lab", "t": sys.argv[1], "s": secret}).encode()).decode(), end="")
+TOKEN
+  chmod 600 "$work/tunnel-token"
+  whole_inventory >"$whole"
+  whole_lock >"$work/homelab.lock"
+  last_line inside homelab --config "$whole" --lock "$work/homelab.lock" gitops init "$tree"
+  keep_parts
+  for file in "$tree"/infrastructure/sources/*.yaml; do
+    case "$file" in */kustomization.yaml | */tailscale.yaml) ;; *) rm "$file" ;; esac
+  done
+  sed -i '/^  - /{/tailscale/!d}' "$tree/infrastructure/sources/kustomization.yaml"
+  # shellcheck disable=SC2016
+  mirror=$(inside sh -c 'echo "$HOMELAB_LAB_MIRROR"')
+  sed -i "s#url: .*#url: $mirror/charts#" "$tree/infrastructure/sources/tailscale.yaml"
+  cp scripts/proof.d/paths.yaml "$tree/clusters/lab/lab.yaml"
+  cp "$tree/apps/authentik/middleware.yaml" "$tree/clusters/lab/lab-middleware.yaml"
+  in_the_tree git init --quiet --initial-branch=main
+  # shellcheck disable=SC2016
+  in_the_tree git remote add origin "$(inside sh -c 'echo "$HOMELAB_LAB_GIT_URL"')"
+  push 'The rendered tree'
+  routes "$app" http://traefik.kube-system.svc.cluster.local:80
+
+  step 'k3s brings Traefik, Flux everything else'
+  last_line homelab up --until network --yes
+  on k3s-agent-1 'sudo install -d -o 1000 -g 1000 /var/lib/homelab-lab-volumes/config /var/lib/homelab-lab-volumes/library'
+  until_true 120 'Traefik serves' kubectl rollout status deployment traefik -n kube-system --timeout=5s
+  kubectl get helmcharts,helmchartconfigs -n kube-system --no-headers | sed 's/^/   /'
+  # Flux itself cannot wait for a kind that Traefik has not brought yet: it is asked again.
+  homelab up --yes --timeout 5m >"$work/said" 2>&1 || tail -n 5 "$work/said" | sed 's/^/   /'
+  until_true 300 'every part is ready' ready_parts
+  sed 's/   */  /g; s/^/   /' "$work/parts" | cut -c 1-120
+
+  step 'from outside: TLS at the edge, the tunnel, Traefik, who asks first, the app, its volume'
+  until_true 60 'a stranger is sent to log in' is 302 visit
+  grep -i '^location:' "$work/body.headers" | tr -d '\r' | sed 's/^/   /'
+  grep -qi "^location: https://$app/outpost" "$work/body.headers" || fail 'not by https://'
+  until_true 60 'who signed in passes' is 200 signed_in --header 'X-Forwarded-For: 192.0.2.7' --header 'CF-Connecting-IP: 192.0.2.8'
+  sed 's/^/   /' "$work/body"
+  seen_as X-Forwarded-Proto https
+  seen_as Cf-Connecting-Ip "$(inside sh -c 'echo $HOMELAB_LAB_GATEWAY')"
+  seen_as X-Authentik-Username ann
+  case "$(header X-Forwarded-For)" in '192.0.2.7, 10.79.0.1, 10.42.'*) ;; *) fail 'X-Forwarded-For was not kept' ;; esac
+  case "$(header Cf-Ray)" in *-LAB) ;; *) fail 'the app saw no ray' ;; esac
+
+  step 'without the chart config nobody is trusted, and the app is not told of HTTPS'
+  kubectl patch kustomization traefik-config -n flux-system --type merge --patch "'{\"spec\":{\"suspend\":true}}'" >/dev/null
+  kubectl delete helmchartconfig traefik -n kube-system >/dev/null
+  until_true 120 'Traefik says http' sees X-Forwarded-Proto http
+  seen "X-Forwarded-For is $(header X-Forwarded-For)"
+  case "$(header X-Forwarded-For)" in *192.0.2* | *10.79.0.1*) fail 'a forwarded address was believed' ;; esac
+  kubectl patch kustomization traefik-config -n flux-system --type merge --patch "'{\"spec\":{\"suspend\":null}}'" >/dev/null
+  until_true 180 'Flux puts it back, and the app hears https' sees X-Forwarded-Proto https
+
+  step 'without a connector, a record or an app the edge says so'
+  kubectl patch kustomization cloudflared -n flux-system --type merge --patch "'{\"spec\":{\"suspend\":true}}'" >/dev/null
+  kubectl scale deployment cloudflared -n cloudflared --replicas=0 >/dev/null
+  until_true 60 'no connector: 530' is 530 visit
+  sed 's/^/   /' "$work/body"
+  kubectl scale deployment cloudflared -n cloudflared --replicas=2 >/dev/null
+  until_true 60 'and back' is 200 signed_in
+  routes other.lab.example http://traefik.kube-system.svc.cluster.local:80
+  until_true 20 'no record: 409' is 409 visit
+  routes "$app" http://traefik.kube-system.svc.cluster.local:81
+  until_true 30 'a service that is not there: 502' is 502 visit
+  routes "$app" http://traefik.kube-system.svc.cluster.local:80
+  until_true 30 'and back' is 200 signed_in
+  kubectl patch kustomization cloudflared -n flux-system --type merge --patch "'{\"spec\":{\"suspend\":null}}'" >/dev/null
+
+  step 'from the tailnet: a real device in a pod, HTTPS, the app'
+  until_true 120 'the Ingress has its name' has_private_name
+  # shellcheck disable=SC2016
+  inside sh -c 'cat "$HOMELAB_LAB_EDGE_CA_FILE"' | on k3s-agent-2 'cat >/tmp/edge-ca.pem'
+  seen "the device is $(private_address)"
+  until_true 60 'the app answers' from_the_tailnet
+  from_the_tailnet >"$work/body"
+  sed 's/^/   /' "$work/body"
+  seen_as X-Forwarded-Proto https
+  case "$(header X-Forwarded-For)" in 100.64.*) ;; *) fail 'the app was not told which device asks' ;; esac
+  kubectl exec -n tailscale "$(kubectl get pods -n tailscale -l tailscale.com/managed=true -o name)" -c tailscale -- \
+    tailscale --socket /tmp/tailscaled.sock status | sed 's/^/   /'
+  from_the_tailnet --output /dev/null --data-binary @/usr/bin/curl --write-out '%{size_upload}' >"$work/said" && seen "$(cat "$work/said") bytes went up through it"
+
+  step 'the device goes with its Ingress, and comes with a new one'
+  kubectl delete ingress jellyfin-private -n jellyfin --timeout=60s >/dev/null
+  until_true 30 'the tailnet has no such device' no_device
+  kubectl annotate kustomization jellyfin -n flux-system --overwrite "reconcile.fluxcd.io/requestedAt=$(now)" >/dev/null
+  until_true 120 'Flux makes it anew, and the app answers' from_the_tailnet
+
+  step 'the volume outlives the pod'
+  is 200 signed_in >/dev/null || fail 'the app does not answer'
+  before=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["volume"]["count"])' "$work/body")
+  kubectl delete pod -n jellyfin -l app.kubernetes.io/name=jellyfin >/dev/null
+  until_true 120 'the app is back' is 200 signed_in
+  after=$(python3 -c 'import json, sys; print(json.load(open(sys.argv[1]))["volume"]["count"])' "$work/body")
+  seen "$before requests before, $after after"
+  [ "$after" -gt "$before" ] || fail 'the volume forgot'
+}
