@@ -83,7 +83,7 @@ func readTraefikValues(texts ...string) (traefikValues, error) {
 func (v traefikValues) arguments() []string {
 	arguments := []string{
 		"--global.checknewversion=false", "--global.sendanonymoususage=false",
-		"--entryPoints.traefik.address=:8080/tcp", "--ping=true", "--api.dashboard=true",
+		"--entryPoints.traefik.address=:8080/tcp", "--ping=true",
 		"--entryPoints.web.address=:8000/tcp",
 		"--entryPoints.websecure.address=:8443/tcp", "--entryPoints.websecure.http.tls=true",
 		"--providers.kubernetescrd", "--providers.kubernetesingress",

@@ -87,7 +87,9 @@ func (e *Edge) report(ctx context.Context) {
 	}
 	for _, one := range e.all() {
 		if _, there := now[one.tunnel]; there {
-			now[one.tunnel] = append(now[one.tunnel], one.about)
+			about := one.about
+			about.ConfigVersion = max(one.version, 0)
+			now[one.tunnel] = append(now[one.tunnel], about)
 		}
 	}
 	if e.reported == nil {

@@ -41,6 +41,7 @@ type Connection struct {
 	Opened        time.Time `json:"opened_at"`
 	OriginIP      string    `json:"origin_ip"`
 	Pending       bool      `json:"is_pending_reconnect"`
+	ConfigVersion int       `json:"config_version"`
 }
 
 // Source is where the configuration is kept.

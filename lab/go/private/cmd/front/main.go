@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"homelab.invalid/lab/private/internal/hand"
+	"homelab.invalid/lab/private/internal/peers"
 )
 
 func main() {
@@ -31,6 +32,7 @@ func run() error {
 	listen := flag.String("listen", "127.0.0.1:8443", "where tailscaled hands connections on")
 	target := flag.String("target", "", "where requests go")
 	folder := flag.String("certificate", "/certificate", "the folder of tls.crt and tls.key")
+	socket := flag.String("socket", "/tmp/tailscaled.sock", "tailscaled's own")
 	flag.Parse()
 	to, err := url.Parse(*target)
 	if err != nil || to.Host == "" {
@@ -51,6 +53,7 @@ func run() error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	go peers.Call(ctx, *socket)
 	go func() {
 		<-ctx.Done()
 		ending, cancel := context.WithTimeout(context.Background(), 5*time.Second)

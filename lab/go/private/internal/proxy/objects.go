@@ -48,7 +48,7 @@ func (d design) statefulSet() Object {
 		{"name": "TS_EXTRA_ARGS", "value": "--login-server=" + d.LoginServer},
 		{"name": "TS_TAILSCALED_EXTRA_ARGS", "value": "--no-logs-no-support"},
 		{"name": "TS_ENABLE_HEALTH_CHECK", "value": "true"},
-		{"name": "TS_LOCAL_ADDR_PORT", "value": ":9002"},
+		{"name": "TS_LOCAL_ADDR_PORT", "value": "0.0.0.0:9002"},
 		// The lab's relay speaks plain HTTP.
 		{"name": "TS_DEBUG_USE_DERP_HTTP", "value": "1"},
 		{"name": "POD_NAME", "valueFrom": Object{"fieldRef": Object{"fieldPath": "metadata.name"}}},
@@ -77,7 +77,10 @@ func (d design) statefulSet() Object {
 				"command":         []string{"/usr/local/bin/front", "-target", d.Target},
 				"resources":       Object{"requests": Object{"cpu": "5m", "memory": "16Mi"}},
 				"securityContext": restricted,
-				"volumeMounts":    []Object{{"name": "certificate", "mountPath": "/certificate", "readOnly": true}},
+				"volumeMounts": []Object{
+					{"name": "certificate", "mountPath": "/certificate", "readOnly": true},
+					{"name": "tmp", "mountPath": "/tmp"}, // tailscaled's socket is there
+				},
 			},
 		},
 		"volumes": []Object{
