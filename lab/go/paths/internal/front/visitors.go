@@ -15,10 +15,9 @@ import (
 	"time"
 )
 
-// Headers that belong to one hop alone (RFC 9110, 7.6.1), and those that only the edge may set.
+// Headers that belong to one hop alone (RFC 9110, 7.6.1).
 var dropped = []string{
 	"Connection", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
-	"Cf-Connecting-Ip", "Cf-Ray", "Cf-Visitor", "Cf-Ipcountry", "X-Forwarded-Proto",
 }
 
 // Visitors answers HTTPS until the listener is closed.
@@ -98,6 +97,7 @@ func outgoing(request *http.Request, name, ray string) (*http.Request, error) {
 	if before := strings.Join(sent.Header.Values("X-Forwarded-For"), ", "); before != "" {
 		chain = before + ", " + visitor
 	}
+	// Whatever the visitor said of these: only the edge may.
 	sent.Header.Set("X-Forwarded-For", chain)
 	sent.Header.Set("X-Forwarded-Proto", "https")
 	sent.Header.Set("Cf-Connecting-Ip", visitor)

@@ -101,7 +101,7 @@ func TestATokenIsReadAsCloudflareWritesIt(t *testing.T) {
 	if err != nil || read.Tunnel != "t1" || string(read.Secret) != string(token.Secret) {
 		t.Errorf("%+v, %v", read, err)
 	}
-	for _, wrong := range []string{"", "no base64!", "e30=", "bm8gSlNPTg=="} {
+	for _, wrong := range []string{"", "no base64!", "e30=", "bm8gSlNPTg==", Token{Account: "a", Tunnel: "t"}.String()} {
 		if _, err := ParseToken(wrong); err == nil {
 			t.Errorf("%q was accepted", wrong)
 		}

@@ -25,7 +25,7 @@ func TestTheLineSaysFromWhomAndTheRestIsLeft(t *testing.T) {
 
 func TestWhatDoesNotBeginSoIsRefused(t *testing.T) {
 	for _, wrong := range []string{
-		"", "GET / HTTP/1.1\r\n", "PROXY TCP4 nowhere 100.64.0.9 51000 443\r\n", "PROXY TCP4 100.64.0.1 100.64.0.9 port 443\r\n",
+		"", "GET / HTTP/1.1\r\n", "PROXX TCP4 100.64.0.1 100.64.0.9 51000 443\r\n", "PROXY TCP4 nowhere 100.64.0.9 51000 443\r\n", "PROXY TCP4 100.64.0.1 100.64.0.9 port 443\r\n",
 		strings.Repeat("x", 200),
 	} {
 		if _, err := Read(strings.NewReader(wrong)); err == nil {
