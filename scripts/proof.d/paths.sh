@@ -157,6 +157,11 @@ TOKEN
   # The lab's own inventory has no such tree, and so `up` no such key.
   kubectl create secret generic sops-age -n flux-system --from-file=age.agekey=/dev/stdin --dry-run=client -o yaml <"$work/age.key" |
     kubectl apply --server-side --force-conflicts -f - >/dev/null
+  # `up` holds the apps until Longhorn takes copies, and there is no Longhorn.
+  for part in cloudflared jellyfin; do
+    kubectl patch kustomization "$part" -n flux-system --type merge \
+      --patch "'{\"spec\":{\"suspend\":null},\"metadata\":{\"annotations\":{\"homelab/suspended\":null}}}'" >/dev/null
+  done
   until_true 300 'every part is ready' ready_parts
   sed 's/   */  /g; s/^/   /' "$work/parts" | cut -c 1-120
 
