@@ -4,6 +4,7 @@
 //! the product must agree because both hold to the real thing.
 //!
 //! * [`pve`]: an emulated Proxmox VE: HTTPS, users, storages, tasks, virtual machines.
+//! * [`cloudflare`]: a stand-in for Cloudflare's API of tunnels and DNS records.
 //! * [`conformance`]: holds the emulator against a recording of the real thing.
 //! * [`hypervisor`]: the seam between the emulator and whatever runs its guests.
 //! * [`machines`]: guests as real Debian machines under systemd-nspawn.
@@ -12,6 +13,7 @@
 //! * [`artifacts`]: what the lab must build before it can start, cached by version and recipe.
 
 pub mod artifacts;
+pub mod cloudflare;
 pub mod conformance;
 pub mod hypervisor;
 pub mod machines;

@@ -1,8 +1,8 @@
-//! What GitOps takes: a repository that the operator writes and the cluster reads, and a store for
-//! backups.
+//! What GitOps takes: a repository that the operator writes and the cluster reads, a store for backups, a
+//! stand-in for Cloudflare's API, and the edge that does what the API was told.
 
 use super::{
-    WorldError,
+    WorldError, edge,
     environment::Environment,
     git_server::GitServer,
     object_store::{self, ObjectStore},
@@ -10,16 +10,18 @@ use super::{
     public_path::{self, Edge},
     supplies,
 };
+use crate::cloudflare;
 
-/// Both run for as long as this is kept.
+/// All run for as long as this is kept.
 #[derive(Debug)]
 pub(crate) struct GitOps {
     _git: GitServer,
     _store: ObjectStore,
+    _api: cloudflare::Running,
     _public: Edge,
 }
 
-/// Starts both and tells the commands in the world where they are.
+/// Starts all of them and tells the commands in the world where they are.
 pub(crate) async fn start(
     place: &Place,
     supplies: &supplies::GitOps,
@@ -43,7 +45,10 @@ pub(crate) async fn start(
     environment.set_secret("AWS_SECRET_ACCESS_KEY", &store.secret_key)?;
     tracing::info!("the object store answers");
 
+    let api = edge::start(environment).await?;
+    tracing::info!("the stand-in for Cloudflare's API answers");
+    // Its truth is what the API was told.
     let public = public_path::start(&supplies.edge, place, environment).await?;
     tracing::info!("the edge answers");
-    Ok(GitOps { _git: git, _store: store, _public: public })
+    Ok(GitOps { _git: git, _store: store, _api: api, _public: public })
 }

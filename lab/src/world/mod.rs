@@ -18,6 +18,7 @@ pub mod place;
 pub mod rights;
 
 mod daemon;
+mod edge;
 mod enclosure;
 mod environment;
 mod first_process;
