@@ -32,6 +32,8 @@ pub enum Kind {
     Proxmox,
     Tailnet,
     Git,
+    /// The public edge: Cloudflare.
+    Edge,
     /// A guard refused: going on would destroy or take over something.
     Refused,
     /// Somebody else holds the lock or the lease.
@@ -43,7 +45,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Checks,
         Self::Runtime,
         Self::Kubernetes,
@@ -54,6 +56,7 @@ impl Kind {
         Self::Proxmox,
         Self::Tailnet,
         Self::Git,
+        Self::Edge,
         Self::Refused,
         Self::Locked,
         Self::Usage,
@@ -74,6 +77,7 @@ impl Kind {
             Self::Proxmox => 17,
             Self::Tailnet => 18,
             Self::Git => 19,
+            Self::Edge => 22,
             Self::Refused => 20,
             Self::Locked => 21,
             Self::Usage => 64,
@@ -95,6 +99,7 @@ impl Kind {
             Self::Proxmox => "Proxmox refused, or one of its tasks failed",
             Self::Tailnet => "The tailnet refused, or a node does not get into it",
             Self::Git => "The repository cannot be read, or is not as it must be",
+            Self::Edge => "Cloudflare refused",
             Self::Refused => "A guard refused: going on would destroy or take over something",
             Self::Locked => "Another run holds the lock or the lease",
             Self::Usage => "The command line or a variable is at fault",

@@ -5,6 +5,7 @@
 
 mod buckets;
 mod cluster;
+mod edge;
 mod git;
 mod host;
 mod objects;
@@ -19,6 +20,7 @@ pub use cluster::{
     CORDONED, Cluster, ClusterAccess, ClusterError, Drained, KubeNode, OUR_LABELS, OUR_TAINTS,
     Taint,
 };
+pub use edge::{Alias, DnsRecord, Edge, EdgeError, Permission, Rule, Tunnel, TunnelHealth, Zone};
 pub use git::{Checkout, Git, GitError, GitLogin, GitSource};
 pub use host::{Connector, Host, HostError, HostTarget, Output, RemoteFile};
 pub use objects::{ObjectKind, Objects};
@@ -39,6 +41,7 @@ pub trait World: Send + Sync + 'static {
     type Git: Git;
     type Outside: Outside;
     type Buckets: Buckets;
+    type Edge: Edge;
     type Clock: Clock;
 
     fn proxmox(&self) -> &Self::Proxmox;
@@ -50,6 +53,8 @@ pub trait World: Send + Sync + 'static {
     /// Who asks for the apps by their names.
     fn outside(&self) -> &Self::Outside;
     fn buckets(&self) -> &Self::Buckets;
+    /// The public edge, where the inventory has an API for it.
+    fn edge(&self) -> Option<&Self::Edge>;
     fn clock(&self) -> &Self::Clock;
 }
 

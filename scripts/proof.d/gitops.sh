@@ -32,6 +32,20 @@ PART
   printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: default}\ndata: {%s: "%s"}\n' \
     "$1" "$2" "$3" >"$tree/parts/$1/config-map.yaml"
 }
+# Flux's source and the cluster's entry point, as `flux bootstrap` writes them.
+entry_point() {
+  cat <<SYNC
+apiVersion: source.toolkit.fluxcd.io/v1
+kind: GitRepository
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 1m, url: '$url', ref: {branch: main}, secretRef: {name: flux-system}}
+---
+apiVersion: kustomize.toolkit.fluxcd.io/v1
+kind: Kustomization
+metadata: {name: flux-system, namespace: flux-system}
+spec: {interval: 10m, retryInterval: 30s, path: ./clusters/lab, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
+SYNC
+}
 value_of() { kubectl get configmap "$1" -n default -o "jsonpath={.data.$2}"; }
 
 section_gitops() {
@@ -54,17 +68,7 @@ section_gitops() {
   mkdir -p "$tree/clusters/lab/flux-system"
   # shellcheck disable=SC2016
   inside sh -c 'curl -sS --fail "$HOMELAB_LAB_MIRROR/flux/gotk-components.yaml"' >"$tree/clusters/lab/flux-system/gotk-components.yaml"
-  cat >"$tree/clusters/lab/flux-system/gotk-sync.yaml" <<SYNC
-apiVersion: source.toolkit.fluxcd.io/v1
-kind: GitRepository
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 1m, url: '$url', ref: {branch: main}, secretRef: {name: flux-system}}
----
-apiVersion: kustomize.toolkit.fluxcd.io/v1
-kind: Kustomization
-metadata: {name: flux-system, namespace: flux-system}
-spec: {interval: 10m, retryInterval: 30s, path: ./clusters/lab, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}
-SYNC
+  entry_point >"$tree/clusters/lab/flux-system/gotk-sync.yaml"
   printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [gotk-components.yaml, gotk-sync.yaml]\n' \
     >"$tree/clusters/lab/flux-system/kustomization.yaml"
   part hello greeting one

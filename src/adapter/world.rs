@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    cloudflare::CloudflareApi,
     git::GitProgram,
     kube::KubeAccess,
     outside::Visitor,
@@ -15,6 +16,7 @@ use crate::{
     error::{Failure, Result},
     event::{Event, Events},
     inventory::Desired,
+    plan::edge,
     ports::{Clock, ProxmoxError, World},
 };
 
@@ -27,6 +29,7 @@ pub struct RealWorld<C = SystemClock> {
     connector: SshConnector,
     tailnet: AnyTailnet,
     cluster: KubeAccess,
+    edge: Option<CloudflareApi>,
     clock: C,
 }
 
@@ -67,6 +70,7 @@ impl<C> RealWorld<C> {
             connector: SshConnector::new(Credentials::new(&desired.access, agent)),
             tailnet: AnyTailnet::new(&desired.tailnet.control)?,
             cluster: KubeAccess::default(),
+            edge: edge::site(desired).map(CloudflareApi::new).transpose()?,
             clock,
         })
     }
@@ -80,6 +84,7 @@ impl<C: Clock + 'static> World for RealWorld<C> {
     type Git = GitProgram;
     type Outside = Visitor;
     type Buckets = S3;
+    type Edge = CloudflareApi;
     type Clock = C;
 
     fn proxmox(&self) -> &ProxmoxClient {
@@ -108,6 +113,10 @@ impl<C: Clock + 'static> World for RealWorld<C> {
 
     fn buckets(&self) -> &S3 {
         &S3
+    }
+
+    fn edge(&self) -> Option<&CloudflareApi> {
+        self.edge.as_ref()
     }
 
     fn clock(&self) -> &C {

@@ -10,14 +10,15 @@ use super::{
 use crate::{
     cli::{DestroyArgs, Global},
     engine::Run,
-    error::Result,
+    error::{Failure, Kind, Result},
     inventory::{Desired, Pins},
     model::{Marker, Vmid, marker::MarkerRole},
     observe::{self, Depth},
     plan::{
-        Change, Impact, Observed, Plan, Step,
-        diff::template_vmid,
-        observed::{MachineSight, TemplateSight},
+        Change, Impact, Observed, Plan, Step, StepId,
+        diff::{abandoned_tunnel, template_vmid},
+        edge::is_ours,
+        observed::{MachineSight, Sight, TemplateSight},
     },
     ports::{ContentKind, GuestSummary, Proxmox, World},
     stage::image,
@@ -96,6 +97,7 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
             plan.add(Step::new(change, Impact::DataLoss, "ours, though not in the inventory"), &[]);
         }
         let machines: Vec<_> = plan.steps.iter().map(|step| step.id.clone()).collect();
+        edge(desired, observed, &machines, &mut plan)?;
         for (proxmox_node, volumes) in &observed.seeds {
             for volume in volumes {
                 let change = Change::SweepSeed {
@@ -111,6 +113,39 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
         plan.notes.extend(former_templates(run, observed).await);
     }
     Ok(plan)
+}
+
+/// The public edge: our names first, then the tunnel, when no connector of ours can come back.
+fn edge(
+    desired: &Desired,
+    observed: &Observed,
+    machines: &[StepId],
+    plan: &mut Plan,
+) -> Result<()> {
+    let silent = |message: &str, hint: &str| {
+        Err(Failure::new(Kind::Refused, format!("what is ours at Cloudflare can't be seen: {message}"))
+            .hint(hint)
+            .hint("or take `gitops.cloudflared.cloudflare` out of the inventory, to delete the rest and leave \
+                   tunnel and DNS records to you"))
+    };
+    let seen = match &observed.edge {
+        Sight::Seen(Ok(seen)) => seen,
+        Sight::Seen(Err(refusal)) => return silent(&refusal.message, &refusal.hint),
+        Sight::Silent(why) => return silent(why, "run it again when it answers"),
+        Sight::Unseen => {
+            plan.notes.extend(abandoned_tunnel(desired, observed));
+            return Ok(());
+        }
+    };
+    let mut needs = machines.to_vec();
+    for record in seen.records.iter().filter(|record| is_ours(desired, record)) {
+        let change = Change::DropName { name: record.name.clone(), record: record.id.clone() };
+        needs.push(plan.add(Step::new(change, Impact::DataLoss, "destroy"), &[]));
+    }
+    if seen.tunnel.is_some() {
+        plan.add(Step::new(Change::RemoveTunnel, Impact::DataLoss, "destroy"), &needs);
+    }
+    Ok(())
 }
 
 async fn image_and_template<W: World>(

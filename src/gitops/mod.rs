@@ -23,6 +23,7 @@ pub mod sops;
 mod template;
 mod tree;
 
+pub(crate) use self::component::cloudflared as tunnel;
 pub use self::{
     given::Given,
     overview::{PrivateWay, RULES, Route, private_ways, routes, rules},

@@ -114,7 +114,9 @@ pub(super) fn add(tree: &mut Tree, site: &Site<'_>, parts: &[Part], given: &Give
     let versions = &site.gitops.versions;
     let cluster = &site.desired.cluster;
     let path = &site.flux.path;
-    let readme = context! { cluster, path, parts, routes, secrets, sealed, versions };
+    // The tunnel's routes and records, and the Secret with its token, are made by `homelab up`.
+    let made = site.gitops.cloudflare().is_some();
+    let readme = context! { cluster, path, parts, routes, made, secrets, sealed, versions };
     tree.files.insert("README.md".into(), File::Text(template::text("README.md", readme)?));
     if sealed {
         tree.files.insert(RULES.into(), File::Text(rules(&given.recipients)?));

@@ -205,6 +205,12 @@ pub(crate) const TABLE: &[(&str, Class)] = &[
     ("gitops.traefik.trusted_networks", InPlace),
     ("gitops.cloudflared.version", InPlace),
     ("gitops.cloudflared.tunnel_token", InPlace),
+    // Another account gets a tunnel of its own; the former one stays, and is named.
+    ("gitops.cloudflared.cloudflare.account_id", InPlace),
+    ("gitops.cloudflared.cloudflare.api_token", InPlace),
+    ("gitops.cloudflared.cloudflare.zone", InPlace),
+    ("gitops.cloudflared.cloudflare.endpoint", InPlace),
+    ("gitops.cloudflared.cloudflare.ca_file", InPlace),
     ("gitops.cloudflared.replicas", InPlace),
     ("gitops.authentik.version", InPlace),
     ("gitops.authentik.host", InPlace),

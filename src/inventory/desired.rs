@@ -11,9 +11,10 @@ use indexmap::IndexMap;
 use ipnet::{IpNet, Ipv4Net};
 
 pub use self::gitops::{
-    Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, DatastoreBackup, Flux,
-    GitAccess, Gitops, Jellyfin, JobTask, Longhorn, Metallb, Monitoring, ObjectStore, Outside,
-    RecurringJob, SecretStore, Stalwart, TailscaleOperator, Traefik, Way,
+    Authentik, CertManager, Cloudflare, Cloudflared, CloudnativePg, DatabaseBackup,
+    DatastoreBackup, Flux, GitAccess, Gitops, Jellyfin, JobTask, Longhorn, Metallb, Monitoring,
+    ObjectStore, Outside, RecurringJob, SecretStore, Stalwart, TailscaleOperator, Traefik, Tunnel,
+    Way,
 };
 use crate::{
     model::{ClusterId, NodeName, Vmid},

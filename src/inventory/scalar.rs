@@ -14,9 +14,10 @@ pub(crate) use check::{
     fingerprint, is_https_origin, is_sha256, is_ssh_public_key, why_no_https_origin,
 };
 use check::{
-    is_artifact_url, is_cron, is_dns_name, is_email, is_environment_name, is_fingerprint,
-    is_git_url, is_http_url, is_k3s_version, is_label_key, is_label_value, is_plain_version,
-    is_proxmox_id, is_proxmox_tag, is_release, is_tailnet_tag, is_text, is_user_name, parses,
+    is_artifact_url, is_cloudflare_id, is_cron, is_dns_name, is_email, is_environment_name,
+    is_fingerprint, is_git_url, is_http_url, is_k3s_version, is_label_key, is_label_value,
+    is_plain_version, is_proxmox_id, is_proxmox_tag, is_release, is_tailnet_tag, is_text,
+    is_user_name, parses,
 };
 pub(crate) use range::AddressRange;
 
@@ -80,6 +81,12 @@ pub(crate) const FORMATS: &[Format] = &[
         expected: "a DNS name in lower case, such as `home.example.org`",
         pattern: None,
         sound: is_dns_name,
+    },
+    Format {
+        name: "cloudflare-id",
+        expected: "an id of Cloudflare's, 32 hex digits",
+        pattern: Some(r"^[0-9a-f]{32}$"),
+        sound: is_cloudflare_id,
     },
     Format {
         name: "sha256",

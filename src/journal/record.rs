@@ -110,6 +110,27 @@ pub enum Record {
         node: NodeName,
     },
 
+    /// A tunnel of this name is about to be made at the edge.
+    TunnelIntended {
+        name: String,
+    },
+    TunnelMade {
+        id: String,
+    },
+    TunnelDropped,
+    /// A DNS record of ours is about to be made or changed.
+    NameIntended {
+        name: String,
+    },
+    NamePointed {
+        name: String,
+        /// The record's id.
+        id: String,
+    },
+    NameDropped {
+        name: String,
+    },
+
     /// The lease on the Proxmox side is about to be taken by this run.
     LeaseIntended {
         run: String,

@@ -36,6 +36,12 @@ pub struct RunState {
     /// Runs of this state folder that may still hold the lease: all of them dead, but for this one.
     #[serde(default)]
     pub leases: BTreeSet<String>,
+    /// The id of the tunnel that was made at the edge.
+    #[serde(default)]
+    pub tunnel: Option<String>,
+    /// Public names that were pointed at it, with their records' ids.
+    #[serde(default)]
+    pub public_names: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +139,13 @@ impl RunState {
             Record::VolumeDropped { volume } => {
                 self.volumes.remove(&volume);
             }
-            Record::KeyIntended { .. } => {}
+            Record::KeyIntended { .. }
+            | Record::TunnelIntended { .. }
+            | Record::NameIntended { .. } => {}
+            Record::TunnelMade { id } => self.tunnel = Some(id),
+            Record::TunnelDropped => self.tunnel = None,
+            Record::NamePointed { name, id } => drop(self.public_names.insert(name, id)),
+            Record::NameDropped { name } => drop(self.public_names.remove(&name)),
             Record::KeyMinted { node, id } => self.keys.entry(node).or_default().push(id),
             Record::KeyGone { node, id } => {
                 if let Some(keys) = self.keys.get_mut(&node) {

@@ -3,6 +3,7 @@
 mod buckets;
 mod cluster;
 mod datastore;
+mod edge;
 mod flux;
 mod hosts;
 mod longhorn;

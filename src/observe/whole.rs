@@ -7,6 +7,7 @@ use futures::future::{join_all, try_join, try_join_all};
 use super::{
     cluster::answered,
     datastore::snapshots,
+    edge::{edge, edge_secret},
     flux::{flux, repository},
     hosts,
     longhorn::longhorn,
@@ -21,6 +22,7 @@ use crate::{
         Refusal,
         datastore::Snapshot,
         diff::template_vmid,
+        edge::EdgeSight,
         flux::FluxSight,
         guest::{self, cluster_tag},
         longhorn::LonghornSight,
@@ -99,12 +101,17 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
     };
     let repository =
         async { Ok(if depth == Depth::All { repository(run).await } else { Sight::Unseen }) };
-    let ((((machines, hosts, inside), templates), ((seeds, strays), devices)), repository) =
+    let edge = async { Ok(if depth >= Depth::Guests { edge(run).await } else { Sight::Unseen }) };
+    let ((((machines, hosts, inside), templates), ((seeds, strays), devices)), (repository, edge)) =
         try_join(
             try_join(try_join(machines, templates), try_join(try_join(seeds, strays), devices)),
-            repository,
+            try_join(repository, edge),
         )
         .await?;
+    let edge = match edge {
+        Sight::Seen(Ok(seen)) => Sight::Seen(Ok(EdgeSight { secret: inside.secret, ..seen })),
+        other => other,
+    };
     Ok(Observed {
         nodes,
         guests,
@@ -124,6 +131,8 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         snapshots: inside.snapshots,
         datastore_key: Sight::Unseen,
         repository,
+        edge,
+        tunnel: run.memory().tunnel,
         seeds: seeds.into_iter().collect(),
         strays,
     })
@@ -139,6 +148,8 @@ struct Inside {
     flux: Sight<FluxSight>,
     longhorn: Sight<LonghornSight>,
     snapshots: Sight<Vec<Snapshot>>,
+    /// The tunnel that the Secret opens.
+    secret: Sight<Option<String>>,
 }
 
 impl Inside {
@@ -147,6 +158,7 @@ impl Inside {
         flux: Sight::Unseen,
         longhorn: Sight::Unseen,
         snapshots: Sight::Unseen,
+        secret: Sight::Unseen,
     };
 }
 
@@ -237,9 +249,9 @@ async fn inside<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Insid
     if !server.seen().is_some_and(crate::stage::cluster::is_running) {
         return Inside::UNSEEN;
     }
-    let (kube, flux, longhorn, snapshots) =
-        futures::join!(kube(run), flux(run), longhorn(run), snapshots(run));
-    Inside { kube, flux, longhorn, snapshots }
+    let (kube, flux, longhorn, snapshots, secret) =
+        futures::join!(kube(run), flux(run), longhorn(run), snapshots(run), edge_secret(run));
+    Inside { kube, flux, longhorn, snapshots, secret }
 }
 
 async fn kube<W: World>(run: &Arc<Run<W>>) -> Kube {

@@ -1,5 +1,6 @@
 //! From what is wanted and what is there to the steps between them. Pure.
 
+mod edge;
 mod flux;
 mod image;
 mod longhorn;
@@ -11,6 +12,7 @@ use super::{
     observed::{MachineSight, Observed},
     step::{Change, Impact, Plan, Step, StepId},
 };
+pub use edge::{abandoned as abandoned_tunnel, foreign as foreign_record};
 pub use flux::{connect_reasons, install_reasons};
 pub use image::template_vmid;
 pub use node::{join_reasons, tailscale_reasons};
@@ -101,7 +103,9 @@ fn whole_cluster(
     for node in desired.nodes.values() {
         longhorn::steps(desired, observed, node, plan);
     }
-    flux::steps(desired, observed, plan, refusals);
+    let flux = flux::steps(desired, observed, plan, refusals);
+    edge::steps(desired, observed, plan, refusals);
+    flux::sync(desired, observed, flux, plan);
     // The last one waits for all others.
     if !plan.is_empty() {
         let all: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();

@@ -10,6 +10,7 @@
 pub mod bucket;
 pub mod datastore;
 pub mod diff;
+pub mod edge;
 pub mod flux;
 pub mod guest;
 pub mod longhorn;

@@ -6,7 +6,10 @@ use indexmap::IndexMap;
 
 use crate::{
     model::{Marker, NodeName, Upid, Vmid},
-    plan::{datastore::Snapshot, flux::FluxSight, longhorn::LonghornSight, probe::HostProbe},
+    plan::{
+        Refusal, datastore::Snapshot, edge::EdgeSight, flux::FluxSight, longhorn::LonghornSight,
+        probe::HostProbe,
+    },
     ports::{
         Checkout, Device, GuestConfig, GuestSummary, KubeNode, NodeSummary, PowerState, Volume,
     },
@@ -56,6 +59,10 @@ pub struct Observed {
     pub datastore_key: Sight<String>,
     /// What Flux is to read, as this computer reads it.
     pub repository: Sight<Checkout>,
+    /// The public edge, or what forbids to look at it; unseen where the inventory has no API for it.
+    pub edge: Sight<Result<EdgeSight, Refusal>>,
+    /// The tunnel that a run made: of the journal.
+    pub tunnel: Option<String>,
     /// Seeds with our cluster's name, by Proxmox node.
     pub seeds: BTreeMap<String, Vec<Volume>>,
     /// Guests with our cluster's marker that the inventory does not name.

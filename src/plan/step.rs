@@ -116,6 +116,23 @@ pub enum Change {
     InstallFlux,
     /// What opens the repository, and its own source and entry point.
     ConnectFlux,
+    /// The tunnel of the public path, at the edge.
+    MakeTunnel,
+    /// Where the tunnel leads, by name.
+    RouteTunnel,
+    /// The tunnel's token, put into the cluster.
+    GiveTunnel,
+    /// A DNS record that leads a public name into the tunnel.
+    PointName {
+        name: String,
+    },
+    /// A DNS record of ours that nobody wants any more.
+    DropName {
+        name: String,
+        /// Its id.
+        record: String,
+    },
+    RemoveTunnel,
     /// Everything that Git has is applied.
     SyncFlux,
     Verify,
@@ -160,6 +177,12 @@ impl Change {
             Self::CheckNetwork | Self::Expose { .. } | Self::OpenLan { .. } => StageId::Network,
             Self::PrepareStorage { .. } => StageId::Longhorn,
             Self::InstallFlux | Self::ConnectFlux => StageId::Flux,
+            Self::MakeTunnel
+            | Self::RouteTunnel
+            | Self::GiveTunnel
+            | Self::PointName { .. }
+            | Self::DropName { .. }
+            | Self::RemoveTunnel => StageId::Edge,
             Self::SyncFlux => StageId::Sync,
             Self::Verify => StageId::Verify,
         }
@@ -205,6 +228,15 @@ impl Change {
             Self::PrepareStorage { node } => ("prepare", node.to_string()),
             Self::InstallFlux => ("controllers", String::new()),
             Self::ConnectFlux => ("source", String::new()),
+            Self::MakeTunnel => ("tunnel", String::new()),
+            Self::RouteTunnel => ("routes", String::new()),
+            Self::GiveTunnel => ("token", String::new()),
+            Self::PointName { name } => ("point", name.clone()),
+            // Two records may have the same name.
+            Self::DropName { name, record } => {
+                ("drop", format!("{name}-{}", record.get(..8).unwrap_or(record)))
+            }
+            Self::RemoveTunnel => ("remove-tunnel", String::new()),
             Self::SyncFlux => ("head", String::new()),
             Self::Verify => ("all", String::new()),
             Self::SweepSeed { volume, .. } => ("sweep", volume.clone()),
@@ -247,6 +279,12 @@ impl Change {
             Self::PrepareStorage { .. } => "make it fit for Longhorn".into(),
             Self::InstallFlux => "install Flux's controllers".into(),
             Self::ConnectFlux => "tell Flux its repository".into(),
+            Self::MakeTunnel => "make the tunnel at Cloudflare".into(),
+            Self::RouteTunnel => "lead each public name through the tunnel to Traefik".into(),
+            Self::GiveTunnel => "put the tunnel's token into the cluster".into(),
+            Self::PointName { name } => format!("point DNS record {name} at the tunnel"),
+            Self::DropName { name, .. } => format!("delete DNS record {name}"),
+            Self::RemoveTunnel => "end the tunnel's connections and delete it".into(),
             Self::SyncFlux => "wait until all of Git is applied".into(),
             Self::Verify => "run every check".into(),
             Self::SweepSeed { volume, .. } => format!("delete left-over seed {volume}"),

@@ -7,6 +7,7 @@ pub mod check;
 pub mod cluster;
 mod deliver;
 pub mod drift;
+pub mod edge;
 pub mod files;
 pub mod flux;
 pub mod guest;
@@ -66,6 +67,12 @@ pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Resul
         Change::PrepareStorage { node } => longhorn::prepare(context, node).await,
         Change::InstallFlux => flux::install(context).await,
         Change::ConnectFlux => flux::connect(context).await,
+        Change::MakeTunnel => edge::make(context).await,
+        Change::RouteTunnel => edge::route(context).await,
+        Change::GiveTunnel => edge::give(context).await,
+        Change::PointName { name } => edge::point(context, name).await,
+        Change::DropName { name, record } => edge::drop_name(context, name, record).await,
+        Change::RemoveTunnel => edge::remove(context).await,
         Change::SyncFlux => sync::sync(context).await,
         Change::Verify => verify::after_change(context).await,
         Change::SweepSeed { proxmox_node, volume } => {
@@ -116,6 +123,8 @@ pub enum StageId {
     Longhorn,
     /// Flux's controllers, and the repository that they read.
     Flux,
+    /// The public edge: the tunnel, where it leads, the names that lead into it, its token in the cluster.
+    Edge,
     /// Everything that Git has is applied, at the head of its branch.
     Sync,
     /// Every check passes.
@@ -124,7 +133,7 @@ pub enum StageId {
 
 impl StageId {
     /// All of them, in order.
-    pub const LADDER: [Self; 10] = [
+    pub const LADDER: [Self; 11] = [
         Self::Preflight,
         Self::Image,
         Self::Machines,
@@ -133,6 +142,7 @@ impl StageId {
         Self::Network,
         Self::Longhorn,
         Self::Flux,
+        Self::Edge,
         Self::Sync,
         Self::Verify,
     ];
@@ -147,6 +157,7 @@ impl StageId {
             Self::Network => "network",
             Self::Longhorn => "longhorn",
             Self::Flux => "flux",
+            Self::Edge => "edge",
             Self::Sync => "sync",
             Self::Verify => "verify",
         }

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::{
     Outcome, access, backup,
     check::{Check, CheckState, expect},
-    flux, longhorn, network, outside, systems, tailnet,
+    edge, flux, longhorn, network, outside, systems, tailnet,
 };
 use crate::{
     engine::{Run, StepContext},
@@ -147,6 +147,7 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
         }
     }
     checks.extend(flux::checks(&run.desired, observed));
+    checks.extend(edge::checks(&run.desired, observed));
     checks.extend(longhorn::checks(&run.desired, observed, run.world.clock().wall()));
     checks
 }

@@ -6,6 +6,8 @@ use super::{
 };
 use crate::{gitops::routes, inventory::Desired, stage::check::Check};
 
+const OF_THE_TUNNEL: [&str; 3] = ["edge/tunnel", "edge/route", "edge/secret"];
+
 pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
     let gitops = desired.gitops.as_ref()?;
     let cloudflared = gitops.cloudflared.as_ref()?;
@@ -14,9 +16,12 @@ pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
     let mut drawing = Drawing::new("public", "Public request", about, checks);
     drawing.block("visitor", "Somebody", ["HTTPS".to_owned()], outside);
     let names = gitops.domain.iter().map(|domain| format!("*.{domain}"));
-    drawing.block("edge", "Cloudflare's edge", names, outside);
+    drawing.block("edge", "DNS and Cloudflare's edge", names, |check| check.id == "edge/record");
     let pods = format!("{} pods", cloudflared.replicas);
-    drawing.block("tunnel", "Tunnel", [pods], is_workload("the tunnel is connected"));
+    let pods_run = is_workload("the tunnel is connected");
+    drawing.block("tunnel", "Tunnel", [pods], |check| {
+        pods_run(check) || OF_THE_TUNNEL.contains(&check.id)
+    });
     drawing.block(
         "traefik",
         "Traefik",

@@ -87,3 +87,21 @@ fn a_block_is_as_well_as_the_checks_that_look_at_it() {
     assert_eq!(block(&drawn, "public", "app-jellyfin").health, Health::Ill);
     assert_eq!(block(&drawn, "public", "app-auth").health, Health::Unknown);
 }
+
+#[test]
+fn dns_and_tunnel_are_as_well_as_cloudflare_says() {
+    let desired = example();
+    let with = |id, well| {
+        let state = expect(well, "it points elsewhere", "`homelab up`");
+        topology(&desired, &[Check::of(id, None, "auth.example.org leads into the tunnel", state)])
+    };
+    for (id, block_id) in [
+        ("edge/record", "edge"),
+        ("edge/tunnel", "tunnel"),
+        ("edge/route", "tunnel"),
+        ("edge/secret", "tunnel"),
+    ] {
+        assert_eq!(block(&with(id, true), "public", block_id).health, Health::Well, "{id}");
+        assert_eq!(block(&with(id, false), "public", block_id).health, Health::Ill, "{id}");
+    }
+}

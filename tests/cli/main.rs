@@ -9,6 +9,7 @@
 mod commands;
 mod completions;
 mod deploy_key;
+mod edge;
 mod ended;
 mod faults;
 mod first_use;

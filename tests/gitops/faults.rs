@@ -112,6 +112,43 @@ fn addresses_that_are_somebodys_are_named() {
 }
 
 #[test]
+fn a_tunnel_is_made_by_hand_or_through_the_api_and_one_of_them() {
+    let with = |cloudflare: Value, token: bool| {
+        move |inventory: &mut Value| {
+            let tunnel = inventory["gitops"]["cloudflared"].as_object_mut().unwrap();
+            if !token {
+                tunnel.shift_remove("tunnel_token");
+            }
+            if !cloudflare.is_null() {
+                tunnel.insert("cloudflare".to_owned(), cloudflare);
+            }
+        }
+    };
+    let api = |more: Value| {
+        let mut api = json!({"account_id": "ab".repeat(16), "api_token": {"env": "TOKEN"}});
+        api.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        api
+    };
+    load(&inventory_with(with(api(json!({})), false))).unwrap();
+    tells(with(Value::Null, false), "gitops.cloudflared: nothing says which tunnel it is");
+    tells(
+        with(api(json!({})), true),
+        "gitops.cloudflared.tunnel_token: a tunnel is made by hand or through the API",
+    );
+    tells(with(api(json!({"account_id": "me"})), false), "expected an id of Cloudflare's");
+    tells(
+        with(api(json!({"zone": "example.com"})), false),
+        "gitops.cloudflared.cloudflare.zone: `example.org` does not lie in the zone `example.com`",
+    );
+    tells(
+        with(api(json!({"endpoint": "http://api.example.org"})), false),
+        "gitops.cloudflared.cloudflare.endpoint: the API token would go to this address in clear text",
+    );
+    load(&inventory_with(with(api(json!({"endpoint": "http://10.79.0.1:8787/x"})), false)))
+        .unwrap();
+}
+
+#[test]
 fn an_image_or_chart_of_no_certain_version_is_refused() {
     tells(
         |inventory| inventory["gitops"]["jellyfin"]["version"] = json!("latest"),

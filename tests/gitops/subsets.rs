@@ -17,6 +17,25 @@ fn without(names: &'static [&'static str]) -> impl FnOnce(&mut Value) {
     }
 }
 
+#[test]
+fn a_tunnel_made_through_the_api_has_no_secret_in_git_and_says_who_makes_it() {
+    let site = Site::with(|inventory| {
+        let tunnel = inventory["gitops"]["cloudflared"].as_object_mut().unwrap();
+        tunnel.shift_remove("tunnel_token");
+        let api = json!({"account_id": "ab".repeat(16), "api_token": {"env": "TOKEN"}});
+        tunnel.insert("cloudflare".to_owned(), api);
+    });
+    soundness::check(&site);
+    assert!(site.tree.secrets().all(|(_, plan)| plan.namespace != "cloudflared"));
+    let text = |path: &str| match &site.tree.files[path] {
+        homelab::gitops::File::Text(text) => text.clone(),
+        homelab::gitops::File::Secret(_) => panic!("{path} is a Secret"),
+    };
+    assert!(!text("apps/cloudflared/kustomization.yaml").contains("sops"));
+    assert!(text("README.md").contains("puts the tunnel's token into the cluster"));
+    assert!(text("apps/cloudflared/deployment.yaml").contains("`homelab up` makes the tunnel"));
+}
+
 fn private_only(inventory: &mut Value) {
     inventory["gitops"]["jellyfin"]["ways"] = json!(["private"]);
 }

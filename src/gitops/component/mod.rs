@@ -2,7 +2,7 @@
 
 mod authentik;
 mod cert_manager;
-mod cloudflared;
+pub(crate) mod cloudflared;
 mod cloudnative_pg;
 mod jellyfin;
 mod longhorn;

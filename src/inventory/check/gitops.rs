@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use super::tailnet;
 use crate::inventory::{
     file::{ControlFile, GitopsFile, InventoryFile, Way},
     path::FieldPath,
@@ -138,6 +139,7 @@ impl Check<'_> {
                 "write `domain: example.org` under `gitops`".to_owned(),
             );
         }
+        self.tunnel(report);
         for (name, path) in self.on_way(Way::Public) {
             let asked = match (name, &self.gitops.jellyfin) {
                 ("jellyfin", Some(jellyfin)) => jellyfin.forward_auth,
@@ -154,6 +156,61 @@ impl Check<'_> {
                     );
                 }
             }
+        }
+    }
+
+    /// A tunnel that was made by hand, or the API that makes it: one of them.
+    fn tunnel(&self, report: &mut Report<'_>) {
+        let Some(tunnel) = &self.gitops.cloudflared else { return };
+        let path = self.section.key("cloudflared");
+        let cloudflare = match (&tunnel.tunnel_token, &tunnel.cloudflare) {
+            (None, None) => {
+                return report.fault(
+                    &path,
+                    "nothing says which tunnel it is: neither `tunnel_token` nor `cloudflare` is written",
+                    "write `cloudflare` with `account_id` and `api_token`, or the `tunnel_token` of a \
+                     tunnel that was made by hand"
+                        .to_owned(),
+                );
+            }
+            (Some(_), Some(_)) => {
+                return report.fault(
+                    &path.key("tunnel_token"),
+                    "a tunnel is made by hand or through the API, and both are written",
+                    "take `tunnel_token` out, or `cloudflare`".to_owned(),
+                );
+            }
+            (Some(_), None) => return,
+            (None, Some(cloudflare)) => cloudflare,
+        };
+        let path = path.key("cloudflare");
+        if tailnet::is_overheard(&cloudflare.endpoint) {
+            report.fault(
+                &path.key("endpoint"),
+                "the API token would go to this address in clear text",
+                "write `https://`; plain HTTP is for loopback and the LAN alone".to_owned(),
+            );
+        }
+        let Some(domain) = &self.gitops.domain else {
+            return report.fault(
+                &path,
+                "its names lie below a domain, and there is no `domain`",
+                "write `domain: example.org` under `gitops`".to_owned(),
+            );
+        };
+        let Some(zone) = cloudflare.zone.as_ref().filter(|zone| *zone != domain) else { return };
+        if domain.ends_with(&format!(".{zone}")) {
+            report.warn(
+                &path.key("zone"),
+                format!("Cloudflare's free certificate covers `*.{zone}`, not `*.{domain}`"),
+                format!("order an advanced certificate for it, or write `domain: {zone}`"),
+            );
+        } else {
+            report.fault(
+                &path.key("zone"),
+                format!("`{domain}` does not lie in the zone `{zone}`"),
+                format!("write `zone: {domain}`, or another `gitops.domain`"),
+            );
         }
     }
 

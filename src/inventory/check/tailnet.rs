@@ -38,15 +38,20 @@ pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
     }
 }
 
-/// An API key over plain HTTP is read by whoever stands between.
-fn clear_text(login_server: &str, report: &mut Report<'_>) {
-    let Some(rest) = login_server.strip_prefix("http://") else { return };
+/// Whether a secret that goes to this address can be read by whoever stands between: plain HTTP that leaves
+/// loopback and the LAN.
+pub(super) fn is_overheard(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://") else { return false };
     let authority = rest.split('/').next().unwrap_or_default();
     let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
     let near = host
         .parse::<std::net::Ipv4Addr>()
         .is_ok_and(|address| address.is_private() || address.is_loopback());
-    if !near && host != "localhost" {
+    !near && host != "localhost"
+}
+
+fn clear_text(login_server: &str, report: &mut Report<'_>) {
+    if is_overheard(login_server) {
         report.warn(
             &FieldPath::dotted("tailnet.control.headscale.login_server"),
             "the API key goes to this server in clear text",

@@ -160,8 +160,39 @@ pub struct Traefik {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cloudflared {
-    pub tunnel_token: SecretSource,
+    pub tunnel: Tunnel,
     pub replicas: u32,
+}
+
+/// Whose tunnel it is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tunnel {
+    /// Made by hand, as are its routes and records; its token.
+    Given(SecretSource),
+    /// Made through the API.
+    Made(Cloudflare),
+}
+
+/// Cloudflare's API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cloudflare {
+    pub account_id: String,
+    pub api_token: SecretSource,
+    /// The zones that the names may lie in, the likeliest first.
+    pub zones: Vec<String>,
+    /// Without a slash at its end.
+    pub endpoint: String,
+    pub ca_file: Option<Utf8PathBuf>,
+}
+
+impl Gitops {
+    /// Cloudflare's API, where the tunnel is made through it.
+    pub fn cloudflare(&self) -> Option<&Cloudflare> {
+        match &self.cloudflared.as_ref()?.tunnel {
+            Tunnel::Made(cloudflare) => Some(cloudflare),
+            Tunnel::Given(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,7 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{OAuthFile, S3Credentials, SecretReference};
+use super::{CloudflaredFile, OAuthFile, S3Credentials, SecretReference};
 use crate::inventory::scalar::{Size, Span};
 
 /// The GitOps tree that `homelab gitops` renders. A component is on when it is written, `{}` at least.
@@ -232,23 +232,6 @@ pub struct TraefikFile {
     pub trusted_networks: Vec<String>,
 }
 
-/// The public path's outbound tunnel.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema, Validate)]
-#[serde(deny_unknown_fields)]
-#[garde(allow_unvalidated)]
-pub struct CloudflaredFile {
-    /// The image's tag; what the lock file has unless said.
-    #[schemars(extend("format" = "release"))]
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// The token of a tunnel that was made before.
-    pub tunnel_token: SecretReference,
-    /// How many pods hold the tunnel open, on different nodes where there are.
-    #[garde(range(min = 1, max = 25))]
-    #[serde(default = "tunnel_replicas")]
-    pub replicas: u32,
-}
-
 /// Who may come in.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -387,8 +370,4 @@ fn operator_tag() -> String {
 
 fn proxy_tag() -> String {
     "tag:k8s".into()
-}
-
-const fn tunnel_replicas() -> u32 {
-    2
 }

@@ -4,6 +4,7 @@
 //! plain default exists. Meaning is given by [`super::resolve`].
 
 mod access;
+mod cloudflared;
 mod datastore;
 mod flux;
 mod gitops;
@@ -21,12 +22,13 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     access::{AccessFile, ExposureFile},
+    cloudflared::{CloudflareFile, CloudflaredFile},
     datastore::DatastoreBackupFile,
     flux::{FluxFile, GitCredentials},
     gitops::{
-        AuthentikFile, CertManagerFile, CloudflaredFile, CloudnativePgFile, DatabaseBackupFile,
-        GitopsFile, JellyfinFile, LonghornUiFile, MetallbFile, MonitoringFile, ReloaderFile,
-        SecretsFile, SopsFile, StalwartFile, TailscaleOperatorFile, TraefikFile, Way,
+        AuthentikFile, CertManagerFile, CloudnativePgFile, DatabaseBackupFile, GitopsFile,
+        JellyfinFile, LonghornUiFile, MetallbFile, MonitoringFile, ReloaderFile, SecretsFile,
+        SopsFile, StalwartFile, TailscaleOperatorFile, TraefikFile, Way,
     },
     k3s::{Component, ImagesFile, K3sFile, OverlayFile},
     longhorn::{BackupTarget, JobTask, LonghornFile, RecurringJob, S3Credentials},

@@ -5,11 +5,15 @@ use crate::inventory::{
     authority,
     desired::STORAGE_LABEL,
     desired::{
-        Authentik, CertManager, Cloudflared, CloudnativePg, DatabaseBackup, DatastoreBackup, Flux,
-        GitAccess, Gitops, Jellyfin, Longhorn, Metallb, Monitoring, Node, ObjectStore, Outside,
-        RecurringJob, SecretStore, Stalwart, TailscaleOperator, Traefik,
+        Authentik, CertManager, Cloudflare, Cloudflared, CloudnativePg, DatabaseBackup,
+        DatastoreBackup, Flux, GitAccess, Gitops, Jellyfin, Longhorn, Metallb, Monitoring, Node,
+        ObjectStore, Outside, RecurringJob, SecretStore, Stalwart, TailscaleOperator, Traefik,
+        Tunnel,
     },
-    file::{GitCredentials, InventoryFile, LonghornFile, RoleFile, S3Credentials, SecretsFile},
+    file::{
+        CloudflaredFile, GitCredentials, GitopsFile, InventoryFile, LonghornFile, RoleFile,
+        S3Credentials, SecretsFile,
+    },
     git_host,
     path::FieldPath,
     report::Report,
@@ -176,9 +180,8 @@ pub(super) fn gitops(
             .traefik
             .as_ref()
             .map(|one| Traefik { trusted_networks: one.trusted_networks.clone() }),
-        cloudflared: gitops.cloudflared.as_ref().map(|one| Cloudflared {
-            tunnel_token: context.secret(&one.tunnel_token),
-            replicas: one.replicas,
+        cloudflared: gitops.cloudflared.as_ref().and_then(|one| {
+            Some(Cloudflared { tunnel: tunnel(one, gitops, context)?, replicas: one.replicas })
         }),
         authentik: gitops.authentik.as_ref().map(|one| Authentik {
             host: one.host.clone(),
@@ -206,6 +209,32 @@ pub(super) fn gitops(
             .map(|one| one.host.clone().unwrap_or_else(|| "longhorn".to_owned())),
         reloader: gitops.reloader.is_some(),
     })
+}
+
+/// `None` where the inventory says neither, which is a fault of its own.
+fn tunnel(one: &CloudflaredFile, gitops: &GitopsFile, context: &Context<'_>) -> Option<Tunnel> {
+    if let Some(token) = &one.tunnel_token {
+        return Some(Tunnel::Given(context.secret(token)));
+    }
+    let cloudflare = one.cloudflare.as_ref()?;
+    let zones = match &cloudflare.zone {
+        Some(zone) => vec![zone.clone()],
+        None => gitops.domain.as_deref().map(zones_of).unwrap_or_default(),
+    };
+    Some(Tunnel::Made(Cloudflare {
+        account_id: cloudflare.account_id.clone(),
+        api_token: context.secret(&cloudflare.api_token),
+        zones,
+        endpoint: cloudflare.endpoint.trim_end_matches('/').to_owned(),
+        ca_file: cloudflare.ca_file.as_ref().map(|file| context.path(file)),
+    }))
+}
+
+/// A domain and those above it, but for the last label: a zone of somebody who wants `home.example.org` may
+/// be `example.org`.
+fn zones_of(domain: &str) -> Vec<String> {
+    let labels: Vec<&str> = domain.split('.').collect();
+    (0..labels.len().saturating_sub(1)).map(|first| labels[first..].join(".")).collect()
 }
 
 fn store(

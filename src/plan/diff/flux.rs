@@ -14,16 +14,17 @@ use crate::{
     },
 };
 
+/// Controllers and source; whether any of it changes.
 pub(super) fn steps(
     desired: &Desired,
     observed: &Observed,
     plan: &mut Plan,
     refusals: &mut Vec<Refusal>,
-) {
-    let Some(flux) = &desired.flux else { return };
+) -> bool {
+    let Some(flux) = &desired.flux else { return false };
     if let Sight::Silent(why) = &observed.flux {
         plan.notes.push(format!("Flux could not be looked at: {why}"));
-        return;
+        return false;
     }
     let seen = observed.flux.seen();
     let before: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
@@ -38,8 +39,7 @@ pub(super) fn steps(
     }
     if !connect.is_empty() {
         let impact = connect_impact(flux, seen);
-        let step = plan.add(with(Change::ConnectFlux, impact, connect), &needs);
-        needs.push(step);
+        plan.add(with(Change::ConnectFlux, impact, connect), &needs);
     }
     match &observed.repository {
         Sight::Seen(checkout) if changes => {
@@ -52,6 +52,20 @@ pub(super) fn steps(
         )),
         _ => {}
     }
+    changes
+}
+
+/// Everything that Git has, once all before it is done: what Flux applies may wait for the tunnel's token.
+pub(super) fn sync(desired: &Desired, observed: &Observed, changes: bool, plan: &mut Plan) {
+    if desired.flux.is_none() || matches!(observed.flux, Sight::Silent(_)) {
+        return;
+    }
+    // A DNS record holds nothing up in the cluster.
+    let outside =
+        |change: &Change| matches!(change, Change::PointName { .. } | Change::DropName { .. });
+    let needed = plan.steps.iter().filter(|step| !outside(&step.change));
+    let needs: Vec<StepId> = needed.map(|step| step.id.clone()).collect();
+    let seen = observed.flux.seen();
     let head = observed.repository.seen().map(|checkout| checkout.head.as_str());
     let mut reasons = match seen {
         _ if changes => vec!["what Git has is to be applied".to_owned()],

@@ -242,6 +242,8 @@ fn bare(desired: &Desired) -> Observed {
         snapshots: Sight::Unseen,
         datastore_key: Sight::Unseen,
         repository: Sight::Unseen,
+        edge: Sight::Unseen,
+        tunnel: None,
         seeds: BTreeMap::new(),
         strays: Vec::new(),
     }

@@ -16,7 +16,7 @@ fn named(namespace: &str, name: &str) -> Named {
 fn desired() -> Desired {
     let mut desired = plain();
     desired.flux = Some(crate::gitops::repository::tests::flux("00"));
-    let tunnel_token = SecretSource::Env("TUNNEL".into());
+    let tunnel = crate::inventory::desired::Tunnel::Given(SecretSource::Env("TUNNEL".into()));
     desired.gitops = Some(Gitops {
         domain: None,
         tailnet_domain: None,
@@ -30,7 +30,7 @@ fn desired() -> Desired {
         cloudnative_pg: None,
         tailscale_operator: None,
         traefik: None,
-        cloudflared: Some(Cloudflared { tunnel_token, replicas: 2 }),
+        cloudflared: Some(Cloudflared { tunnel, replicas: 2 }),
         authentik: None,
         monitoring: None,
         jellyfin: None,

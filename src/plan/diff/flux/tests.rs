@@ -78,7 +78,8 @@ fn planned(seen: Sight<FluxSight>, repository: impl Fn(&Flux) -> Sight<Checkout>
     observed.repository = repository(desired.flux.as_ref().unwrap());
     observed.flux = seen;
     let (mut plan, mut refusals) = (Plan::default(), Vec::new());
-    steps(&desired, &observed, &mut plan, &mut refusals);
+    let changes = steps(&desired, &observed, &mut plan, &mut refusals);
+    sync(&desired, &observed, changes, &mut plan);
     let steps = plan
         .steps
         .iter()

@@ -1,0 +1,289 @@
+//! One call: what is retried, and what is known of its effect afterwards.
+//!
+//! As with the tailnet's control planes: reads and calls that may be repeated are retried; one that was
+//! turned away for haste had no effect and is asked again when the server says; one whose answer was lost
+//! may have had one, and its error says so.
+
+use std::{sync::Arc, time::Duration};
+
+use camino::Utf8Path;
+use http::{
+    Method, StatusCode,
+    header::{AUTHORIZATION, HeaderValue, RETRY_AFTER},
+};
+use rustls::{ClientConfig, crypto::ring};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use super::answer::{Envelope, text};
+use crate::{
+    error::{Effect, Failure, Kind},
+    inventory::{
+        authority,
+        desired::{Cloudflare, SecretSource},
+    },
+    ports::{EdgeError, Permission},
+    secret::Secret,
+};
+
+/// Attempts in all.
+const ATTEMPTS: u32 = 4;
+/// Before the second attempt; doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// A limit lasts up to five minutes (1200 requests in 300 s, developers.cloudflare.com/fundamentals/api/reference/limits).
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// How many items of a list are asked for at once.
+const PAGE: u64 = 100;
+/// The token is none (9109: unknown, 1000: invalid, 6003 and 6111: no token at all, 9106: missing).
+const NO_TOKEN: [i64; 4] = [1000, 6003, 6111, 9106];
+/// Said of a token that is unknown, and of one that may not do this: the text tells.
+const UNAUTHORIZED: i64 = 9109;
+
+#[derive(Debug)]
+pub(super) struct Api {
+    /// Without a slash at its end.
+    endpoint: String,
+    client: reqwest::Client,
+    source: SecretSource,
+    token: OnceCell<Secret>,
+}
+
+/// What is sent.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    /// What the token must be allowed to do for it.
+    permission: Permission,
+    /// Whether doing it twice is doing it once.
+    repeatable: bool,
+}
+
+impl Call {
+    pub(super) fn get(path: String, permission: Permission) -> Self {
+        Self { method: Method::GET, path, body: None, permission, repeatable: true }
+    }
+
+    pub(super) fn delete(path: String, permission: Permission) -> Self {
+        // Ids are never given twice.
+        Self { method: Method::DELETE, ..Self::get(path, permission) }
+    }
+
+    pub(super) fn put(path: String, permission: Permission, body: Value) -> Self {
+        Self { method: Method::PUT, body: Some(body), ..Self::get(path, permission) }
+    }
+
+    pub(super) fn post(path: String, permission: Permission, body: Value) -> Self {
+        Self { method: Method::POST, repeatable: false, ..Self::put(path, permission, body) }
+    }
+
+    fn name(&self) -> String {
+        let path = self.path.split_once('?').map_or(self.path.as_str(), |(path, _)| path);
+        format!("{} {path}", self.method)
+    }
+}
+
+/// How an attempt ended short of an answer that counts.
+struct Setback {
+    error: EdgeError,
+    /// Whether it is known to have had no effect.
+    harmless: bool,
+    pause: Option<Duration>,
+}
+
+impl Setback {
+    /// Whether the same call may well succeed later.
+    fn is_passing(&self) -> bool {
+        match &self.error {
+            EdgeError::Unreachable { .. } => true,
+            EdgeError::Refused { status, .. } => matches!(status, 429 | 500 | 502..=504),
+            _ => false,
+        }
+    }
+}
+
+impl Api {
+    pub(super) fn new(site: &Cloudflare) -> Result<Self, Failure> {
+        // One provider for the process; whoever comes first installs it.
+        let _ = ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .timeout(Duration::from_secs(30))
+            .user_agent(concat!("homelab/", env!("CARGO_PKG_VERSION")))
+            // A redirect would carry the token somewhere else.
+            .redirect(reqwest::redirect::Policy::none());
+        if let Some(file) = &site.ca_file {
+            builder = builder.tls_backend_preconfigured(trusting(file)?);
+        }
+        let client =
+            builder.build().map_err(|error| Failure::new(Kind::Runtime, error.to_string()))?;
+        let (endpoint, source) = (site.endpoint.clone(), site.api_token.clone());
+        Ok(Self { endpoint, client, source, token: OnceCell::new() })
+    }
+
+    /// The result of a call.
+    pub(super) async fn result<T: DeserializeOwned>(&self, call: Call) -> Result<T, EdgeError> {
+        let (name, effect) = (call.name(), done_at_least(&call));
+        let envelope: Envelope<T> = self.answered(call).await?;
+        envelope.result.ok_or_else(|| EdgeError::Malformed {
+            call: name,
+            reason: "it has no result".into(),
+            effect,
+        })
+    }
+
+    /// A call whose result is of no interest.
+    pub(super) async fn done(&self, call: Call) -> Result<(), EdgeError> {
+        self.answered::<Value>(call).await.map(drop)
+    }
+
+    /// All pages of a list; `path` has a query already.
+    pub(super) async fn all<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        permission: Permission,
+    ) -> Result<Vec<T>, EdgeError> {
+        let mut all = Vec::new();
+        for page in 1.. {
+            let path = format!("{path}&per_page={PAGE}&page={page}");
+            let envelope: Envelope<Vec<T>> = self.answered(Call::get(path, permission)).await?;
+            let items = envelope.result.unwrap_or_default();
+            // A server that miscounts must not keep us for ever.
+            let more = !items.is_empty() && envelope.result_info.is_some_and(|info| info.goes_on());
+            all.extend(items);
+            if !more {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn answered<T: DeserializeOwned>(&self, call: Call) -> Result<Envelope<T>, EdgeError> {
+        let text = self.text(&call).await?;
+        serde_json::from_str(&text).map_err(|error| EdgeError::Malformed {
+            call: call.name(),
+            reason: error.to_string(),
+            effect: done_at_least(&call),
+        })
+    }
+
+    /// The body of a successful answer.
+    async fn text(&self, call: &Call) -> Result<String, EdgeError> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            let setback = match self.attempt(call).await {
+                Ok(text) => return Ok(text),
+                Err(setback) => setback,
+            };
+            let wait = setback.pause.unwrap_or(pause);
+            let again = (setback.harmless || call.repeatable) && setback.is_passing();
+            if !again || attempt == ATTEMPTS || wait > LONGEST_PAUSE {
+                return Err(setback.error);
+            }
+            tracing::debug!(call = call.name(), attempt, error = %setback.error, "trying again");
+            tokio::time::sleep(wait).await;
+            pause *= 2;
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<String, Setback> {
+        let url = format!("{}{}", self.endpoint, call.path);
+        let bearer =
+            self.bearer().await.map_err(|error| Setback { error, harmless: true, pause: None })?;
+        let mut request = self.client.request(call.method.clone(), url);
+        request = request.header(AUTHORIZATION, bearer);
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|error| self.lost(call, error))?;
+        let status = response.status();
+        let pause = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
+            .map(Duration::from_secs);
+        let body = response.text().await.map_err(|error| self.lost(call, error))?;
+        // The API may say that it did not succeed with status 200.
+        let envelope: Option<Envelope<Value>> = serde_json::from_str(&body).ok();
+        if status.is_success() && envelope.as_ref().is_none_or(|envelope| envelope.success) {
+            return Ok(body);
+        }
+        Err(refusal(call, status, envelope, &body, pause))
+    }
+
+    async fn bearer(&self) -> Result<HeaderValue, EdgeError> {
+        let token = self.token.get_or_try_init(|| self.source.resolve()).await;
+        let token = token.map_err(|failure| EdgeError::Secret(Box::new(failure)))?;
+        let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose().trim()))
+            .map_err(|_| EdgeError::Token {
+                message: "it holds characters that no token has".into(),
+            })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn lost(&self, call: &Call, error: reqwest::Error) -> Setback {
+        let harmless = error.is_connect() || error.is_builder() || call.method == Method::GET;
+        let error = EdgeError::Unreachable {
+            endpoint: self.endpoint.clone(),
+            reason: innermost(&error.without_url()),
+            effect: if harmless { Effect::None } else { Effect::Unknown },
+        };
+        Setback { error, harmless, pause: None }
+    }
+}
+
+/// TLS that believes the authorities of a file alone.
+fn trusting(file: &Utf8Path) -> Result<ClientConfig, Failure> {
+    let place = "gitops.cloudflared.cloudflare.ca_file";
+    let roots = authority::read(file)
+        .map_err(|problem| Failure::new(Kind::Inventory, problem).at(place))?;
+    let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| Failure::new(Kind::Runtime, error.to_string()))?;
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// It was answered with success: only what it gave is not understood.
+fn done_at_least(call: &Call) -> Effect {
+    if call.method == Method::GET { Effect::None } else { Effect::Partial }
+}
+
+fn refusal(
+    call: &Call,
+    status: StatusCode,
+    envelope: Option<Envelope<Value>>,
+    body: &str,
+    pause: Option<Duration>,
+) -> Setback {
+    let errors = envelope.map(|envelope| envelope.errors).unwrap_or_default();
+    let codes: Vec<i64> = errors.iter().map(|told| told.code).collect();
+    let message = match errors.as_slice() {
+        // A proxy before it answers with a page.
+        [] => body.lines().next().unwrap_or_default().chars().take(200).collect(),
+        errors => text(errors),
+    };
+    let says_no_token = codes.contains(&UNAUTHORIZED) && message.contains("access token")
+        || codes.iter().any(|code| NO_TOKEN.contains(code)) && status.is_client_error();
+    let error = if says_no_token && status != StatusCode::NOT_FOUND {
+        EdgeError::Token { message }
+    } else if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        EdgeError::Forbidden { call: call.name(), message, permission: call.permission }
+    } else {
+        let unknown = status.is_server_error() && call.method != Method::GET;
+        let effect = if unknown { Effect::Unknown } else { Effect::None };
+        EdgeError::Refused { call: call.name(), status: status.as_u16(), codes, message, effect }
+    };
+    // Being turned away for asking too often is no doing.
+    let harmless = status == StatusCode::TOO_MANY_REQUESTS || call.method == Method::GET;
+    Setback { error, harmless, pause }
+}
+
+/// The cause at the bottom: `reqwest` itself says no more than that a request failed.
+fn innermost(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
+}
