@@ -54,6 +54,9 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
 async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs) -> Result<Plan> {
     let mut plan = Plan::default();
     let desired = &run.desired;
+    // While a machine of it still stands the cluster can say which devices are its proxies'.
+    let first = if args.nodes.is_empty() { proxies(run, observed, &mut plan).await } else { None };
+    let first: Vec<StepId> = first.into_iter().collect();
     for (node, sight) in &observed.machines {
         if !args.nodes.is_empty() && !args.nodes.contains(node) {
             continue;
@@ -66,7 +69,7 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
                     proxmox_node: machine.proxmox_node.clone(),
                     vmid: machine.vmid,
                 };
-                plan.add(Step::new(change, Impact::DataLoss, "destroy"), &[]);
+                plan.add(Step::new(change, Impact::DataLoss, "destroy"), &first);
             }
             // The VM may be gone and its device not.
             MachineSight::Absent if run.memory().devices.contains_key(node) => {
@@ -94,7 +97,10 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
                 proxmox_node: stray.proxmox_node.clone(),
                 vmid: stray.vmid,
             };
-            plan.add(Step::new(change, Impact::DataLoss, "ours, though not in the inventory"), &[]);
+            plan.add(
+                Step::new(change, Impact::DataLoss, "ours, though not in the inventory"),
+                &first,
+            );
         }
         let machines: Vec<_> = plan.steps.iter().map(|step| step.id.clone()).collect();
         edge(desired, observed, &machines, &mut plan)?;
@@ -113,6 +119,28 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
         plan.notes.extend(former_templates(run, observed).await);
     }
     Ok(plan)
+}
+
+/// The devices that Tailscale's operator made: nobody else could take them away once its cluster is gone.
+async fn proxies<W: World>(run: &Run<W>, observed: &Observed, plan: &mut Plan) -> Option<StepId> {
+    if !observed.machines.values().any(|sight| matches!(sight, MachineSight::Ours(_))) {
+        return None;
+    }
+    match observe::proxies(run).await {
+        Sight::Unseen => None,
+        Sight::Seen(proxies) if proxies.is_empty() => None,
+        Sight::Seen(proxies) => {
+            let names: Vec<String> = proxies.into_iter().map(|proxy| proxy.name).collect();
+            let step = Step::new(Change::RemoveProxies, Impact::DataLoss, names.join(", "));
+            Some(plan.add(step, &[]))
+        }
+        Sight::Silent(why) => {
+            plan.notes.push(format!(
+                "the tailnet devices of the apps' proxies can't be seen ({why}): what is left of them has to be removed in the admin console"
+            ));
+            None
+        }
+    }
 }
 
 /// The public edge: our names first, then the tunnel, when no connector of ours can come back.

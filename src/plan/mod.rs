@@ -16,6 +16,7 @@ pub mod guest;
 pub mod longhorn;
 pub mod observed;
 pub mod probe;
+pub mod proxies;
 pub mod schedule;
 pub mod step;
 pub mod systems;

@@ -141,6 +141,8 @@ pub enum Change {
         proxmox_node: String,
         volume: String,
     },
+    /// The tailnet devices of the cluster's own proxies.
+    RemoveProxies,
     /// A node that left the inventory (`--prune`), or all of them (`destroy`).
     RemoveMachine {
         node: NodeName,
@@ -170,7 +172,9 @@ impl Change {
             | Self::FinishMachine { .. }
             | Self::SweepSeed { .. }
             | Self::RemoveMachine { .. } => StageId::Machines,
-            Self::InstallTailscale { .. } | Self::JoinTailnet { .. } => StageId::Tailnet,
+            Self::InstallTailscale { .. } | Self::JoinTailnet { .. } | Self::RemoveProxies => {
+                StageId::Tailnet
+            }
             Self::InstallServer { .. } | Self::InstallAgent { .. } | Self::LabelNode { .. } => {
                 StageId::Cluster
             }
@@ -237,6 +241,7 @@ impl Change {
                 ("drop", format!("{name}-{}", record.get(..8).unwrap_or(record)))
             }
             Self::RemoveTunnel => ("remove-tunnel", String::new()),
+            Self::RemoveProxies => ("remove-proxies", String::new()),
             Self::SyncFlux => ("head", String::new()),
             Self::Verify => ("all", String::new()),
             Self::SweepSeed { volume, .. } => ("sweep", volume.clone()),
@@ -285,6 +290,7 @@ impl Change {
             Self::PointName { name } => format!("point DNS record {name} at the tunnel"),
             Self::DropName { name, .. } => format!("delete DNS record {name}"),
             Self::RemoveTunnel => "end the tunnel's connections and delete it".into(),
+            Self::RemoveProxies => "take the proxies' devices out of the tailnet".into(),
             Self::SyncFlux => "wait until all of Git is applied".into(),
             Self::Verify => "run every check".into(),
             Self::SweepSeed { volume, .. } => format!("delete left-over seed {volume}"),

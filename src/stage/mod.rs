@@ -22,6 +22,7 @@ pub mod overlay;
 mod paths;
 pub mod preflight;
 pub mod remove;
+mod remove_proxies;
 mod run;
 pub mod scripts;
 pub mod sync;
@@ -78,6 +79,7 @@ pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Resul
         Change::SweepSeed { proxmox_node, volume } => {
             remove::volume(context, proxmox_node, volume).await
         }
+        Change::RemoveProxies => remove_proxies::remove(context).await,
         Change::RemoveMachine { node, proxmox_node, vmid } => {
             remove::machine(context, node, proxmox_node, *vmid).await
         }

@@ -36,6 +36,7 @@ pub(crate) use cache::sha256_of;
 pub(crate) use charts::{CHARTS, files as chart_files};
 pub use combined::combine;
 pub use error::ArtifactError;
+pub(crate) use paths::PINNED as PINNED_IMAGES;
 pub use recipe::Name;
 
 /// A file that is ready for use.

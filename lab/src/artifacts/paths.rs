@@ -24,6 +24,10 @@ const JELLYFIN: &str = "10.11.10";
 const PASSWD: &str =
     "root:x:0:0:root:/root:/bin/sh\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";
 
+/// The images of the rendered tree that something here stands in for, with the versions that are here.
+pub(crate) const PINNED: [(&str, &str); 2] =
+    [("cloudflare/cloudflared", CLOUDFLARED), ("jellyfin/jellyfin", JELLYFIN)];
+
 pub(crate) fn ingredients() -> Vec<Ingredient> {
     vec![
         Ingredient::Text([LAYOUT, CLOUDFLARED, JELLYFIN, PASSWD].join("\n")),

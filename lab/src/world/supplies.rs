@@ -178,15 +178,18 @@ impl Supplies {
             .downloads()
             .map(|(key, path, download)| entry(key, &download.version, &path, &download.sha256))
             .collect();
-        let charts = match self.services.iter().any(|services| services.gitops.is_some()) {
-            true => artifacts::CHARTS
-                .iter()
-                .map(|chart| format!("  {}: \"{}\"\n", chart.name, chart.version))
-                .fold("charts:\n".to_owned(), |all, one| all + &one),
-            false => String::new(),
-        };
-        format!("# Written by the lab: what its mirror serves.\nversion: 1\n{image}{rest}{charts}")
+        let gitops = self.services.iter().any(|services| services.gitops.is_some());
+        let pins = if gitops { pinned() } else { String::new() };
+        format!("# Written by the lab: what its mirror serves.\nversion: 1\n{image}{rest}{pins}")
     }
+}
+
+/// The versions of the charts and images of the rendered tree that the lab has.
+fn pinned() -> String {
+    let line = |(name, version): (&str, &str)| format!("  {name}: \"{version}\"\n");
+    let charts = artifacts::CHARTS.iter().map(|chart| line((chart.name, chart.version)));
+    let images = artifacts::PINNED_IMAGES.into_iter().map(line);
+    format!("charts:\n{}containers:\n{}", charts.collect::<String>(), images.collect::<String>())
 }
 
 #[cfg(test)]
