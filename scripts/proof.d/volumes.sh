@@ -143,8 +143,8 @@ BACKUP
   until_true 60 'the backup by hand is there' is backups by-hand .status.state Completed
   address=$(of backups by-hand .status.url)
   seen "$address"
-  in_s3 '?list-type=2&prefix=longhorn/lab/' | grep -o '<Key>[^<]*</Key>' | sed 's/<[^>]*>//g; s/^/   /'
-  archive=$(in_s3 '?list-type=2&prefix=longhorn/lab/' | grep -o 'longhorn/lab/[^<]*by-hand.tar.gz')
+  in_s3 '?list-type=2&prefix=longhorn%2Flab%2F' | grep -o '<Key>[^<]*</Key>' | sed 's/<[^>]*>//g; s/^/   /'
+  archive=$(in_s3 '?list-type=2&prefix=longhorn%2Flab%2F' | grep -o 'longhorn/lab/[^<]*by-hand.tar.gz')
   in_s3 "$archive" >"$work/archive.tar.gz"
   [ "$(tar -xzOf "$work/archive.tar.gz" bytes | sha256sum | cut -d ' ' -f 1)" = "$hash" ] || fail 'the archive has other bytes'
   seen "the archive has the bytes: sha256 $hash"
@@ -194,6 +194,7 @@ spec: {accessModes: [ReadWriteOnce], storageClassName: longhorn, resources: {req
 CLAIM
   until_true 30 'its event says so' waits
   kubectl delete pvc huge >/dev/null
+  until_true 30 'its volume is gone' alone "$volume"
 
   step 'deleting the release is refused while nobody has confirmed it, and nothing is lost'
   kubectl patch kustomization longhorn -n flux-system --type merge --patch "'{\"spec\":{\"suspend\":true}}'" >/dev/null

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -18,6 +20,8 @@ const (
 	annotationProvisioner = "volume.kubernetes.io/storage-provisioner"
 	annotationProvisioned = "pv.kubernetes.io/provisioned-by"
 	hostname              = "kubernetes.io/hostname"
+	// Of volumes that are made for a claim; its UID follows.
+	claimPrefix = "pvc-"
 	// Longhorn's sizes are multiples of it.
 	unit = 2 << 20
 )
@@ -32,6 +36,13 @@ func (c *Controller) claims(ctx context.Context, seen *world) error {
 		if err := c.provision(ctx, seen, claim); err != nil {
 			c.events.Eventf(claim, corev1.EventTypeWarning, "ProvisioningFailed",
 				"failed to provision volume with StorageClass %q: %v", *claim.Spec.StorageClassName, err)
+		}
+	}
+	for _, volume := range seen.volumes {
+		if forsaken(seen, volume) {
+			if err := c.client.Delete(ctx, api.Volumes, volume.Name); err != nil {
+				return err
+			}
 		}
 	}
 	for handle, volume := range seen.bound {
@@ -53,6 +64,17 @@ func (c *Controller) claims(ctx context.Context, seen *world) error {
 	return nil
 }
 
+// forsaken is whether a volume was made for a claim that went before the volume had any place.
+func forsaken(seen *world, volume api.Volume) bool {
+	claim, ours := strings.CutPrefix(volume.Name, claimPrefix)
+	_, bound := seen.bound[volume.Name]
+	_, provisioned := volume.Annotations[annotationProvisioned]
+	if !ours || !provisioned || bound || len(seen.copies(volume.Name)) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(seen.claims, func(one corev1.PersistentVolumeClaim) bool { return string(one.UID) == claim })
+}
+
 func (c *Controller) provision(ctx context.Context, seen *world, claim *corev1.PersistentVolumeClaim) error {
 	class, err := c.client.Kube.StorageV1().StorageClasses().Get(ctx, *claim.Spec.StorageClassName, metav1.GetOptions{})
 	if err != nil {
@@ -61,13 +83,16 @@ func (c *Controller) provision(ctx context.Context, seen *world, claim *corev1.P
 	if err := refuse(claim); err != nil {
 		return err
 	}
-	name := "pvc-" + string(claim.UID)
+	name := claimPrefix + string(claim.UID)
 	volume := seen.volume(name)
 	if volume == nil {
 		c.events.Eventf(claim, corev1.EventTypeNormal, "Provisioning",
 			"External provisioner is provisioning volume for claim \"%s/%s\"", claim.Namespace, claim.Name)
 		return c.client.Create(ctx, api.Volumes,
-			metav1.ObjectMeta{Name: name, Finalizers: []string{api.Finalizer}, Labels: map[string]string{api.LabelVolume: name}},
+			metav1.ObjectMeta{
+				Name: name, Finalizers: []string{api.Finalizer}, Labels: map[string]string{api.LabelVolume: name},
+				Annotations: map[string]string{annotationProvisioned: api.Driver},
+			},
 			map[string]any{"spec": spec(claim, class)})
 	}
 	copies := seen.copies(name)

@@ -100,3 +100,29 @@ func TestTheUsualNumberOfCopiesIsReadInBothForms(t *testing.T) {
 		}
 	}
 }
+
+func TestOnlyAVolumeWithoutClaimAndWithoutBytesIsForsaken(t *testing.T) {
+	var volume api.Volume
+	volume.Name, volume.Annotations = "pvc-1", map[string]string{annotationProvisioned: api.Driver}
+	var claim corev1.PersistentVolumeClaim
+	claim.UID = "1"
+	held := copyOn("a", "", "")
+	held.Spec.VolumeName = "pvc-1"
+	byHand := volume
+	byHand.Annotations = nil
+	for name, one := range map[string]struct {
+		seen   world
+		volume api.Volume
+		want   bool
+	}{
+		"its claim went":        {world{}, volume, true},
+		"its claim is there":    {world{claims: []corev1.PersistentVolumeClaim{claim}}, volume, false},
+		"it has bytes":          {world{replicas: []api.Replica{held}}, volume, false},
+		"it is bound":           {world{bound: map[string]corev1.PersistentVolume{"pvc-1": {}}}, volume, false},
+		"somebody else made it": {world{}, byHand, false},
+	} {
+		if got := forsaken(&one.seen, one.volume); got != one.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}

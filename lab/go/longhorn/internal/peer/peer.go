@@ -16,8 +16,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
 	corev1 "k8s.io/api/core/v1"
 	kube "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -97,8 +99,23 @@ func Serve(ctx context.Context, token string, holder Holder) error {
 	return ctx.Err()
 }
 
+// A node that dies says nothing: its connections end when it acknowledges nothing for that long.
+const silence = 8 * time.Second
+
 var client = &http.Client{Transport: &http.Transport{
-	DialContext:           (&net.Dialer{Timeout: 3 * time.Second}).DialContext,
+	DialContext: (&net.Dialer{
+		Timeout:         3 * time.Second,
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence / 4, Interval: silence / 4, Count: 3},
+		Control: func(_, _ string, socket syscall.RawConn) error {
+			var failed error
+			err := socket.Control(func(handle uintptr) {
+				failed = unix.SetsockoptInt(int(handle), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(silence.Milliseconds()))
+			})
+			return errors.Join(err, failed)
+		},
+	}).DialContext,
+	// A new one each time finds out at once that nobody is there.
+	DisableKeepAlives:     true,
 	ResponseHeaderTimeout: 5 * time.Minute,
 }}
 
