@@ -220,11 +220,8 @@ fn policy(global: &Global) -> Result<()> {
         .hint("`homelab init` writes one"));
     }
     let desired = load(global, Pins::Optional)?;
-    let text = {
-        let operator =
-            desired.gitops.as_ref().and_then(|gitops| gitops.tailscale_operator.as_ref());
-        tailnet_policy::text(&desired.tailnet, desired.k3s.overlay, operator)
-    };
+    let operator = desired.gitops.as_ref().and_then(|gitops| gitops.tailscale_operator.as_ref());
+    let text = tailnet_policy::text(&desired.tailnet, desired.k3s.overlay, operator);
     if wants_json(global) {
         return render::document(&serde_json::json!({ "policy": text }));
     }
