@@ -93,13 +93,16 @@ GITOPS
   mkdir "$tree"
   in_the_tree git init --quiet --initial-branch=main
   in_the_tree git remote add origin "$url"
+  # Another section may have been here.
+  in_the_tree git fetch --quiet origin
+  in_the_tree git reset --quiet --hard origin/main 2>/dev/null || true
   mkdir -p "$tree/clusters/lab/flux-system"
   # shellcheck disable=SC2016
   inside sh -c 'curl -sS --fail "$HOMELAB_LAB_MIRROR/flux/gotk-components.yaml"' >"$tree/clusters/lab/flux-system/gotk-components.yaml"
   entry_point >"$tree/clusters/lab/flux-system/gotk-sync.yaml"
   printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [gotk-components.yaml, gotk-sync.yaml]\n' \
     >"$tree/clusters/lab/flux-system/kustomization.yaml"
-  part cloudflared its-namespace is-here
+  part cloudflared written-at "$(now)"
   cat >"$tree/parts/cloudflared/namespace.yaml" <<NAMESPACE
 apiVersion: v1
 kind: Namespace
@@ -116,9 +119,9 @@ NAMESPACE
 
   step 'the namespace is Flux'"'"'s and the Secret ours: neither fights the other'
   # shellcheck disable=SC2329 # until_true calls it
-  labelled() { [ "$(kubectl get namespace cloudflared -o 'jsonpath={.metadata.labels.pod-security\.kubernetes\.io/enforce}')" = restricted ]; }
+  labelled() { kubectl get namespace cloudflared -o yaml | grep -q 'pod-security.kubernetes.io/enforce: restricted'; }
   until_true 180 'the label of Git' labelled
-  kubectl get namespace cloudflared --show-managed-fields -o 'jsonpath={range .metadata.managedFields[*]}{.manager}{"\n"}{end}' | sed 's/^/   /'
+  kubectl get namespace cloudflared --show-managed-fields -o yaml | grep 'manager:' | sed 's/^ */   /'
   edge_stands
 
   step 'each check is red when what it looks at is broken, and green again'
