@@ -42,6 +42,7 @@ section_datastore() {
 
   step 'old ones go: no more than three stay'
   until_true 240 'a third snapshot is there' has_snapshots 3
+  # shellcheck disable=SC2016
   until_true 90 'the first is gone' sh -c "[ \"\$(ls $(inside sh -c 'echo "$HOMELAB_LAB_FOLDER"')/s3/buckets/homelab/k3s/lab | wc -l)\" -le 3 ]"
 
   step 'a person takes, lists and deletes one, by k3s itself'

@@ -179,6 +179,7 @@ section_paths() {
   until_true 60 'who signed in passes' is 200 signed_in --header 'X-Forwarded-For: 192.0.2.7' --header 'CF-Connecting-IP: 192.0.2.8'
   sed 's/^/   /' "$work/body"
   seen_as X-Forwarded-Proto https
+  # shellcheck disable=SC2016
   seen_as Cf-Connecting-Ip "$(inside sh -c 'echo $HOMELAB_LAB_GATEWAY')"
   seen_as X-Authentik-Username ann
   case "$(header X-Forwarded-For)" in '192.0.2.7, 10.79.0.1, 10.42.'*) ;; *) fail 'X-Forwarded-For was not kept' ;; esac

@@ -59,6 +59,8 @@ backed_up() {
   kubectl get backups.longhorn.io -n longhorn-system -o "'jsonpath={range .items[*]}{.status.state} {.status.volumeName}{\"\\n\"}{end}'" |
     grep -c '^Completed '
 }
+# shellcheck disable=SC2329 # given to until_true
+has_backups() { [ "$(backed_up)" -ge 1 ]; }
 bound() { kubectl get pvc -A --no-headers | grep -c ' Bound '; }
 copies() {
   kubectl get replicas.longhorn.io -n longhorn-system -o "'jsonpath={range .items[*]}{.spec.volumeName} {.spec.nodeID}{\"\\n\"}{end}'" | sort
@@ -91,7 +93,6 @@ section_topology() {
   copies | sed 's/^/   /'
   [ "$(copies | awk '{print $1}' | sort | uniq -c | awk '$1 != 2' | wc -l)" = 0 ] || fail 'a volume has not two copies'
   [ "$(copies | sort -u | wc -l)" = "$(copies | wc -l)" ] || fail 'two copies of a volume are on one node'
-  has_backups() { [ "$(backed_up)" -ge 1 ]; }
   until_true 300 'there is a backup' has_backups
 
   step 'the app answers by both paths, and knows that the public request came by HTTPS'

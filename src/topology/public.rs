@@ -16,7 +16,7 @@ pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
     let mut drawing = Drawing::new("public", "Public request", about, checks);
     drawing.block("visitor", "Somebody", ["HTTPS".to_owned()], outside);
     let names = gitops.domain.iter().map(|domain| format!("*.{domain}"));
-    drawing.block("edge", "DNS and Cloudflare's edge", names, |check| check.id == "edge/record");
+    drawing.block("edge", "DNS and edge", names, |check| check.id == "edge/record");
     let pods = format!("{} pods", cloudflared.replicas);
     let pods_run = is_workload("the tunnel is connected");
     drawing.block("tunnel", "Tunnel", [pods], |check| {
