@@ -12,14 +12,6 @@
 public_name=jellyfin.lab.example
 private_name=jellyfin.tailnet.lab.test
 
-# Two moments of each new stage, in the order of a run: each kill is followed by a run that goes on from there.
-topology_kills=(
-  '"record":"step_started","step":"longhorn/prepare' '"record":"step_finished","step":"longhorn/prepare'
-  '"record":"step_started","step":"flux/controllers' '"record":"step_started","step":"flux/source'
-  '"record":"tunnel_intended"' '"record":"tunnel_made"' '"record":"step_started","step":"edge/point'
-  '"record":"step_started","step":"sync/head' '"record":"step_finished","step":"sync/head'
-)
-
 # visit PATH: as a visitor of the public name; the app's answer.
 visit() {
   # shellcheck disable=SC2016 # the variables are the lab's
@@ -67,14 +59,20 @@ copies() {
 }
 flux_suspend() { kubectl patch kustomization "$1" -n flux-system --type merge --patch "'{\"spec\":{\"suspend\":$2}}'" >/dev/null; }
 
-section_topology() {
+nothing_is_left() {
+  nothing_of_ours
+  [ "$(count_proxies)" = 0 ] || fail 'a device of the proxies is left'
+  [ "$(names)" = "$strangers" ] || { names; fail 'records of ours are left at Cloudflare'; }
+  [ "$(tunnels | field '["result_info"]["total_count"]')" = 0 ] || fail 'our tunnel is left'
+}
+# the_whole: what both sections begin with: the inventory, what is Cloudflare's, the tree in the repository.
+the_whole() {
   inventory=$PWD/inventory/lab-topology.yaml
   tree=$work/tree
   # shellcheck disable=SC2016 # the variables are the lab's
   account=$(inside sh -c 'echo "$HOMELAB_LAB_CLOUDFLARE_ACCOUNT"') zone=$(inside sh -c 'echo "$HOMELAB_LAB_CLOUDFLARE_ZONE_ID"')
   strangers=$(names | grep -v "homelab 6d1f0f1e" || true)
 
-  step 'the tree is rendered, pushed, and made by one run'
   mkdir -p "$tree"
   in_the_tree git init --quiet --initial-branch=main
   # shellcheck disable=SC2016
@@ -84,6 +82,11 @@ section_topology() {
   if in_the_tree git fetch --quiet origin main 2>/dev/null; then in_the_tree git reset --quiet --soft FETCH_HEAD; fi
   in_the_tree git add --all
   in_the_tree git diff --cached --quiet || push 'The tree as rendered'
+}
+
+section_topology() {
+  step 'the tree is rendered, pushed, and made by one run'
+  the_whole
   converge
   converged
   kubectl get kustomizations -A --no-headers | sed 's/   */  /g; s/^/   /' | cut -c 1-120
@@ -134,25 +137,7 @@ print(dict(collections.Counter(block["health"] for diagram in page["diagrams"] f
   converge
   until_true 300 'every check passes' green
 
-  step 'a run that is killed in each new stage is taken up by the next'
-  last_line homelab destroy --yes
-  nothing_of_ours
-  [ "$(count_proxies)" = 0 ] || fail 'a device of the proxies is left'
-  [ "$(names)" = "$strangers" ] || { names; fail 'records of ours are left at Cloudflare'; }
-  for moment in "${topology_kills[@]}"; do
-    up_killed_at "$moment"
-  done
-  converge
-  converged
-  until_true 300 'every check passes' green
-  nothing_to_do
-  [ "$(tunnels | field '["result_info"]["total_count"]')" = 1 ] || fail 'there is not one tunnel'
-  [ -z "$(kubectl get kustomizations -n flux-system -o "'jsonpath={.items[*].metadata.annotations.homelab/suspended}'")" ] || fail 'a part is still held'
-
   step 'destroy leaves nothing, neither here nor at Cloudflare'
   last_line homelab destroy --yes
-  nothing_of_ours
-  [ "$(count_proxies)" = 0 ] || fail 'a device of the proxies is left'
-  [ "$(names)" = "$strangers" ] || { names; fail 'records of ours are left at Cloudflare'; }
-  [ "$(tunnels | field '["result_info"]["total_count"]')" = 0 ] || fail 'our tunnel is left'
+  nothing_is_left
 }
