@@ -78,10 +78,12 @@ refused_by_hook() { kubectl logs -n longhorn-system job/longhorn-uninstall | gre
 section_volumes() {
   inventory=$PWD/inventory/.proof-$lab-volumes.yaml
   tree=$work/tree
-  # Keys and jobs of its own; everything else is the lab's.
-  sed "s|^longhorn:\$|&\n  backup:\n    url: http://10.79.0.1:9000\n    bucket: homelab\n    region: us-east-1\n    prefix: longhorn/lab\n    credentials: {access_key_id: {env: AWS_ACCESS_KEY_ID}, secret_access_key: {env: AWS_SECRET_ACCESS_KEY}}\n  recurring_jobs:\n    often: {task: backup, cron: '* * * * *', retain: 1}\n  trial_image: lab.local/busybox:1|" \
+  # A target and jobs of its own. A cluster id of its own, too: file systems have UUIDs that are derived from it,
+  # and one kernel mounts no two of the same, not even in labs that stand side by side.
+  sed "s|^  id: .*|  id: $(cat /proc/sys/kernel/random/uuid)|; s|^longhorn:\$|&\n  backup:\n    url: http://10.79.0.1:9000\n    bucket: homelab\n    region: us-east-1\n    prefix: longhorn/lab\n    credentials: {access_key_id: {env: AWS_ACCESS_KEY_ID}, secret_access_key: {env: AWS_SECRET_ACCESS_KEY}}\n  recurring_jobs:\n    often: {task: backup, cron: '* * * * *', retain: 1}\n  trial_image: lab.local/busybox:1|" \
     inventory/lab-gitops.yaml >"$inventory"
-  printf 'gitops:\n  secrets:\n    sops: {identity: %s}\n' "$work/homelab.agekey" >>"$inventory"
+  printf 'gitops:\n  chart_mirror: http://10.79.0.1:8000/charts\n  secrets:\n    sops: {identity: %s}\n' \
+    "$work/homelab.agekey" >>"$inventory"
 
   step 'Flux installs Longhorn from the HelmRelease that is rendered'
   mkdir -p "$tree"
@@ -90,8 +92,6 @@ section_volumes() {
   in_the_tree git init --quiet --initial-branch=main
   in_the_tree git remote add origin "$url"
   last_line homelab gitops init "$tree"
-  # Where the charts are in the lab.
-  grep -rl 'https://charts.longhorn.io' "$tree" | xargs sed -i 's|https://charts.longhorn.io|http://10.79.0.1:8000/charts|'
   push 'The tree as rendered'
   converge
   converged
