@@ -63,7 +63,12 @@ impl AgeKey {
         Self::parse(Zeroizing::new(text.to_owned())).map(Some).map_err(|failure| failure.at(path))
     }
 
-    fn parse(text: Zeroizing<String>) -> Result<Self> {
+    /// The keys of an identity file's text.
+    ///
+    /// # Errors
+    ///
+    /// When it holds none.
+    pub fn parse(text: Zeroizing<String>) -> Result<Self> {
         let lines = text.lines().map(str::trim);
         let keys = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         let identities: Option<Vec<Identity>> = keys.map(|line| line.parse().ok()).collect();

@@ -63,6 +63,9 @@ pub struct FluxSight {
     pub login: Option<BTreeSet<String>>,
     /// The same of the Secret with the age key.
     pub age: Option<BTreeSet<String>>,
+    /// Whether the age key that the tree is encrypted for now is among the cluster's; `None` where that cannot be
+    /// known here.
+    pub age_known: Option<bool>,
     pub source: Option<Source>,
     pub kustomizations: Vec<Managed>,
     pub releases: Vec<Managed>,

@@ -115,6 +115,9 @@ pub fn connect_reasons(desired: &Desired, flux: &Flux, seen: Option<&FluxSight>)
         && !seen.age.iter().flatten().any(|name| name.ends_with(".agekey"))
     {
         reasons.push("the age key that opens its Secrets is not there".to_owned());
+    } else if seen.age_known == Some(false) {
+        reasons
+            .push("its Secrets are encrypted for another age key than the cluster has".to_owned());
     }
     match &seen.source {
         None => reasons.push("it has no source".to_owned()),

@@ -43,6 +43,7 @@ fn done() -> FluxSight {
         controllers: CONTROLLERS.iter().map(|name| ((*name).to_owned(), true)).collect(),
         login: Some(LOGIN_BY_KEY.map(str::to_owned).into()),
         age: None,
+        age_known: None,
         source: Some(Source {
             url: "ssh://git@git.lan/homelab".into(),
             branch: "main".into(),
@@ -186,4 +187,9 @@ fn a_tree_with_encrypted_secrets_needs_its_age_key() {
     assert_eq!(reasons(&done()), ["the age key that opens its Secrets is not there"]);
     let given = FluxSight { age: Some([AGE_KEY.to_owned()].into()), ..done() };
     assert!(reasons(&given).is_empty());
+    let rotated = FluxSight { age_known: Some(false), ..given };
+    assert_eq!(
+        reasons(&rotated),
+        ["its Secrets are encrypted for another age key than the cluster has"]
+    );
 }
