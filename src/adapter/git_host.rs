@@ -5,13 +5,12 @@
 
 mod dialect;
 
-use std::time::Duration;
-
 use http::{Method, StatusCode, header};
 use serde_json::Value;
 
 pub use self::dialect::{Dialect, Repository};
 use crate::{
+    adapter::calls::{self, innermost},
     error::{Effect, Failure, Kind, Result},
     secret::Secret,
 };
@@ -36,14 +35,7 @@ pub struct GitHost {
 
 impl GitHost {
     pub fn new(dialect: Dialect, repository: Repository, token: Secret) -> Result<Self> {
-        // One provider for the process; whoever comes first installs it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(30))
-            .user_agent(concat!("homelab/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry the token somewhere else.
-            .redirect(reqwest::redirect::Policy::none())
+        let client = calls::client()
             .build()
             .map_err(|error| Failure::new(Kind::Runtime, error.to_string()))?;
         Ok(Self { dialect, repository, token, client })
@@ -137,9 +129,4 @@ impl GitHost {
             _ => failure,
         }
     }
-}
-
-/// The cause at the bottom: what stands above it says no more than that a request failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }

@@ -1,6 +1,7 @@
 //! The real outside world behind the ports.
 
 pub mod artifact;
+mod calls;
 pub mod cloudflare;
 pub mod git;
 pub mod git_host;

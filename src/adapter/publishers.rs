@@ -8,6 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 
 use crate::{
+    adapter::calls::innermost,
     error::{Failure, Kind, Result},
     inventory::pin::{Fetch, Hashes},
     named_file,
@@ -87,9 +88,4 @@ fn broken(url: &str, error: impl std::error::Error) -> Failure {
     Failure::new(Kind::Unreachable, format!("cannot fetch {url}: {}", innermost(&error)))
         .hint("this machine must reach the publishers: check its network, DNS and proxy")
         .hint("or write `url` and `sha256` of each into the inventory")
-}
-
-/// The cause at the bottom: what stands above it says no more than that a request failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }

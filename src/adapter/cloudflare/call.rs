@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use camino::Utf8Path;
 use http::{
     Method, StatusCode,
-    header::{AUTHORIZATION, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, HeaderValue},
 };
 use rustls::{ClientConfig, crypto::ring};
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 
 use super::answer::{Envelope, text};
 use crate::{
+    adapter::calls::{self, Passing, innermost, is_passing_status, patiently, retry_after},
     error::{Effect, Failure, Kind},
     inventory::{
         authority,
@@ -27,10 +28,6 @@ use crate::{
     secret::Secret,
 };
 
-/// Attempts in all.
-const ATTEMPTS: u32 = 4;
-/// Before the second attempt; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A limit lasts up to five minutes (1200 requests in 300 s, developers.cloudflare.com/fundamentals/api/reference/limits).
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How many items of a list are asked for at once.
@@ -85,20 +82,13 @@ impl Call {
     }
 }
 
-/// How an attempt ended short of an answer that counts.
-struct Setback {
-    error: EdgeError,
-    /// Whether it is known to have had no effect.
-    harmless: bool,
-    pause: Option<Duration>,
-}
+type Setback = calls::Setback<EdgeError>;
 
-impl Setback {
-    /// Whether the same call may well succeed later.
+impl Passing for EdgeError {
     fn is_passing(&self) -> bool {
-        match &self.error {
-            EdgeError::Unreachable { .. } => true,
-            EdgeError::Refused { status, .. } => matches!(status, 429 | 500 | 502..=504),
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => is_passing_status(*status),
             _ => false,
         }
     }
@@ -106,14 +96,7 @@ impl Setback {
 
 impl Api {
     pub(super) fn new(site: &Cloudflare) -> Result<Self, Failure> {
-        // One provider for the process; whoever comes first installs it.
-        let _ = ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(30))
-            .user_agent(concat!("homelab/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry the token somewhere else.
-            .redirect(reqwest::redirect::Policy::none());
+        let mut builder = calls::client();
         if let Some(file) = &site.ca_file {
             builder = builder.tls_backend_preconfigured(trusting(file)?);
         }
@@ -171,23 +154,8 @@ impl Api {
 
     /// The body of a successful answer.
     async fn text(&self, call: &Call) -> Result<String, EdgeError> {
-        let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
-        loop {
-            let setback = match self.attempt(call).await {
-                Ok(text) => return Ok(text),
-                Err(setback) => setback,
-            };
-            let wait = setback.pause.unwrap_or(pause);
-            let again = (setback.harmless || call.repeatable) && setback.is_passing();
-            if !again || attempt == ATTEMPTS || wait > LONGEST_PAUSE {
-                return Err(setback.error);
-            }
-            tracing::debug!(call = call.name(), attempt, error = %setback.error, "trying again");
-            tokio::time::sleep(wait).await;
-            pause *= 2;
-            attempt += 1;
-        }
+        let name = call.name();
+        patiently(&name, call.repeatable, LONGEST_PAUSE, || self.attempt(call)).await
     }
 
     async fn attempt(&self, call: &Call) -> Result<String, Setback> {
@@ -201,11 +169,7 @@ impl Api {
         }
         let response = request.send().await.map_err(|error| self.lost(call, error))?;
         let status = response.status();
-        let pause = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+        let pause = retry_after(response.headers());
         let body = response.text().await.map_err(|error| self.lost(call, error))?;
         // The API may say that it did not succeed with status 200.
         let envelope: Option<Envelope<Value>> = serde_json::from_str(&body).ok();
@@ -281,9 +245,4 @@ fn refusal(
     // Being turned away for asking too often is no doing.
     let harmless = status == StatusCode::TOO_MANY_REQUESTS || call.method == Method::GET;
     Setback { error, harmless, pause }
-}
-
-/// The cause at the bottom: `reqwest` itself says no more than that a request failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }

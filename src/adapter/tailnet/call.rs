@@ -8,21 +8,18 @@ use std::time::Duration;
 
 use http::{
     Method, StatusCode,
-    header::{AUTHORIZATION, HeaderValue, RETRY_AFTER},
+    header::{AUTHORIZATION, HeaderValue},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
+    adapter::calls::{self, Passing, innermost, is_passing_status, patiently, retry_after},
     error::{Effect, Failure, Kind},
     ports::TailnetError,
     secret::Secret,
 };
 
-/// Attempts in all.
-const ATTEMPTS: u32 = 4;
-/// Before the second attempt; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// A server that asks for more patience than this is not waited for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -58,24 +55,11 @@ pub(super) enum Body<'a> {
     },
 }
 
-/// How an attempt ended short of an answer that counts.
-struct Setback {
-    error: TailnetError,
-    /// Whether it is known to have had no effect.
-    harmless: bool,
-    pause: Option<Duration>,
-}
+type Setback = calls::Setback<TailnetError>;
 
 impl Api {
     pub(super) fn new(service: &'static str, endpoint: &str) -> Result<Self, Failure> {
-        // One provider for the process; whoever comes first installs it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .timeout(Duration::from_secs(30))
-            .user_agent(concat!("homelab/", env!("CARGO_PKG_VERSION")))
-            // A redirect would carry the credentials somewhere else.
-            .redirect(reqwest::redirect::Policy::none())
+        let client = calls::client()
             .build()
             .map_err(|error| Failure::new(Kind::Runtime, error.to_string()))?;
         Ok(Self { service, endpoint: endpoint.trim_end_matches('/').to_owned(), client })
@@ -100,23 +84,8 @@ impl Api {
 
     /// The body of a successful answer.
     pub(super) async fn text(&self, call: Call<'_>) -> Result<String, TailnetError> {
-        let mut pause = FIRST_PAUSE;
-        let mut attempt = 1;
-        loop {
-            let setback = match self.attempt(&call).await {
-                Ok(text) => return Ok(text),
-                Err(setback) => setback,
-            };
-            let wait = setback.pause.unwrap_or(pause);
-            let again = (setback.harmless || call.repeatable) && setback.is_passing();
-            if !again || attempt == ATTEMPTS || wait > LONGEST_PAUSE {
-                return Err(setback.error);
-            }
-            tracing::debug!(call = call.name(), attempt, error = %setback.error, "trying again");
-            tokio::time::sleep(wait).await;
-            pause *= 2;
-            attempt += 1;
-        }
+        let name = call.name();
+        patiently(&name, call.repeatable, LONGEST_PAUSE, || self.attempt(&call)).await
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<String, Setback> {
@@ -136,11 +105,7 @@ impl Api {
         };
         let response = request.send().await.map_err(|error| self.lost(call, error))?;
         let status = response.status();
-        let pause = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+        let pause = retry_after(response.headers());
         let text = response.text().await.map_err(|error| self.lost(call, error))?;
         if status.is_success() {
             return Ok(text);
@@ -204,12 +169,11 @@ impl Api {
     }
 }
 
-impl Setback {
-    /// Whether the same call may well succeed later.
+impl Passing for TailnetError {
     fn is_passing(&self) -> bool {
-        match &self.error {
-            TailnetError::Unreachable { .. } => true,
-            TailnetError::Refused { status, .. } => matches!(status, 429 | 500 | 502..=504),
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused { status, .. } => is_passing_status(*status),
             _ => false,
         }
     }
@@ -255,9 +219,4 @@ fn said(text: &str) -> String {
         .ok()
         .and_then(|body| body.get("message")?.as_str().map(str::to_owned));
     message.unwrap_or_else(|| text.lines().next().unwrap_or_default().chars().take(200).collect())
-}
-
-/// The cause at the bottom: `reqwest` itself says no more than that a request failed.
-fn innermost(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
 }
