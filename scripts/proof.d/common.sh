@@ -5,7 +5,17 @@
 lab=${HOMELAB_LAB:-lab}
 work=$(mktemp -d)
 state=$work/state
-inventory=$PWD/inventory/lab.yaml
+# Of its own for each lab, also when the proof of one is made in parts: file systems have UUIDs that are derived from
+# it, and one kernel mounts no two of the same, not even in labs that stand side by side.
+cluster_id=$(printf %s "$lab" | sha256sum | sed -E 's/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*/\1-\2-4\3-8\4-\5/')
+# of_this_lab FILE: inventory/FILE with that id; prints its path.
+of_this_lab() {
+  own=$PWD/inventory/.proof-$lab-of-$1
+  sed "s/^  id: .*/  id: $cluster_id/" "inventory/$1" >"$own"
+  printf '%s\n' "$own"
+}
+inventory=$(of_this_lab lab-bare.yaml)
+bare=$inventory
 journal=$state/homelab/lab/journal.jsonl
 steps=0
 
@@ -138,7 +148,7 @@ nothing_to_do() {
 # inventory_with NAME SED-SCRIPT: an inventory like the lab's, changed; prints its path.
 inventory_with() {
   changed=$PWD/inventory/.proof-$lab-$1.yaml
-  sed "$2" inventory/lab.yaml >"$changed"
-  ! cmp -s inventory/lab.yaml "$changed" || fail "nothing of the inventory was changed for $1"
+  sed "$2" "$bare" >"$changed"
+  ! cmp -s "$bare" "$changed" || fail "nothing of the inventory was changed for $1"
   printf '%s\n' "$changed"
 }

@@ -18,7 +18,7 @@ in_bucket() {
 has_snapshots() { [ "$(in_bucket)" -ge "$1" ]; }
 
 section_datastore() {
-  inventory=$PWD/inventory/lab-gitops.yaml
+  inventory=$(of_this_lab lab-gitops.yaml)
   key=/etc/rancher/k3s/config.yaml.d/homelab-datastore.yaml
 
   step 'a fresh up tells k3s of the bucket; the key stands in a file of its own and nowhere else'

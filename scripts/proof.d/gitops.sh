@@ -49,7 +49,7 @@ SYNC
 value_of() { kubectl get configmap "$1" -n default -o "jsonpath={.data.$2}"; }
 
 section_gitops() {
-  inventory=$PWD/inventory/lab-gitops.yaml
+  inventory=$(of_this_lab lab-gitops.yaml)
   tree=$work/tree
 
   step 'a repository without an entry point is refused before anything is made'

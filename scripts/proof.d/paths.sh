@@ -62,7 +62,7 @@ for one in json.load(sys.stdin)["result"]:
 }
 # The inventory that is rendered: the lab's, with Tailscale's own service, which the operator is made for.
 whole_inventory() {
-  python3 - "$PWD/inventory/lab-gitops.yaml" "$work" <<'WHOLE'
+  python3 - "$(of_this_lab lab-gitops.yaml)" "$work" <<'WHOLE'
 import sys
 text, work = open(sys.argv[1]).read(), sys.argv[2]
 control = text[text.index("    headscale:\n"):text.index("  tag: tag:k3s\n")]
@@ -128,7 +128,7 @@ from_the_tailnet() {
 no_device() { [ -z "$(private_address)" ]; }
 
 section_paths() {
-  inventory=$PWD/inventory/lab-gitops.yaml
+  inventory=$(of_this_lab lab-gitops.yaml)
   tree=$work/tree
   whole=$PWD/inventory/.proof-$lab-paths.yaml
 

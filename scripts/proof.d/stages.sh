@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of inventory/lab-topology.yaml made by runs that are killed, for a lab that was started with `--gitops`.
+# The whole of inventory/lab.yaml made by runs that are killed, for a lab that was started with `--gitops`.
 
 # shellcheck source=scripts/proof.d/topology.sh
 . scripts/proof.d/topology.sh

@@ -31,7 +31,7 @@ objects() {
 status_of() { kubectl patch "$1" "$2" -n longhorn-system --type=merge --subresource=status --patch "'{\"status\":$3}'" >/dev/null; }
 
 section_storage() {
-  inventory=$PWD/inventory/lab-gitops.yaml
+  inventory=$(of_this_lab lab-gitops.yaml)
   larger=$PWD/inventory/.proof-$lab-larger.yaml
   sed 's/storage_disk: {size: 2G}/storage_disk: {size: 3G}/' "$inventory" >"$larger"
 

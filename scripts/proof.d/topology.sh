@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of inventory/lab-topology.yaml, for a lab that was started with `--gitops`: from an empty repository to volumes
+# The whole of inventory/lab.yaml, for a lab that was started with `--gitops`: from an empty repository to volumes
 # with two copies and a backup, both paths walked from outside, kills in each new stage, and nothing left.
 
 # in_the_tree and push.
@@ -67,11 +67,11 @@ nothing_is_left() {
 }
 # the_whole: what both sections begin with: the inventory, what is Cloudflare's, the tree in the repository.
 the_whole() {
-  inventory=$PWD/inventory/lab-topology.yaml
+  inventory=$(of_this_lab lab.yaml)
   tree=$work/tree
   # shellcheck disable=SC2016 # the variables are the lab's
   account=$(inside sh -c 'echo "$HOMELAB_LAB_CLOUDFLARE_ACCOUNT"') zone=$(inside sh -c 'echo "$HOMELAB_LAB_CLOUDFLARE_ZONE_ID"')
-  strangers=$(names | grep -v "homelab 6d1f0f1e" || true)
+  strangers=$(names | grep -v "homelab ${cluster_id%%-*}" || true)
 
   mkdir -p "$tree"
   in_the_tree git init --quiet --initial-branch=main

@@ -6,7 +6,7 @@
 whole_inventory() {
   whole=$PWD/inventory/.proof-$lab-whole.yaml
   {
-    sed '/^gitops:/,$d' inventory/lab-gitops.yaml | sed '/^longhorn:/,/^$/d; /^ *disable: /d; /^k3s:/a\  disable: [servicelb, local-storage]'
+    sed '/^gitops:/,$d' "$(of_this_lab lab-gitops.yaml)" | sed '/^longhorn:/,/^$/d; /^ *disable: /d; /^k3s:/a\  disable: [servicelb, local-storage]'
     sed -n '/^longhorn:/,/^$/p; /^gitops:/,$p' inventory/homelab.yaml |
       sed -e 's/192\.168\.1\.230-192\.168\.1\.250/10.79.0.200-10.79.0.220/; s/192\.168\.1\.230/10.79.0.200/' \
         -e '/^  secrets:/,/^    sops:/d; /^      identity: ~\/.config\/homelab\/homelab.agekey/s/.*/  secrets: external/' \

@@ -78,10 +78,9 @@ refused_by_hook() { kubectl logs -n longhorn-system job/longhorn-uninstall | gre
 section_volumes() {
   inventory=$PWD/inventory/.proof-$lab-volumes.yaml
   tree=$work/tree
-  # A target and jobs of its own. A cluster id of its own, too: file systems have UUIDs that are derived from it,
-  # and one kernel mounts no two of the same, not even in labs that stand side by side.
-  sed "s|^  id: .*|  id: $(cat /proc/sys/kernel/random/uuid)|; s|^longhorn:\$|&\n  backup:\n    url: http://10.79.0.1:9000\n    bucket: homelab\n    region: us-east-1\n    prefix: longhorn/lab\n    credentials: {access_key_id: {env: AWS_ACCESS_KEY_ID}, secret_access_key: {env: AWS_SECRET_ACCESS_KEY}}\n  recurring_jobs:\n    often: {task: backup, cron: '* * * * *', retain: 1}\n  trial_image: lab.local/busybox:1|" \
-    inventory/lab-gitops.yaml >"$inventory"
+  # A target and jobs of its own.
+  sed "s|^longhorn:\$|&\n  backup:\n    url: http://10.79.0.1:9000\n    bucket: homelab\n    region: us-east-1\n    prefix: longhorn/lab\n    credentials: {access_key_id: {env: AWS_ACCESS_KEY_ID}, secret_access_key: {env: AWS_SECRET_ACCESS_KEY}}\n  recurring_jobs:\n    often: {task: backup, cron: '* * * * *', retain: 1}\n  trial_image: lab.local/busybox:1|" \
+    "$(of_this_lab lab-gitops.yaml)" >"$inventory"
   printf 'gitops:\n  chart_mirror: http://10.79.0.1:8000/charts\n  secrets:\n    sops: {identity: %s}\n' \
     "$work/homelab.agekey" >>"$inventory"
 

@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_of_a_configuration_holds_no_secret_and_is_yaml() {
-        let text = example("lab");
+        let text = example("lab-bare");
         let image = "image:\n  url: https://mirror/image?signature=hunter2\n";
         let image = format!("{image}  sha256: {}\n", "ab".repeat(32));
         let folder = Folder::with(&text.replacen("image:\n", &image, 1));
@@ -251,7 +251,7 @@ mod tests {
 
     #[test]
     fn each_value_has_the_origin_that_won() {
-        let folder = Folder::with(&example("lab"));
+        let folder = Folder::with(&example("lab-bare"));
         let mut options = folder.options();
         options.overrides.endpoint = Some(crate::inventory::Override {
             value: "https://elsewhere:8006".into(),

@@ -89,7 +89,7 @@ pub(crate) fn example(name: &str) -> String {
 
 /// The lab's inventory with lines changed.
 fn lab(changes: &[(&str, &str)]) -> Folder {
-    let mut text = example("lab");
+    let mut text = example("lab-bare");
     for (from, to) in changes {
         assert!(text.contains(from), "the lab's inventory has no `{from}`");
         text = text.replacen(from, to, 1);
@@ -97,7 +97,7 @@ fn lab(changes: &[(&str, &str)]) -> Folder {
     Folder::with(&text)
 }
 
-const EXAMPLES: [&str; 4] = ["homelab", "one-node", "ha", "lab"];
+const EXAMPLES: [&str; 4] = ["homelab", "one-node", "ha", "lab-bare"];
 
 #[test]
 fn every_example_is_sound_by_the_program_and_by_the_schema() {

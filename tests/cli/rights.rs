@@ -9,7 +9,7 @@ use crate::world::World;
 #[tokio::test]
 async fn the_lab_grants_what_the_printed_role_grants_and_nothing_else() {
     let world = World::new().await;
-    let lab = format!("{}/inventory/lab.yaml", env!("CARGO_MANIFEST_DIR"));
+    let lab = format!("{}/inventory/lab-bare.yaml", env!("CARGO_MANIFEST_DIR"));
     fs_err::copy(lab, world.path("lab.yaml")).unwrap();
     world.write_key_pair("key");
     let mut command = world.command(&[

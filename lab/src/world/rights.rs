@@ -1,5 +1,5 @@
 //! What the product's token may do in the lab: what `homelab init proxmox-role` prints for
-//! `inventory/lab.yaml`, typed as an administrator would type it. A test of the product holds the two
+//! `inventory/lab-bare.yaml`, typed as an administrator would type it. A test of the product holds the two
 //! together, so that the lab never grants what a real host would lack.
 
 /// Roles and their privileges.
