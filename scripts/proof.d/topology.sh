@@ -43,6 +43,11 @@ red_until() {
   until_true 120 "$1 is red" fails_with "$1" "$2"
   grep -m 1 "^$1 .*$2" "$work/failures" | cut -c 1-170 | sed 's/^/   /'
 }
+# Its connectors come back at once: it may take another turn.
+# shellcheck disable=SC2329 # given to until_true
+delete_tunnel() {
+  cloudflare DELETE "/accounts/$account/cfd_tunnel/$1/connections" && cloudflare DELETE "/accounts/$account/cfd_tunnel/$1"
+}
 # The proxies are devices, too.
 count_devices() { headscale GET node | grep -o '"givenName":"k3s-[^"]*"' | wc -l; }
 count_proxies() { headscale GET node | grep -o '"givenName":"\(jellyfin\|longhorn\)[^"]*"' | wc -l; }
@@ -136,6 +141,13 @@ print(dict(collections.Counter(block["health"] for diagram in page["diagrams"] f
   kubectl annotate kustomization traefik-config -n flux-system --overwrite "reconcile.fluxcd.io/requestedAt=$(now)" >/dev/null
   converge
   until_true 300 'every check passes' green
+
+  step 'a tunnel that somebody deleted is made anew, and the connectors take its token by themselves'
+  former=$(tunnel)
+  until_true 30 'it is deleted' delete_tunnel "$former"
+  converge
+  [ "$(tunnel)" != "$former" ] || fail 'it is the former one'
+  until_true 120 'the public name answers' visit /web/
 
   step 'destroy leaves nothing, neither here nor at Cloudflare'
   last_line homelab destroy --yes

@@ -63,6 +63,10 @@ pub struct StorageNode {
     pub faults: Vec<String>,
     /// What else it says is wrong with its host.
     pub complaints: Vec<String>,
+    /// How many bytes its disks have promised to volumes.
+    pub promised: u64,
+    /// How many they can promise: what they hold but for what is kept in reserve.
+    pub promisable: u64,
 }
 
 /// A volume and its copies.
@@ -109,7 +113,12 @@ impl StorageNode {
         if disks.is_empty() {
             faults.push("it has no disk".to_owned());
         }
+        let (mut promised, mut promisable) = (0, 0);
         for (name, disk) in disks {
+            let bytes = |value: &Value| value.as_u64().unwrap_or(0);
+            promised += bytes(&disk["storageScheduled"]);
+            let reserved = bytes(&spec["disks"][name.as_str()]["storageReserved"]);
+            promisable += bytes(&disk["storageMaximum"]).saturating_sub(reserved);
             let place = disk["diskPath"].as_str().unwrap_or(name);
             let unmet = unmet(disk, &["Ready", "Schedulable"]);
             faults.extend(unmet.into_iter().map(|fault| format!("disk {place}: {fault}")));
@@ -118,7 +127,7 @@ impl StorageNode {
             .filter(|condition| condition["status"] == "False")
             .filter(|condition| condition["type"] != "Ready" && condition["type"] != "Schedulable")
             .map(said);
-        Self { name: name(object), faults, complaints: complaints.collect() }
+        Self { name: name(object), faults, complaints: complaints.collect(), promised, promisable }
     }
 }
 

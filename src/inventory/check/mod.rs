@@ -1,6 +1,7 @@
 //! What no single field can know: whether the fields agree.
 
 mod buckets;
+mod capacity;
 mod claims;
 mod gitops;
 mod k3s;
@@ -26,6 +27,7 @@ pub(crate) fn all(file: &InventoryFile, claims: &Claims, report: &mut Report<'_>
     tailnet::check(file, report);
     k3s::check(file, report);
     services::longhorn(file, report);
+    capacity::check(file, report);
     services::flux(file, report);
     gitops::check(file, report);
     buckets::check(file, report);

@@ -1,12 +1,24 @@
 //! What runs in the cluster: Longhorn and Flux.
 
 use crate::inventory::{
-    file::{GitCredentials, InventoryFile, JobTask, RoleFile},
+    file::{GitCredentials, InventoryFile, JobTask, LonghornFile, NodeFile, RoleFile},
     git_host,
     path::FieldPath,
     report::Report,
     shape::closest,
 };
+
+/// The nodes that hold copies of volumes: those that are named, all agents, or all where there are no agents.
+pub(super) fn storage_nodes<'a>(
+    file: &'a InventoryFile,
+    longhorn: &'a LonghornFile,
+) -> impl Iterator<Item = (&'a String, &'a NodeFile)> {
+    let agents = file.nodes.values().any(|node| node.role == RoleFile::Agent);
+    file.nodes.iter().filter(move |(name, node)| match longhorn.nodes.as_slice() {
+        [] => !agents || node.role == RoleFile::Agent,
+        named => named.contains(name),
+    })
+}
 
 pub(super) fn longhorn(file: &InventoryFile, report: &mut Report<'_>) {
     let Some(longhorn) = &file.longhorn else { return };
@@ -21,11 +33,9 @@ pub(super) fn longhorn(file: &InventoryFile, report: &mut Report<'_>) {
             );
         }
     }
-    let agents = file.nodes.values().filter(|node| node.role == RoleFile::Agent).count();
-    let holders = match (longhorn.nodes.len(), agents) {
-        (0, 0) => file.nodes.len(),
-        (0, agents) => agents,
-        (named, _) => named,
+    let holders = match longhorn.nodes.len() {
+        0 => storage_nodes(file, longhorn).count(),
+        named => named,
     };
     if longhorn.replicas as usize > holders {
         let path = section.key("replicas");
@@ -56,9 +66,6 @@ pub(super) fn longhorn(file: &InventoryFile, report: &mut Report<'_>) {
             format!("`{name}` has {} characters: Longhorn cuts a job's name at 40", name.len()),
             None,
         );
-    }
-    if longhorn.backup.is_none() {
-        report.warn(&section, "the volumes are backed up nowhere: `backup` is not written", None);
     }
     if longhorn.default_class
         && !file.k3s.disable.iter().any(|component| component.name() == "local-storage")

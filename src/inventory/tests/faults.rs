@@ -268,6 +268,20 @@ fn keys_of_k3s_that_are_ours_are_refused() {
 }
 
 #[test]
+fn volumes_that_no_disk_has_room_for_and_copies_on_one_host_without_a_backup_are_warned_of() {
+    let with = |gitops: &str| {
+        let text = format!(
+            "\nlonghorn: {{replicas: 2, default_class: false}}\ngitops:\n  secrets: external\n{gitops}k3s:"
+        );
+        lab(&[("\nk3s:", &text)]).told()
+    };
+    insta::assert_snapshot!(with("  jellyfin: {ways: [], config_size: 1G, library_size: 6G}\n"), @"");
+    assert!(
+        !with("  jellyfin: {ways: [], config_size: 1G, library_size: 1G}\n").contains("promise")
+    );
+}
+
+#[test]
 fn longhorn_and_flux_are_validated_before_they_are_carried_out() {
     let folder = lab(&[(
         "\nk3s:",

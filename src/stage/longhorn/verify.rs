@@ -14,6 +14,9 @@ use crate::{
     stage::check::{Check, Finding, expect},
 };
 
+/// From here on a disk is as good as full: Longhorn promises no more than there is.
+const FULL_PERCENT: u64 = 90;
+
 /// Everything of Longhorn's that should be so; nothing where Flux does not bring it.
 pub fn checks(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Check> {
     let (Some(longhorn), Some(_)) = (&desired.longhorn, &desired.flux) else { return Vec::new() };
@@ -34,6 +37,7 @@ pub fn checks(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Che
         Sight::Seen(seen) => seen,
     };
     let mut checks = nodes(desired, seen);
+    checks.extend(room(desired, seen));
     checks.extend(drivers(desired, seen));
     checks.push(default_class(longhorn, seen));
     checks.push(Check::of(
@@ -51,7 +55,7 @@ pub fn checks(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Che
         checks.push(target(seen));
     }
     for volume in &seen.volumes {
-        checks.push(copies(longhorn, volume));
+        checks.push(copies(desired, longhorn, volume));
         if longhorn.backup.is_some() {
             checks.extend(age(longhorn, volume, now));
         }
@@ -79,6 +83,30 @@ fn nodes(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
         Check::of("longhorn/node", node.clone(), "it takes copies of volumes", finding)
     });
     judged.collect()
+}
+
+/// A claim that finds no room waits for ever: it is told while there is some left (LH-04).
+fn room(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
+    let known = seen.nodes.iter().filter(|node| {
+        node.promisable > 0 && desired.storage_nodes().any(|wanted| wanted.as_str() == node.name)
+    });
+    let judged = known.map(|node| {
+        let shown = format!("{} of {} are promised", gibibytes(node.promised), gibibytes(node.promisable));
+        let full = node.promised > node.promisable / 100 * FULL_PERCENT;
+        let finding = if full {
+            let next = "give it a larger `storage_disk`: it grows in place; a volume that nobody needs is deleted by hand";
+            Err((shown, next.to_owned()))
+        } else {
+            Ok(shown)
+        };
+        let node = desired.nodes.keys().find(|name| name.as_str() == node.name).cloned();
+        Check::of("longhorn/room", node, "its disks have room for more volumes", finding)
+    });
+    judged.collect()
+}
+
+fn gibibytes(bytes: u64) -> String {
+    format!("{:.1} GiB", bytes as f64 / f64::from(1 << 30))
 }
 
 /// A pod may come to any node, and brings its volumes.
@@ -125,15 +153,30 @@ fn target(seen: &LonghornSight) -> Check {
     Check::of("longhorn/target", None, title, finding)
 }
 
-fn copies(longhorn: &Longhorn, volume: &Volume) -> Check {
+fn copies(desired: &Desired, longhorn: &Longhorn, volume: &Volume) -> Check {
     let lacks = volume.lacks(longhorn.replicas);
     let finding: Finding = if lacks.is_empty() {
-        Ok(format!("{} on {}", volume.state, volume.copies.join(", ")))
+        let shared = match one_host(desired, volume) {
+            Some(host) => format!(", which all are on {host}: only backups are elsewhere"),
+            None => String::new(),
+        };
+        Ok(format!("{} on {}{shared}", volume.state, volume.copies.join(", ")))
     } else {
         Err((lacks.join("; "), "its page, under Volume, shows what keeps its copies".to_owned()))
     };
     let title = format!("{} has its copies on different nodes", volume.title());
     Check::of("longhorn/volume", None, title, finding)
+}
+
+/// The Proxmox node whose fate all copies share (LH-05); `None` where there is but one copy, or several hosts.
+fn one_host<'a>(desired: &'a Desired, volume: &Volume) -> Option<&'a str> {
+    let host = |copy: &String| {
+        let node = desired.nodes.values().find(|node| node.name.as_str() == copy)?;
+        Some(node.proxmox_node.as_str())
+    };
+    let hosts: Vec<&str> = volume.copies.iter().map(host).collect::<Option<_>>()?;
+    let (first, others) = hosts.split_first()?;
+    (!others.is_empty() && others.iter().all(|host| host == first)).then_some(*first)
 }
 
 fn age(longhorn: &Longhorn, volume: &Volume, now: Timestamp) -> Option<Check> {
