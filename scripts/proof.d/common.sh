@@ -152,3 +152,13 @@ inventory_with() {
   ! cmp -s "$bare" "$changed" || fail "nothing of the inventory was changed for $1"
   printf '%s\n' "$changed"
 }
+# lock_with_tree: the lab's lock file with the pins of all charts and images: `homelab lock` would ask publishers for
+# the rest, too.
+lock_with_tree() {
+  # shellcheck disable=SC2016
+  inside sh -c 'sed "/^charts:/,\$d" "$HOMELAB_LOCK"'
+  printf '\ncharts:\n  longhorn: "1.12.1"\n'
+  sed -n 's/^ *Chart "\([^"]*\)" "\([^"]*\)".*/  \1: "\2"/p' src/inventory/versions.rs
+  printf 'containers:\n'
+  sed -n 's/^ *Image "\([^"]*\)" "\([^"]*\)".*/  \1: "\2"/p' src/inventory/versions.rs
+}

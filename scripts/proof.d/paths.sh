@@ -85,15 +85,6 @@ gitops:
 """)
 WHOLE
 }
-# Adds the pins of charts and images: `homelab lock` would ask publishers for the rest, too.
-whole_lock() {
-  # shellcheck disable=SC2016
-  inside sh -c 'sed "/^charts:/,\$d" "$HOMELAB_LOCK"'
-  printf '\ncharts:\n  longhorn: "1.12.1"\n'
-  sed -n 's/^ *Chart "\([^"]*\)" "\([^"]*\)".*/  \1: "\2"/p' src/inventory/versions.rs
-  printf 'containers:\n'
-  sed -n 's/^ *Image "\([^"]*\)" "\([^"]*\)".*/  \1: "\2"/p' src/inventory/versions.rs
-}
 # Keeps the Kustomizations of $parts, and of what they wait for the same.
 keep_parts() {
   python3 - "$tree/clusters/lab" "$parts" <<'KEEP'
@@ -135,7 +126,7 @@ section_paths() {
   step 'the tree is rendered whole, and what the lab has something for is pushed'
   a_tunnel
   whole_inventory >"$whole"
-  whole_lock >"$work/homelab.lock"
+  lock_with_tree >"$work/homelab.lock"
   last_line inside homelab --config "$whole" --lock "$work/homelab.lock" gitops init "$tree"
   keep_parts
   for file in "$tree"/infrastructure/sources/*.yaml; do

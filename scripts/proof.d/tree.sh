@@ -16,7 +16,18 @@ whole_inventory() {
 }
 # dry_run FOLDER: on the server; prints what was accepted.
 dry_run() {
-  on k3s-server "sudo k3s kubectl kustomize /tmp/tree/$1 | sudo k3s kubectl apply --server-side --dry-run=server --validate=strict -f -"
+  on k3s-server "sudo k3s kubectl kustomize /tmp/tree/$1 | sudo k3s kubectl apply --server-side --dry-run=server --validate=strict -f -" </dev/null
+}
+
+# namespaces FOLDER: every one that a file of it has.
+namespaces() {
+  python3 - "$1" <<'NAMESPACES'
+import pathlib, re, sys
+for file in sorted(pathlib.Path(sys.argv[1]).rglob("*.yaml")):
+    for document in re.split(r"^---$", file.read_text(), flags=re.M):
+        if re.search(r"^kind: Namespace$", document, re.M):
+            print("---", document, sep="\n")
+NAMESPACES
 }
 
 section_tree() {
@@ -28,7 +39,8 @@ section_tree() {
   tree=$work/whole-tree
 
   step 'every component of the whole inventory is rendered'
-  inside homelab --config "$(whole_inventory)" gitops init "$tree" >"$work/said" 2>&1 || { cat "$work/said"; fail 'it cannot be rendered'; }
+  lock_with_tree >"$work/homelab.lock"
+  inside homelab --config "$(whole_inventory)" --lock "$work/homelab.lock" gitops init "$tree" >"$work/said" 2>&1 || { cat "$work/said"; fail 'it cannot be rendered'; }
   seen "$(find "$tree" -name '*.yaml' | wc -l) files, $(find "$tree" -name kustomization.yaml | wc -l) paths"
   tar -C "$tree" -c . | on k3s-server 'rm -rf /tmp/tree && mkdir /tmp/tree && tar -C /tmp/tree -x'
 
@@ -36,7 +48,8 @@ section_tree() {
   cat "$crds"/*/*.yaml | kubectl apply --server-side --force-conflicts -f - >"$work/said" 2>&1 || { tail -n 5 "$work/said"; fail 'a kind cannot be served'; }
   seen "$(grep -c 'serverside-applied' "$work/said") kinds"
   until_true 60 'they are served' kubectl wait --for=condition=Established --timeout=50s crd --all
-  find "$tree" -name namespace.yaml -exec cat {} + | kubectl apply --server-side --force-conflicts -f - >/dev/null
+  namespaces "$tree" | kubectl apply --server-side --force-conflicts -f - >"$work/said"
+  seen "$(grep -c namespace/ "$work/said") namespaces"
   kubectl create namespace flux-system >/dev/null 2>&1 || true
 
   step 'the API server takes every object of every path'
@@ -56,7 +69,7 @@ section_tree() {
   on k3s-server "sed -i 's/ replicas: 2/ replicaz: 2/' /tmp/tree/apps/cloudflared/deployment.yaml"
   ! dry_run apps/cloudflared >"$work/said" 2>&1 || fail 'a misspelt field was taken'
   seen "$(grep -m 1 replicaz "$work/said" | cut -c 1-150)"
-  on k3s-server "sed -i 's/ retain: .*/ retain: many/' /tmp/tree/infrastructure/configs/longhorn-config/recurring-jobs.yaml"
+  on k3s-server "sed -i 's/ retain: .*/ retain: many/' /tmp/tree/infrastructure/configs/longhorn-config/jobs.yaml"
   ! dry_run infrastructure/configs/longhorn-config >"$work/said" 2>&1 || fail 'a retain that is no number was taken'
   seen "$(grep -m 1 retain "$work/said" | cut -c 1-150)"
 }

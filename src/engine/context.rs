@@ -88,10 +88,12 @@ impl<W: World> StepContext<W> {
             self.run.events.send(Event::Waiting {
                 step: self.step.clone(),
                 wanted: wanted.to_owned(),
-                seen,
+                seen: seen.clone(),
                 seconds_left: (limit - waited).as_secs(),
             });
-            self.pause(pause).await?;
+            let told =
+                |failure: Failure| failure.because(format!("it waited for {wanted}; seen: {seen}"));
+            self.pause(pause).await.map_err(told)?;
             // Quick at first, for what takes a moment; then once a second.
             pause = (pause * 3 / 2).min(Duration::from_secs(1));
         }

@@ -4,9 +4,17 @@
 //! done when the controller has seen its present generation, says Ready, and is at the wanted revision. A
 //! suspended object keeps its last condition, so that Ready alone says nothing of it.
 
+mod cause;
+mod patience;
+mod progress;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
+
+pub use cause::likely_cause;
+pub use patience::Patience;
+pub use progress::telling;
 
 use crate::ports::ObjectKind;
 
@@ -97,6 +105,8 @@ pub struct Managed {
     pub message: String,
     /// The commit that it is at.
     pub commit: Option<String>,
+    /// The titles of those that must be done before it: its `dependsOn`.
+    pub needs: Vec<String>,
 }
 
 impl Managed {
@@ -123,6 +133,7 @@ impl Managed {
             reason: ready.map(|ready| text(&ready["reason"])).unwrap_or_default(),
             message: ready.map(|ready| text(&ready["message"])).unwrap_or_default(),
             commit: revision.iter().find_map(|revision| commit(revision.as_str()?)),
+            needs: needs(object),
         }
     }
 
@@ -174,24 +185,6 @@ impl FluxSight {
     pub fn held(&self) -> impl Iterator<Item = &Managed> {
         self.kustomizations.iter().filter(|one| one.suspended && one.held_by_us)
     }
-
-    /// Everything that is not done, and why; what people suspended is passed over.
-    pub fn unfinished(&self, head: Option<&str>) -> Vec<(&Managed, String)> {
-        let source = self.source.iter().map(|source| &source.object);
-        source
-            .chain(&self.kustomizations)
-            .map(|one| (one, head))
-            .chain(self.releases.iter().map(|one| (one, None)))
-            .filter(|(one, _)| !one.suspended)
-            .filter_map(|(one, head)| Some((one, one.lacks(head)?)))
-            .collect()
-    }
-
-    /// The same, each as one text.
-    pub fn unfinished_texts(&self, head: Option<&str>) -> Vec<String> {
-        let all = self.unfinished(head);
-        all.into_iter().map(|(one, why)| format!("{}: {why}", one.title())).collect()
-    }
 }
 
 /// The source, where the object is one.
@@ -213,41 +206,15 @@ pub fn is_available(deployment: &Value) -> bool {
         && status["updatedReplicas"].as_u64().unwrap_or_default() >= wanted
 }
 
-/// What usually lies behind a message of Flux, and what to try.
-pub fn likely_cause(message: &str) -> &'static str {
-    const CAUSES: [(&[&str], &str); 8] = [
-        (
-            &["authentication required", "handshake failed", "Permission denied", "access denied"],
-            "the repository does not take the key: register it there, then `homelab up` (FL-02)",
-        ),
-        (
-            &["no matches for kind"],
-            "what brings that kind is not ready yet: look at the HelmReleases (FL-07)",
-        ),
-        (
-            &["sops", "age:", "decrypt"],
-            "the age key in the cluster does not open the Secrets: `homelab gitops key` (FL-09)",
-        ),
-        (&["dependency"], "it waits for another: look at that one"),
-        (
-            &["path not found", "no such file or directory"],
-            "the branch lacks that folder: `homelab gitops diff` (FL-10)",
-        ),
-        (
-            &["in progress", "retries exhausted", "RetriesExceeded"],
-            "a release is stuck: `flux reconcile helmrelease NAME --reset` (FL-12)",
-        ),
-        (&["knownhosts", "host key"], "the Git host has another host key: `flux.known_hosts`"),
-        (
-            &["no such host", "i/o timeout", "connection refused"],
-            "the Git host or the chart's is not reached from the cluster: DNS, firewall",
-        ),
-    ];
-    let holds = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    CAUSES
-        .iter()
-        .find(|(words, _)| holds(words))
-        .map_or("`homelab kubectl -- describe` it: its events say more", |(_, next)| next)
+/// The titles of an object's `dependsOn`; they are of its own kind, and of its namespace unless they say another.
+fn needs(object: &Value) -> Vec<String> {
+    let (kind, own) = (object["kind"].as_str(), object["metadata"]["namespace"].as_str());
+    let needed = object["spec"]["dependsOn"].as_array().into_iter().flatten();
+    let titles = needed.filter_map(|one| {
+        let namespace = one["namespace"].as_str().or(own)?;
+        Some(format!("{} {namespace}/{}", kind?, one["name"].as_str()?))
+    });
+    titles.collect()
 }
 
 /// A path without what begins and ends one.

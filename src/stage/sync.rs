@@ -1,6 +1,10 @@
 //! The sync stage: what Git has is applied, all of it, at the head of the branch.
 
-use std::{sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use serde_json::json;
 
@@ -10,7 +14,10 @@ use crate::{
     error::{Failure, Kind, Result},
     observe,
     plan::{
-        flux::{FluxSight, GIT_REPOSITORY, KUSTOMIZATION, Managed, NAMESPACE, ROOT, likely_cause},
+        flux::{
+            FluxSight, GIT_REPOSITORY, HELM_RELEASE, KUSTOMIZATION, Managed, NAMESPACE, Patience,
+            ROOT, likely_cause, telling,
+        },
         observed::Sight,
     },
     ports::{Clock, Git, Objects, World},
@@ -28,7 +35,8 @@ pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
     let source = run.repository.source(flux).await?;
     let head = Mutex::new(run.world.git().head(source).await?);
     ask(context).await?;
-    let open = Mutex::new(Vec::new());
+    let open = Mutex::new(None);
+    let (patience, hurried) = (Mutex::new(Patience::default()), Mutex::new(BTreeSet::new()));
     let outcome = context
         .wait_for("Flux to have applied all of Git", LIMIT, || async {
             let seen = match observe::flux(run).await {
@@ -42,11 +50,15 @@ pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
                 resume(context, &seen, &known(&head)).await?;
             }
             let wanted = known(&head);
+            hurry(context, &seen, &wanted, &hurried).await?;
             let behind = |one: &Managed| one.lacks(None).is_none() && one.is_behind(&wanted);
             if seen.unfinished(Some(&wanted)).iter().any(|(one, _)| behind(one)) {
                 // Somebody may have pushed meanwhile.
                 let now = run.world.git().head(source).await?;
-                *head.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = now;
+                *kept(&head) = now;
+            }
+            if kept(&patience).is_over(&seen, &known(&head), run.world.clock().now()) {
+                return Err(stuck(&seen, &known(&head), "Git has what the cluster does not take"));
             }
             let held = seen.held().map(|held| format!("{}: waits for storage", held.title()));
             let all: Vec<String> = seen
@@ -59,22 +71,48 @@ pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
                 return Ok(Look::There(()));
             }
             let text = all.join("; ");
-            *open.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = all;
+            *kept(&open) = Some(seen);
             Ok(Look::NotYet(text))
         })
         .await;
     match outcome {
         Ok(()) => Ok(Outcome::Done),
         Err(failure) if failure.kind == Kind::Deadline => {
-            let open = open.into_inner().unwrap_or_default();
-            Err(stuck(&open))
+            let open = open.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let Some(seen) = open else { return Err(failure) };
+            let what = format!("Flux did not get done in {} min", LIMIT.as_secs() / 60);
+            Err(stuck(&seen, &known(&head), &what))
         }
         Err(failure) => Err(failure),
     }
 }
 
+fn kept<T>(one: &Mutex<T>) -> MutexGuard<'_, T> {
+    one.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn known(head: &Mutex<String>) -> String {
-    head.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    kept(head).clone()
+}
+
+/// Flux looks only every half a minute whether what an object waits for is done: it is told so at once, a single time
+/// for each commit.
+async fn hurry<W: World>(
+    context: &StepContext<W>,
+    seen: &FluxSight,
+    head: &str,
+    hurried: &Mutex<BTreeSet<(String, String)>>,
+) -> Result<()> {
+    for one in seen.startable(head) {
+        if !kept(hurried).insert((one.title(), head.to_owned())) {
+            continue;
+        }
+        let kind = if one.kind == HELM_RELEASE.kind { HELM_RELEASE } else { KUSTOMIZATION };
+        let now = context.run.world.clock().wall().to_string();
+        let cluster = context.run.cluster().await?;
+        cluster.annotate(kind, &one.namespace, &one.name, &[(REQUESTED, &now)]).await?;
+    }
+    Ok(())
 }
 
 /// Flux is asked to look now, at Git first.
@@ -127,13 +165,15 @@ fn may_resume(seen: &FluxSight, head: &str) -> bool {
     applied && parts.filter(storage).all(|part| part.lacks(None).is_none())
 }
 
-/// Each object that is stuck, with its own last message and what usually lies behind it.
-fn stuck(open: &[String]) -> Failure {
-    let failure = Failure::new(
-        Kind::Git,
-        format!("Flux did not get done in {} min:\n{}", LIMIT.as_secs() / 60, open.join("\n")),
-    );
-    let mut hints: Vec<&str> = open.iter().map(|text| likely_cause(text)).collect();
+/// Each object that keeps others waiting, with its own last message and what usually lies behind it.
+fn stuck(seen: &FluxSight, head: &str, what: &str) -> Failure {
+    let open = seen.unfinished(Some(head));
+    let causes: Vec<_> =
+        open.iter().filter(|(one, _)| seen.waits_for(one, Some(head)).is_empty()).collect();
+    let lines: Vec<_> =
+        causes.iter().map(|(one, why)| format!("{}: {}", one.title(), telling(why))).collect();
+    let failure = Failure::new(Kind::Git, format!("{what}\n{}", lines.join("\n")));
+    let mut hints: Vec<_> = causes.iter().map(|(one, why)| likely_cause(one, why)).collect();
     hints.sort_unstable();
     hints.dedup();
     hints.into_iter().fold(failure, Failure::hint)
@@ -158,6 +198,7 @@ mod tests {
             reason: "x".into(),
             message: String::new(),
             commit: Some(HEAD.into()),
+            needs: Vec::new(),
         }
     }
 
@@ -176,15 +217,29 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stuck_is_named_with_what_to_try() {
-        let open = [
-            "Kustomization flux-system/apps: DependencyNotReady: dependency 'x' is not ready"
-                .to_owned(),
-            "HelmRelease a/b: InstallFailed: retries exhausted".to_owned(),
-        ];
-        let failure = stuck(&open);
+    fn what_is_stuck_is_named_with_what_to_try_and_what_waits_for_it_is_not() {
+        let failed = Managed {
+            reason: "ReconciliationFailed".into(),
+            message: "Deployment/jellyfin dry-run failed:\n  expected numeric".into(),
+            ..part("jellyfin", false)
+        };
+        let waiting = Managed {
+            reason: "DependencyNotReady".into(),
+            needs: vec![failed.title()],
+            ..part("pages", false)
+        };
+        let seen = FluxSight { kustomizations: vec![waiting, failed], ..FluxSight::default() };
+        let failure = stuck(&seen, HEAD, "Flux did not get done in 30 min");
         assert_eq!(failure.kind.exit_code(), 19);
-        assert!(failure.message.contains("HelmRelease a/b: InstallFailed"), "{failure}");
-        assert_eq!(failure.hints.len(), 2);
+        insta::assert_snapshot!(failure.message, @r"
+        Flux did not get done in 30 min
+        Kustomization flux-system/jellyfin: ReconciliationFailed: Deployment/jellyfin dry-run failed: expected numeric
+        ");
+        assert_eq!(
+            failure.hints,
+            [
+                "its events say more: `homelab kubectl -- -n flux-system describe kustomization jellyfin`"
+            ]
+        );
     }
 }

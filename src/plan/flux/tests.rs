@@ -50,7 +50,7 @@ fn a_failure_is_told_in_fluxs_own_words() {
     });
     let why = failed.lacks(Some(HEAD)).unwrap();
     assert_eq!(why, "DependencyNotReady: dependency 'flux-system/longhorn' is not ready");
-    assert_eq!(likely_cause(&why), "it waits for another: look at that one");
+    assert_eq!(likely_cause(&failed, &why), "it waits for another: look at that one");
 }
 
 #[test]
@@ -93,4 +93,92 @@ fn a_deployment_is_available_when_its_present_form_is() {
     };
     assert!(is_available(&deployment(1, 2)));
     assert!(!is_available(&deployment(0, 2)) && !is_available(&deployment(1, 1)));
+}
+
+/// A tree of three: `configs` waits for `controllers`, `apps` for `configs`.
+fn three(change: impl Fn(&mut Vec<Managed>)) -> FluxSight {
+    let one = |name: &str, needs: Option<&str>| {
+        kustomization(|object| {
+            object["metadata"]["name"] = json!(name);
+            if let Some(need) = needs {
+                object["spec"]["dependsOn"] = json!([{ "name": need }]);
+                object["status"]["conditions"][0] = json!({
+                    "type": "Ready", "status": "False", "reason": "DependencyNotReady",
+                    "message": format!("dependency 'flux-system/{need}' is not ready"),
+                });
+            }
+        })
+    };
+    let mut all = vec![
+        one("apps", Some("configs")),
+        one("configs", Some("controllers")),
+        one("controllers", None),
+    ];
+    change(&mut all);
+    FluxSight { kustomizations: all, ..FluxSight::default() }
+}
+
+fn fails(one: &mut Managed) {
+    one.ready = Some(false);
+    one.reason = "ReconciliationFailed".into();
+    one.message = "Deployment/x dry-run failed:\n expected numeric".into();
+}
+
+#[test]
+fn the_cause_is_told_first_and_what_waits_for_it_by_name() {
+    let seen = three(|all| fails(&mut all[2]));
+    insta::assert_snapshot!(seen.unfinished_texts(Some(HEAD)).join("\n"), @"
+    Kustomization flux-system/controllers: ReconciliationFailed: Deployment/x dry-run failed: expected numeric
+    waiting for others: apps, configs
+    ");
+    let pushed = three(|all| all.drain(..2).for_each(drop));
+    assert_eq!(
+        pushed.unfinished_texts(Some(&"f".repeat(40))),
+        ["not at ffffffff yet: controllers"]
+    );
+}
+
+#[test]
+fn what_waited_for_something_that_is_done_by_now_can_start() {
+    let names = |seen: &FluxSight| {
+        seen.startable(HEAD).into_iter().map(|one| one.name.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&three(|_| ())), ["configs"], "apps waits for configs");
+    assert!(names(&three(|all| fails(&mut all[2]))).is_empty());
+    let absent = three(|all| all.truncate(2));
+    assert!(names(&absent).is_empty(), "what it waits for is not there");
+    assert_eq!(
+        absent.unfinished_texts(Some(HEAD))[0],
+        "Kustomization flux-system/configs: DependencyNotReady: dependency 'flux-system/controllers' is not ready"
+    );
+}
+
+#[test]
+fn waiting_ends_when_all_that_is_open_fails_by_what_git_has() {
+    use std::time::Duration;
+    let minutes = |count: u64| Duration::from_secs(count * 60);
+    let failing = three(|all| fails(&mut all[2]));
+    let again = three(|all| {
+        fails(&mut all[2]);
+        all[2].ready = None;
+        all[2].reason = "Progressing".into();
+    });
+    let mut patience = Patience::default();
+    assert!(!patience.is_over(&failing, HEAD, minutes(0)));
+    assert!(!patience.is_over(&again, HEAD, minutes(2)));
+    assert!(!patience.is_over(&failing, HEAD, minutes(4)));
+    assert!(patience.is_over(&failing, HEAD, minutes(5)));
+    let other = three(|all| {
+        fails(&mut all[2]);
+        all[2].message = "something else".into();
+    });
+    assert!(!patience.is_over(&other, HEAD, minutes(6)), "it is another failure");
+    let busy = three(|all| {
+        fails(&mut all[2]);
+        let mut release = all[2].clone();
+        release.kind = "HelmRelease".into();
+        all.push(release);
+    });
+    assert!(!patience.is_over(&busy, HEAD, minutes(60)), "a release may yet succeed");
+    assert!(!patience.is_over(&three(|all| all.clear()), HEAD, minutes(99)));
 }

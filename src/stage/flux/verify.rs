@@ -5,7 +5,7 @@ use crate::{
     plan::{
         Observed,
         diff::install_reasons,
-        flux::{FluxSight, Managed, likely_cause},
+        flux::{FluxSight, Managed, likely_cause, telling},
         observed::Sight,
     },
     stage::check::{Check, Finding, expect},
@@ -52,7 +52,7 @@ fn applied(flux: &Flux, observed: &Observed, seen: &FluxSight) -> Vec<Check> {
     let head = observed.repository.seen().map(|checkout| checkout.head.as_str());
     let mut checks = Vec::new();
     match &seen.source {
-        Some(source) => checks.push(done("flux/source", &source.object, head)),
+        Some(source) => checks.push(done("flux/source", seen, &source.object, head)),
         None => checks.push(Check::of(
             "flux/source",
             None,
@@ -60,15 +60,24 @@ fn applied(flux: &Flux, observed: &Observed, seen: &FluxSight) -> Vec<Check> {
             Err(("it has no source".to_owned(), "`homelab up` makes it".to_owned())),
         )),
     }
-    checks.extend(seen.kustomizations.iter().map(|one| done("flux/kustomization", one, head)));
-    checks.extend(seen.releases.iter().map(|one| done("flux/release", one, None)));
+    // While the source is behind, it alone is to blame: the others are at what it has.
+    let fetched = seen.source.as_ref().and_then(|source| source.object.commit.as_deref());
+    let head = head.and(fetched.or(head));
+    let kustomizations = seen.kustomizations.iter();
+    checks.extend(kustomizations.map(|one| done("flux/kustomization", seen, one, head)));
+    checks.extend(seen.releases.iter().map(|one| done("flux/release", seen, one, None)));
     checks
 }
 
-fn done(id: &'static str, one: &Managed, head: Option<&str>) -> Check {
+fn done(id: &'static str, seen: &FluxSight, one: &Managed, head: Option<&str>) -> Check {
     let title = format!("{} is done", one.title());
     if one.is_held_by_others() {
         return Check::skipped(id, None, title, "a person suspended it");
+    }
+    let waits_for = seen.waits_for(one, head);
+    if !one.suspended && !waits_for.is_empty() {
+        let titles: Vec<_> = waits_for.into_iter().map(Managed::title).collect();
+        return Check::skipped(id, None, title, format!("it waits for {}", titles.join(", ")));
     }
     let finding = match one.lacks(head) {
         _ if one.suspended => {
@@ -76,8 +85,8 @@ fn done(id: &'static str, one: &Managed, head: Option<&str>) -> Check {
         }
         None => Ok(one.commit.clone().unwrap_or_else(|| one.reason.clone())),
         Some(why) => {
-            let next = likely_cause(&why).to_owned();
-            Err((why, next))
+            let next = likely_cause(one, &why);
+            Err((telling(&why), next))
         }
     };
     Check::of(id, None, title, finding)

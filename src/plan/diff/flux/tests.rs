@@ -34,6 +34,7 @@ fn managed(name: &str) -> Managed {
         reason: "ReconciliationSucceeded".into(),
         message: String::new(),
         commit: Some(HEAD.into()),
+        needs: Vec::new(),
     }
 }
 
