@@ -13,6 +13,7 @@ pub mod compare;
 mod component;
 pub mod deploy_key;
 mod given;
+mod outdated;
 mod overview;
 mod part;
 pub mod record;
@@ -26,6 +27,7 @@ mod tree;
 pub(crate) use self::component::cloudflared as tunnel;
 pub use self::{
     given::Given,
+    outdated::outdated,
     overview::{PrivateWay, RULES, Route, private_ways, routes, rules},
     tree::{File, Tree, tree},
 };

@@ -11,6 +11,7 @@ mod charts;
 mod commands;
 mod faults;
 mod kustomize;
+mod outdated;
 mod paths;
 mod schemas;
 mod secrets;

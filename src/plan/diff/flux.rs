@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use crate::{
-    gitops::repository,
+    gitops::{self, repository},
     inventory::{
         Desired,
         desired::{Flux, GitAccess, SecretStore},
@@ -12,6 +12,7 @@ use crate::{
         observed::{Observed, Sight},
         step::{Change, Impact, Plan, Step, StepId},
     },
+    ports::Checkout,
 };
 
 /// Controllers and source; whether any of it changes.
@@ -42,8 +43,11 @@ pub(super) fn steps(
         plan.add(with(Change::ConnectFlux, impact, connect), &needs);
     }
     match &observed.repository {
-        Sight::Seen(checkout) if changes => {
-            refusals.extend(repository::refusals(desired, flux, checkout));
+        Sight::Seen(checkout) => {
+            if changes {
+                refusals.extend(repository::refusals(desired, flux, checkout));
+            }
+            plan.notes.extend(outdated(desired, checkout));
         }
         // The preflight ends on it.
         Sight::Silent(_) if changes => {}
@@ -79,6 +83,27 @@ pub(super) fn sync(desired: &Desired, observed: &Observed, changes: bool, plan: 
     );
     if !reasons.is_empty() {
         plan.add(with(Change::SyncFlux, Impact::Check, reasons), &needs);
+    }
+}
+
+/// What this run cannot do: whoever may push has to.
+fn outdated(desired: &Desired, checkout: &Checkout) -> Option<String> {
+    let files = gitops::outdated(desired, checkout);
+    (!files.is_empty()).then(|| {
+        format!(
+            "the repository is not as this inventory is rendered ({}): `homelab gitops update DIR` in a checkout, then \
+             commit and push",
+            listed(&files, 3)
+        )
+    })
+}
+
+/// The first of them, and how many more there are.
+fn listed(files: &[String], most: usize) -> String {
+    let shown = files.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match files.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

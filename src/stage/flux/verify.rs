@@ -1,6 +1,7 @@
 //! The checks of Flux: controllers, source, and each thing that it applies.
 
 use crate::{
+    gitops::outdated,
     inventory::{Desired, desired::Flux},
     plan::{
         Observed,
@@ -8,6 +9,7 @@ use crate::{
         flux::{FluxSight, Managed, likely_cause, telling},
         observed::Sight,
     },
+    ports::Checkout,
     stage::check::{Check, Finding, expect},
 };
 
@@ -15,6 +17,7 @@ use crate::{
 pub fn checks(desired: &Desired, observed: &Observed) -> Vec<Check> {
     let Some(flux) = &desired.flux else { return Vec::new() };
     let mut checks = vec![repository(flux, observed)];
+    checks.extend(observed.repository.seen().map(|checkout| rendered(desired, checkout)));
     let title = "Flux's controllers are available";
     let next =
         "`homelab up` applies them anew; `homelab kubectl -- -n flux-system get pods` shows why";
@@ -46,6 +49,20 @@ fn repository(flux: &Flux, observed: &Observed) -> Check {
         }
     };
     Check::of("flux/repository", None, title, finding)
+}
+
+/// Whoever changes the inventory has the tree rendered anew and pushed: the cluster has it only then.
+fn rendered(desired: &Desired, checkout: &Checkout) -> Check {
+    let title = "the repository is as this inventory is rendered";
+    let files = outdated(desired, checkout);
+    if files.is_empty() {
+        return Check::of("flux/tree", None, title, Ok(checkout.head.clone()));
+    }
+    let why = format!(
+        "these are not: {}; `homelab gitops update DIR`, then commit and push",
+        files.join(", ")
+    );
+    Check::skipped("flux/tree", None, title, why)
 }
 
 fn applied(flux: &Flux, observed: &Observed, seen: &FluxSight) -> Vec<Check> {

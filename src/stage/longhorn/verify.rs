@@ -75,8 +75,13 @@ fn nodes(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
         let finding = match seen.unfit(node.as_str()) {
             None => Ok("Ready and schedulable".to_owned()),
             Some(why) => {
-                let next =
-                    "`homelab verify` says whether its host is fit; then its page, under Node";
+                // Its word when a disk is another than the one that it knows under this name (LH-15).
+                let next = if why.contains("diskUUID") {
+                    "its disk is a new one under an old name: once every volume has a whole copy elsewhere, take the old disk \
+                     off its page, under Node, and add it again"
+                } else {
+                    "the checks of storage say whether its host is fit; then its page, under Node"
+                };
                 Err((why, next.to_owned()))
             }
         };

@@ -240,10 +240,11 @@ async fn a_script_that_nobody_waits_for_ends_with_all_it_started_but_for_what_mu
     let head = crate::template::text("lib/head.sh", serde_json::json!({})).unwrap();
     let text = format!(
         "{head}\necho $$ >\"$HOMELAB_ROOT.pid\"\ntrap 'touch \"$HOMELAB_ROOT.cleaned\"' EXIT\n\
-         sleep 600 &\nunbroken sh -c 'sleep 2; echo done; echo done >&2; touch \"$1.unbroken\"' sh \"$HOMELAB_ROOT\"\n\
+         sleep 600 &\nunbroken sh -c 'sleep 8; echo done; echo done >&2; touch \"$1.unbroken\"' sh \"$HOMELAB_ROOT\"\n\
          touch \"$HOMELAB_ROOT.later\"\n"
     );
-    let script = Script::new("slow", text).timeout(Duration::from_secs(1));
+    // Long enough for the script to begin on a busy machine.
+    let script = Script::new("slow", text).timeout(Duration::from_secs(5));
     let error = host.run(&script).await.unwrap_err();
     assert!(matches!(&error, HostError::Timeout { .. }), "{error}");
     gone(&sshd).await;
