@@ -97,7 +97,7 @@ fn room(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
     });
     let judged = known.map(|node| {
         let shown = format!("{} of {} are promised", gibibytes(node.promised), gibibytes(node.promisable));
-        let full = node.promised > node.promisable / 100 * FULL_PERCENT;
+        let full = node.promised.saturating_mul(100) > node.promisable.saturating_mul(FULL_PERCENT);
         let finding = if full {
             let next = "give it a larger `storage_disk`: it grows in place; a volume that nobody needs is deleted by hand";
             Err((shown, next.to_owned()))

@@ -188,6 +188,67 @@ fn each_thing_that_makes_volumes_unsafe_is_told_by_a_check_of_its_own() {
     }
 }
 
+/// A node with one disk, of 100 GiB with 30 of them in reserve.
+fn node_with(promised: u64, condition: &serde_json::Value) -> StorageNode {
+    const GIBIBYTE: u64 = 1 << 30;
+    let ready =
+        json!([{"type": "Ready", "status": "True"}, {"type": "Schedulable", "status": "True"}]);
+    StorageNode::read(&json!({
+        "metadata": {"name": "k3s-agent-1"},
+        "spec": {"allowScheduling": true, "disks": {"default": {"storageReserved": 30 * GIBIBYTE}}},
+        "status": {
+            "conditions": ready,
+            "diskStatus": {"default": {
+                "diskPath": "/var/lib/longhorn/", "conditions": condition,
+                "storageMaximum": 100 * GIBIBYTE, "storageScheduled": promised * GIBIBYTE,
+            }},
+        },
+    }))
+}
+
+#[test]
+fn a_disk_that_is_as_good_as_promised_is_told() {
+    let ready =
+        json!([{"type": "Ready", "status": "True"}, {"type": "Schedulable", "status": "True"}]);
+    assert_eq!(failures(|seen| seen.nodes[1] = node_with(63, &ready)), Vec::<String>::new());
+    assert_eq!(
+        failures(|seen| seen.nodes[1] = node_with(64, &ready)),
+        ["longhorn/room: 64.0 GiB of 70.0 GiB are promised"]
+    );
+}
+
+#[test]
+fn what_shows_a_new_disk_under_an_old_name_says_what_to_do() {
+    let other = json!([
+        {"type": "Ready", "status": "False", "reason": "DiskFilesystemChanged", "message": "record diskUUID doesn't match the one on the disk"},
+        {"type": "Schedulable", "status": "True"},
+    ]);
+    let desired = desired();
+    let mut seen = healthy();
+    seen.nodes[1] = node_with(0, &other);
+    let observed = Observed { longhorn: Sight::Seen(seen), ..bare(&desired) };
+    let checks = checks(&desired, &observed, "2026-11-28T09:00:00Z".parse().unwrap());
+    let next = checks.iter().find_map(|check| match &check.state {
+        CheckState::Failed { next, .. } => Some(next.as_str()),
+        _ => None,
+    });
+    assert!(next.unwrap().contains("a new one under an old name"), "{next:?}");
+}
+
+#[test]
+fn copies_that_share_one_host_are_told_so() {
+    let desired = desired();
+    let observed = Observed { longhorn: Sight::Seen(healthy()), ..bare(&desired) };
+    let checks = checks(&desired, &observed, "2026-11-28T09:00:00Z".parse().unwrap());
+    let seen = checks.iter().find_map(|check| match &check.state {
+        CheckState::Passed { seen } if check.id == "longhorn/volume" => Some(seen.as_str()),
+        _ => None,
+    });
+    let host = &desired.nodes[0].proxmox_node;
+    let told = format!(", which all are on {host}: only backups are elsewhere");
+    assert!(seen.unwrap().ends_with(&told), "{seen:?}");
+}
+
 #[test]
 fn a_tree_without_longhorn_and_a_volume_that_is_detached_are_no_faults() {
     assert_eq!(failures(|seen| seen.nodes.clear()), Vec::<String>::new());
