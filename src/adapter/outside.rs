@@ -26,8 +26,8 @@ use crate::{
 const PORT: u16 = 443;
 /// For each of: to connect, to agree on TLS, to be answered.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes of a body that are looked at.
-const READ: usize = 2 * 1024;
+/// Bytes of a body that are looked at: Cloudflare's pages tell the number of their error some way down.
+const READ: usize = 16 * 1024;
 
 /// Asks from this computer, or from a host that carries the connection.
 #[derive(Clone, Copy, Debug, Default)]

@@ -33,7 +33,7 @@ pub struct Answer {
     pub status: u16,
     /// Where a redirect leads.
     pub location: Option<String>,
-    /// The first 2 KiB of the body, as far as it is text.
+    /// The first 16 KiB of the body, as far as it is text.
     pub body: String,
 }
 

@@ -1,6 +1,7 @@
 //! The ways in, asked for from outside: each public name as a stranger would, each private one from a member
 //! of the tailnet, mail at its address of the LAN.
 
+mod cloudflare;
 mod mail;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,8 @@ use crate::{
 
 const HTTPS: u16 = 443;
 /// What a person types to see more of the public path.
-const TUNNEL: &str = "`homelab kubectl -- -n cloudflared logs deploy/cloudflared`";
+const TUNNEL: &str = "`homelab kubectl -- -n cloudflared get deployments,pods`; where they run, \
+                      `homelab kubectl -- -n cloudflared logs deploy/cloudflared`";
 const TRAEFIK: &str = "`homelab kubectl -- -n kube-system logs deploy/traefik`";
 
 /// Asks for every name at once.
@@ -67,8 +69,8 @@ fn judge_public(route: &Route, answer: Result<Answer, OutsideError>) -> Finding 
         (error.to_string(), next.to_owned())
     })?;
     let Answer { status, location, body } = &answer;
-    if let Some(fault) = edge_fault(*status, body) {
-        return Err((fault, TUNNEL.into()));
+    if let Some(fault) = cloudflare::fault(*status, body) {
+        return Err(fault);
     }
     match status {
         404 if body.starts_with("404 page not found") => {
@@ -100,19 +102,6 @@ fn judge_public(route: &Route, answer: Result<Answer, OutsideError>) -> Finding 
         Some(location) => format!("{status}, on to {}", without_query(location)),
         None => status.to_string(),
     })
-}
-
-/// What Cloudflare's edge says itself when it has no tunnel to hand a request to.
-fn edge_fault(status: u16, body: &str) -> Option<String> {
-    let tunnel = status == 530 || body.contains("error code: 1033") || body.contains("Error 1033");
-    match status {
-        _ if tunnel => Some("Cloudflare's edge finds no tunnel that is connected (1033)".into()),
-        520..=527 => Some(format!("Cloudflare's edge cannot reach its origin ({status})")),
-        502 if body.to_ascii_lowercase().contains("cloudflare") => {
-            Some("the tunnel cannot reach Traefik (502 of Cloudflare's edge)".into())
-        }
-        _ => None,
-    }
 }
 
 /// An address where Authentik asks who somebody is: its outpost's beginning or its own sign-in.
@@ -167,7 +156,7 @@ async fn ask_private<W: World>(
         ca_file: place.ca_file.clone(),
     };
     let answer = run.world.outside().ask(&question, Some(&host)).await;
-    Check::of("outside/private", None, title, judge_private(node, answer))
+    Check::of("outside/private", None, title, judge_private(way, node, answer))
 }
 
 /// The address of the device that the operator made for it.
@@ -195,7 +184,11 @@ fn address(way: &PrivateWay, devices: &[Device]) -> Result<IpAddr, (String, Stri
     address.ok_or_else(|| (format!("the device {} has no address", way.device), next))
 }
 
-fn judge_private(node: &NodeName, answer: Result<Answer, OutsideError>) -> Finding {
+fn judge_private(
+    way: &PrivateWay,
+    node: &NodeName,
+    answer: Result<Answer, OutsideError>,
+) -> Finding {
     let answer = answer.map_err(|error| {
         let next = match &error {
             OutsideError::Connect { .. } => {
@@ -212,7 +205,10 @@ fn judge_private(node: &NodeName, answer: Result<Answer, OutsideError>) -> Findi
     match answer.status {
         500..=599 => Err((
             format!("the proxy answers, the app behind it does not ({})", answer.status),
-            "`homelab verify` says which pods are not ready".into(),
+            format!(
+                "the check of Ingress {}-private says which of its pods are not ready; `homelab kubectl -- get pods -A` shows all",
+                way.ingress
+            ),
         )),
         status => Ok(format!("{status}, asked from {node}")),
     }
