@@ -53,15 +53,19 @@ pub fn checks(
     }));
     checks.extend(seen.issuers.iter().map(|issuer| {
         let title = format!("issuer {} can issue certificates", issuer.named);
-        let next =
-            "its account or Cloudflare's token was refused: `homelab kubectl describe clusterissuer`";
-        Check::of("systems/issuer", None, title, holds(issuer, next))
+        let next = format!(
+            "its account or Cloudflare's token was refused: `homelab kubectl -- describe clusterissuer {}`",
+            issuer.named
+        );
+        Check::of("systems/issuer", None, title, holds(issuer, &next))
     }));
     checks.extend(seen.proxy_classes.iter().map(|class| {
         let title = format!("the tailnet's proxies can run as ProxyClass {} says", class.named);
-        let next =
-            "`homelab kubectl describe proxyclass`; `homelab gitops diff` shows what was edited";
-        Check::of("systems/proxy_class", None, title, holds(class, next))
+        let next = format!(
+            "`homelab kubectl -- describe proxyclass {}`; `homelab gitops diff DIR` shows what was edited",
+            class.named
+        );
+        Check::of("systems/proxy_class", None, title, holds(class, &next))
     }));
     for database in &seen.databases {
         checks.extend(database_checks(database, now));

@@ -55,7 +55,8 @@ fn connected(tunnel: Option<&Tunnel>) -> Finding {
         1 => "1 connection".to_owned(),
         number => format!("{number} connections"),
     };
-    let pods = "`homelab kubectl -- -n cloudflared get pods` shows whether the connectors run";
+    let pods =
+        "`homelab kubectl -- -n cloudflared get deployments,pods` shows whether the connectors run";
     match &tunnel.health {
         TunnelHealth::Healthy => Ok(format!("healthy, {number}")),
         TunnelHealth::Degraded => Err((

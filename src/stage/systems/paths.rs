@@ -53,7 +53,7 @@ fn walk(ingress: &Ingress, seen: &SystemsSight) -> Finding {
         }
         if !seen.served.contains(&service) {
             let cause = format!("no pod behind Service {service} is ready");
-            return Err((cause, next("get pods")));
+            return Err((cause, next("get deployments,statefulsets,pods")));
         }
     }
     if class == "tailscale" && addresses.is_empty() {

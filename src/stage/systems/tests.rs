@@ -174,6 +174,44 @@ fn each_break_turns_one_check_red_with_its_cause_and_what_to_type() {
     insta::assert_snapshot!(told.join("\n"));
 }
 
+/// The tunnel's workload without any pod, where Flux brought it in some way.
+fn scaled_to_nothing(kind: &'static str, flux: &[serde_json::Value]) -> (String, String) {
+    let desired = desired();
+    let mut observed = bare(&desired);
+    let (releases, kustomizations) =
+        flux.iter().map(Managed::read).partition(|managed| managed.kind == "HelmRelease");
+    observed.flux = Sight::Seen(FluxSight { kustomizations, releases, ..FluxSight::default() });
+    let mut seen = healthy();
+    seen.workloads[0] = workload(kind, "cloudflared", "cloudflared", 0);
+    let checks = checks(&desired, &observed, &Sight::Seen(seen), now());
+    let mut red = checks.into_iter().filter(Check::has_failed);
+    match (red.next().map(|check| check.state), red.next()) {
+        (Some(CheckState::Failed { cause, next }), None) => (cause, next),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_workload_that_is_scaled_to_0_does_not_run_and_the_next_step_is_who_puts_it_back() {
+    let managed = |kind: &str, namespace: &str, suspended: bool| {
+        serde_json::json!({
+            "kind": kind, "metadata": { "name": "cloudflared", "namespace": namespace },
+            "spec": { "suspend": suspended },
+        })
+    };
+    let kustomization = |suspended| managed("Kustomization", "flux-system", suspended);
+    let release = managed("HelmRelease", "cloudflared", false);
+    let told = [
+        scaled_to_nothing("Deployment", &[kustomization(false)]),
+        scaled_to_nothing("StatefulSet", &[kustomization(false), release]),
+        scaled_to_nothing("Deployment", &[kustomization(true)]),
+        scaled_to_nothing("Deployment", &[]),
+        scaled_to_nothing("DaemonSet", &[kustomization(false)]),
+    ];
+    let told: Vec<String> = told.iter().map(|(cause, next)| format!("{cause}\n  {next}")).collect();
+    insta::assert_snapshot!(told.join("\n"));
+}
+
 #[test]
 fn pods_that_serve_both_ways_in_are_missed_on_both() {
     let red = judged(&[], |seen| drop(seen.served.pop_first()));

@@ -87,13 +87,24 @@ fn check(component: &Component, flux: Option<&FluxSight>, seen: &SystemsSight) -
         let why = "the repository has not brought it";
         return Check::skipped("systems/workload", None, *title, why);
     }
-    Check::of("systems/workload", None, *title, finding(namespace, brought_by, &workloads))
+    Check::of("systems/workload", None, *title, finding(component, flux, &workloads))
 }
 
-fn finding(namespace: &str, brought_by: &str, workloads: &[&Workload]) -> Finding {
+fn finding(component: &Component, flux: Option<&FluxSight>, workloads: &[&Workload]) -> Finding {
+    let Component { brought_by, namespace, .. } = component;
     if workloads.is_empty() {
         let cause = format!("nothing runs in namespace {namespace}");
         return Err((cause, format!("see the check of Kustomization {brought_by}")));
+    }
+    // None of none is available: nothing that the tree brings is meant to have no pod.
+    let empty: Vec<&&Workload> = workloads.iter().filter(|workload| workload.wanted == 0).collect();
+    if let Some(first) = empty.first() {
+        let told = |workload: &&&Workload| match workload.kind {
+            "DaemonSet" => format!("DaemonSet {} fits no node", workload.named.name),
+            kind => format!("{kind} {} is scaled to 0", workload.named.name),
+        };
+        let causes: Vec<String> = empty.iter().map(told).collect();
+        return Err((causes.join("; "), put_back(component, flux, first)));
     }
     let short: Vec<&&Workload> =
         workloads.iter().filter(|workload| workload.available < workload.wanted).collect();
@@ -110,4 +121,40 @@ fn finding(namespace: &str, brought_by: &str, workloads: &[&Workload]) -> Findin
     let kind = first.kind.to_lowercase();
     let next = super::kubectl(namespace, &format!("describe {kind} {}", first.named.name));
     Err((causes.join("; "), next))
+}
+
+/// How a workload without pods gets them again: by Flux, unless somebody else brought it.
+fn put_back(component: &Component, flux: Option<&FluxSight>, workload: &Workload) -> String {
+    let Component { brought_by, namespace, .. } = component;
+    let name = &workload.named.name;
+    let release =
+        flux.and_then(|flux| flux.releases.iter().find(|release| release.namespace == *namespace));
+    let kustomization =
+        flux.and_then(|flux| flux.kustomizations.iter().find(|known| known.name == *brought_by));
+    // k3s itself brings what runs in kube-system, and does not look again.
+    let by_flux = release.or(kustomization).filter(|_| *namespace != "kube-system");
+    match by_flux {
+        _ if workload.kind == "DaemonSet" => {
+            super::kubectl(namespace, &format!("describe daemonset {name}"))
+        }
+        Some(managed) if managed.suspended => {
+            format!(
+                "{} is suspended, so that Flux puts nothing back: see its check",
+                managed.title()
+            )
+        }
+        Some(managed) => {
+            let ask = format!(
+                "annotate --overwrite {} {} reconcile.fluxcd.io/requestedAt=\"$(date)\"",
+                managed.kind.to_lowercase(),
+                managed.name
+            );
+            let ask = super::kubectl(&managed.namespace, &ask);
+            format!("Flux puts back what Git asks for at its interval; {ask} has it done at once")
+        }
+        None => {
+            let scale = format!("scale {} {name} --replicas 1", workload.kind.to_lowercase());
+            super::kubectl(namespace, &scale)
+        }
+    }
 }
