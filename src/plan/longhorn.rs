@@ -33,6 +33,8 @@ pub const STORAGE_CLASS: ObjectKind = ObjectKind {
 };
 /// The one target that recurring jobs write to.
 pub const DEFAULT_TARGET: &str = "default";
+/// What Longhorn reads in the Secret of a target at S3.
+const KEY: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 pub const CSI_NODE: ObjectKind =
     ObjectKind { group: "storage.k8s.io", version: "v1", kind: "CSINode", plural: "csinodes" };
 /// The name under which kubelets know it.
@@ -98,6 +100,9 @@ pub struct Target {
     pub url: String,
     pub available: bool,
     pub message: String,
+    /// Why the Secret that it names does not open it. Longhorn's own word
+    /// does not tell that it is gone.
+    pub closed: Option<String>,
 }
 
 impl StorageNode {
@@ -248,7 +253,27 @@ impl Target {
             url: object["spec"]["backupTargetURL"].as_str().unwrap_or_default().to_owned(),
             available: object["status"]["available"] == true,
             message: unavailable.map(said).unwrap_or_default(),
+            closed: None,
         }
+    }
+
+    /// The Secret in Longhorn's namespace that holds its key, where it names one.
+    pub fn secret(object: &Value) -> Option<&str> {
+        object["spec"]["credentialSecret"].as_str().filter(|name| !name.is_empty())
+    }
+
+    /// Judges that Secret by the names that it has; values are not looked at.
+    pub fn opened_by(self, name: &str, secret: Option<&Value>) -> Self {
+        let lacks = |secret: &Value| {
+            let lacks = KEY.iter().filter(|key| secret["data"][**key].is_null());
+            lacks.copied().collect::<Vec<_>>().join(" and ")
+        };
+        let closed = match secret.map(lacks) {
+            None => Some(format!("the Secret {NAMESPACE}/{name} with its key is not there")),
+            Some(lacks) if lacks.is_empty() => None,
+            Some(lacks) => Some(format!("the Secret {NAMESPACE}/{name} has no {lacks}")),
+        };
+        Self { closed, ..self }
     }
 }
 

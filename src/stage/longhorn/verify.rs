@@ -5,10 +5,13 @@ mod settings;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    inventory::{Desired, desired::Longhorn},
+    inventory::{
+        Desired,
+        desired::{Longhorn, SecretStore},
+    },
     plan::{
         Observed,
-        longhorn::{Backups, LonghornSight, Volume, backups},
+        longhorn::{Backups, LonghornSight, Target, Volume, backups},
         observed::Sight,
     },
     stage::check::{Check, Finding, expect},
@@ -52,7 +55,7 @@ pub fn checks(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Che
     ));
     checks.push(settings::check(longhorn, seen));
     if longhorn.backup.is_some() {
-        checks.push(target(seen));
+        checks.push(target(desired, seen));
     }
     for volume in &seen.volumes {
         checks.push(copies(desired, longhorn, volume));
@@ -80,7 +83,7 @@ fn nodes(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
                     "its disk is a new one under an old name: once every volume has a whole copy elsewhere, take the old disk \
                      off its page, under Node, and add it again"
                 } else {
-                    "the checks of storage say whether its host is fit; then its page, under Node"
+                    "its check `it is fit for Longhorn`, where that failed; else its page, under Node"
                 };
                 Err((why, next.to_owned()))
             }
@@ -142,9 +145,10 @@ fn default_class(longhorn: &Longhorn, seen: &LonghornSight) -> Check {
     Check::of("longhorn/class", None, title, expect(holds, cause, next))
 }
 
-fn target(seen: &LonghornSight) -> Check {
+fn target(desired: &Desired, seen: &LonghornSight) -> Check {
     let title = "the backup target is available";
     let finding: Finding = match &seen.target {
+        Some(Target { closed: Some(why), .. }) => Err((why.clone(), secret_again(desired))),
         Some(target) if target.available => Ok(target.url.clone()),
         Some(target) => Err((
             format!("{} is not: {}", target.url, target.message),
@@ -156,6 +160,19 @@ fn target(seen: &LonghornSight) -> Check {
         )),
     };
     Check::of("longhorn/target", None, title, finding)
+}
+
+/// Who makes the Secret with the bucket's key.
+fn secret_again(desired: &Desired) -> String {
+    let secrets = desired.gitops.as_ref().map(|gitops| &gitops.secrets);
+    if secrets == Some(&SecretStore::External) {
+        return "who makes the Secrets makes it again: the inventory leaves them to others \
+                (`gitops.secrets: external`)"
+            .to_owned();
+    }
+    "Flux puts back what Git has at its interval; `homelab kubectl -- -n flux-system annotate --overwrite \
+     kustomization longhorn-config reconcile.fluxcd.io/requestedAt=\"$(date)\"` has it done at once"
+        .to_owned()
 }
 
 fn copies(desired: &Desired, longhorn: &Longhorn, volume: &Volume) -> Check {

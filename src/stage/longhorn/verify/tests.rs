@@ -74,9 +74,7 @@ fn healthy() -> LonghornSight {
     LonghornSight {
         nodes: vec![node("k3s-server"), node("k3s-agent-1")],
         volumes: vec![Volume::read(&volume, &[copy("k3s-server"), copy("k3s-agent-1")])],
-        target: Some(Target::read(&json!({
-            "spec": {"backupTargetURL": "s3://b@r/longhorn/home/"}, "status": {"available": true},
-        }))),
+        target: Some(target(Some(&json!({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""})))),
         default_classes: vec!["longhorn".into()],
         settings: [
             ("deleting-confirmation-flag", "false"),
@@ -87,6 +85,16 @@ fn healthy() -> LonghornSight {
         .into(),
         drivers: ["k3s-server", "k3s-agent-1"].map(|name| (name.to_owned(), true)).into(),
     }
+}
+
+/// Available, as Longhorn says it, with a Secret of such data.
+fn target(data: Option<&serde_json::Value>) -> Target {
+    let object = json!({
+        "spec": {"backupTargetURL": "s3://b@r/longhorn/home/", "credentialSecret": "longhorn-s3"},
+        "status": {"available": true},
+    });
+    let secret = data.map(|data| json!({ "data": data }));
+    Target::read(&object).opened_by(Target::secret(&object).unwrap(), secret.as_ref())
 }
 
 fn set(seen: &mut LonghornSight, name: &str, value: &str) {
@@ -115,7 +123,7 @@ fn a_healthy_longhorn_passes_every_check() {
 #[test]
 fn each_thing_that_makes_volumes_unsafe_is_told_by_a_check_of_its_own() {
     type Breaking = fn(&mut LonghornSight);
-    let breaks: [(Breaking, &str); 15] = [
+    let breaks: [(Breaking, &str); 17] = [
         (|seen| drop(seen.nodes.pop()), "longhorn/node: Longhorn does not know it"),
         (
             |seen| {
@@ -156,6 +164,14 @@ fn each_thing_that_makes_volumes_unsafe_is_told_by_a_check_of_its_own() {
             "longhorn/driver: its kubelet does not know driver.longhorn.io",
         ),
         (|seen| seen.target = None, "longhorn/target: there is none"),
+        (
+            |seen| seen.target = Some(target(None)),
+            "longhorn/target: the Secret longhorn-system/longhorn-s3 with its key is not there",
+        ),
+        (
+            |seen| seen.target = Some(target(Some(&json!({"AWS_ACCESS_KEY_ID": ""})))),
+            "longhorn/target: the Secret longhorn-system/longhorn-s3 has no AWS_SECRET_ACCESS_KEY",
+        ),
         (
             |seen| {
                 seen.target = Some(Target::read(&json!({
