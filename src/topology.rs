@@ -42,7 +42,7 @@ pub struct Block {
     pub title: String,
     pub lines: Vec<String>,
     pub health: Health,
-    /// Why it is ill, each with what to try next.
+    /// Why it is not well, each with what to try next.
     pub causes: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ pub enum Health {
     Well,
     /// One of them failed.
     Ill,
-    /// None looks at it, or none could.
+    /// None looks at it, none could, or somebody suspended what looks after it.
     Unknown,
 }
 

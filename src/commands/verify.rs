@@ -50,10 +50,9 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     if wants_json(global) {
         render::document(&checks)?;
     } else if global.quiet {
-        let failed: Vec<Check> =
-            checks.iter().filter(|check| check.has_failed()).cloned().collect();
-        if !failed.is_empty() {
-            render::output::data(table(&failed))?;
+        let told = worth_telling(&checks);
+        if !told.is_empty() {
+            render::output::data(table(&told))?;
         }
     } else {
         render::output::data(table(&checks))?;
@@ -63,6 +62,11 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
         render::output::talk(passed(&checks));
     }
     Ok(())
+}
+
+/// What `-q` leaves: failures, and what nobody looks after.
+fn worth_telling(checks: &[Check]) -> Vec<Check> {
+    checks.iter().filter(|check| check.is_worth_telling()).cloned().collect()
 }
 
 /// The end of a run in which nothing failed.
@@ -145,6 +149,20 @@ pub(crate) fn verdict(checks: &[Check]) -> Result<()> {
 mod tests {
     use super::*;
     use crate::stage::check::expect;
+
+    #[test]
+    fn quiet_leaves_what_failed_and_what_nobody_looks_after() {
+        let checks = [
+            Check::of("flux/source", None, "well", expect(true, "", "")),
+            Check::of("flux/source", None, "ill", expect(false, "it is not", "mend it")),
+            Check::skipped("flux/source", None, "not looked at", "there is none"),
+            Check::unattended("flux/source", None, "suspended", "a person suspended it"),
+        ];
+        let told: Vec<String> =
+            worth_telling(&checks).into_iter().map(|check| check.title).collect();
+        assert_eq!(told, ["ill", "suspended"]);
+        assert_eq!(verdict(&checks).unwrap_err().to_string(), "1 of 4 checks failed:\nill");
+    }
 
     #[test]
     fn the_checks_that_failed_stand_on_lines_of_their_own() {

@@ -15,6 +15,10 @@ pub struct Check {
     pub title: String,
     #[serde(flatten)]
     pub state: CheckState,
+    /// It did not fail, and yet nobody looks after what it is about: somebody switched that off. It is told where
+    /// else failures alone are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unattended: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -35,7 +39,8 @@ impl Check {
         title: impl Into<String>,
         state: CheckState,
     ) -> Self {
-        Self { id, node: node.cloned(), title: without_secrets(&title.into()), state }
+        let title = without_secrets(&title.into());
+        Self { id, node: node.cloned(), title, state, unattended: false }
     }
 
     pub(crate) fn of(
@@ -50,7 +55,8 @@ impl Check {
                 CheckState::Failed { cause: without_secrets(&cause), next: without_secrets(&next) }
             }
         };
-        Self { id, node: node.into(), title: without_secrets(&title.into()), state }
+        let title = without_secrets(&title.into());
+        Self { id, node: node.into(), title, state, unattended: false }
     }
 
     pub(crate) fn skipped(
@@ -60,7 +66,23 @@ impl Check {
         why: impl Into<String>,
     ) -> Self {
         let state = CheckState::Skipped { why: without_secrets(&why.into()) };
-        Self { id, node: node.into(), title: without_secrets(&title.into()), state }
+        let title = without_secrets(&title.into());
+        Self { id, node: node.into(), title, state, unattended: false }
+    }
+
+    /// Skipped, since somebody switched off what would look after it; `why` says how it is switched on again.
+    pub(crate) fn unattended(
+        id: &'static str,
+        node: impl Into<Option<NodeName>>,
+        title: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Self {
+        Self { unattended: true, ..Self::skipped(id, node, title, why) }
+    }
+
+    /// Whether a person should hear of it even where all that is well is left out.
+    pub fn is_worth_telling(&self) -> bool {
+        self.has_failed() || self.unattended
     }
 
     pub fn has_failed(&self) -> bool {

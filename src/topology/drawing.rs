@@ -28,18 +28,27 @@ impl<'a> Drawing<'a> {
         lines: impl IntoIterator<Item = String>,
         looks_at_it: impl Fn(&Check) -> bool,
     ) {
-        let mut health = Health::Unknown;
+        let (mut failed, mut unattended, mut passed) = (false, false, false);
         let mut causes = Vec::new();
         for check in self.checks.iter().filter(|check| looks_at_it(check)) {
             match &check.state {
                 CheckState::Failed { cause, next } => {
-                    health = Health::Ill;
+                    failed = true;
                     causes.push(format!("{}: {cause}; next: {next}", check.title));
                 }
-                CheckState::Passed { .. } if health == Health::Unknown => health = Health::Well,
-                CheckState::Passed { .. } | CheckState::Skipped { .. } => {}
+                CheckState::Skipped { why } if check.unattended => {
+                    unattended = true;
+                    causes.push(format!("{}: {why}", check.title));
+                }
+                CheckState::Passed { .. } => passed = true,
+                CheckState::Skipped { .. } => {}
             }
         }
+        let health = match (failed, unattended, passed) {
+            (true, ..) => Health::Ill,
+            (false, false, true) => Health::Well,
+            (false, ..) => Health::Unknown,
+        };
         let lines = lines.into_iter().collect();
         let (id, title) = (id.into(), title.into());
         self.diagram.blocks.push(Block { id, title, lines, health, causes });

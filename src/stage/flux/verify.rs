@@ -62,7 +62,7 @@ fn rendered(desired: &Desired, checkout: &Checkout) -> Check {
         "these are not: {}; `homelab gitops update DIR`, then commit and push",
         files.join(", ")
     );
-    Check::skipped("flux/tree", None, title, why)
+    Check::unattended("flux/tree", None, title, why)
 }
 
 fn applied(flux: &Flux, observed: &Observed, seen: &FluxSight) -> Vec<Check> {
@@ -89,7 +89,17 @@ fn applied(flux: &Flux, observed: &Observed, seen: &FluxSight) -> Vec<Check> {
 fn done(id: &'static str, seen: &FluxSight, one: &Managed, head: Option<&str>) -> Check {
     let title = format!("{} is done", one.title());
     if one.is_held_by_others() {
-        return Check::skipped(id, None, title, "a person suspended it");
+        let resume = kubectl(
+            &one.namespace,
+            &format!(
+                "patch {} {} --type merge -p '{{\"spec\":{{\"suspend\":false}}}}'",
+                one.kind.to_lowercase(),
+                one.name
+            ),
+        );
+        let why =
+            format!("a person suspended it, and Flux leaves it as it is: {resume} resumes it");
+        return Check::unattended(id, None, title, why);
     }
     let waits_for = seen.waits_for(one, head);
     if !one.suspended && !waits_for.is_empty() {
@@ -108,3 +118,11 @@ fn done(id: &'static str, seen: &FluxSight, one: &Managed, head: Option<&str>) -
     };
     Check::of(id, None, title, finding)
 }
+
+/// What a person types to see or do more.
+fn kubectl(namespace: &str, words: &str) -> String {
+    format!("`homelab kubectl -- -n {namespace} {words}`")
+}
+
+#[cfg(test)]
+mod tests;

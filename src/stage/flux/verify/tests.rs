@@ -1,0 +1,53 @@
+use serde_json::json;
+
+use super::*;
+use crate::stage::check::CheckState;
+
+fn managed(kind: &str, suspended: bool, message: &str) -> Managed {
+    let ready = if message.is_empty() { "True" } else { "False" };
+    Managed::read(&json!({
+        "kind": kind,
+        "metadata": { "name": "jellyfin", "namespace": "flux-system", "generation": 1 },
+        "spec": { "suspend": suspended },
+        "status": {
+            "observedGeneration": 1,
+            "conditions": [{ "type": "Ready", "status": ready, "reason": "R", "message": message }],
+        },
+    }))
+}
+
+#[test]
+fn what_a_person_suspended_is_no_failure_but_nobody_looks_after_it() {
+    for kind in ["Kustomization", "HelmRelease"] {
+        let check = done("flux/kustomization", &managed(kind, true, ""), None);
+        assert!(!check.has_failed() && check.is_worth_telling());
+        let CheckState::Skipped { why } = &check.state else { panic!("{check:?}") };
+        let typed = format!(
+            "`homelab kubectl -- -n flux-system patch {} jellyfin --type merge -p \
+             '{{\"spec\":{{\"suspend\":false}}}}'` resumes it",
+            kind.to_lowercase()
+        );
+        assert!(why.ends_with(&typed), "{why}");
+        let json = serde_json::to_value(&check).unwrap();
+        assert_eq!((&json["state"], &json["unattended"]), (&json!("skipped"), &json!(true)));
+    }
+    let check = done("flux/kustomization", &managed("Kustomization", false, ""), None);
+    assert!(!check.is_worth_telling());
+    assert!(serde_json::to_value(&check).unwrap().get("unattended").is_none());
+}
+
+#[test]
+fn a_message_that_is_not_recognised_is_followed_by_a_command_that_can_be_typed() {
+    let next =
+        |message: &str| match done("flux/release", &managed("HelmRelease", false, message), None)
+            .state
+        {
+            CheckState::Failed { next, .. } => next,
+            other => panic!("{other:?}"),
+        };
+    assert_eq!(
+        next("something odd"),
+        "`homelab kubectl -- -n flux-system describe helmrelease jellyfin`: its events say more"
+    );
+    assert!(next("dependency 'flux-system/longhorn' is not ready").contains("look at that one"));
+}
