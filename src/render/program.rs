@@ -28,7 +28,7 @@ pub fn name() -> &'static str {
 pub fn completed(text: &str) -> Cow<'_, str> {
     match name() {
         "homelab" => text.into(),
-        call => with_call(text, call).into(),
+        call => completed_for(text, call).into(),
     }
 }
 
@@ -50,7 +50,8 @@ fn call(config: &str, lock: Option<&str>, known: &(Option<String>, Option<String
     call
 }
 
-fn with_call(text: &str, call: &str) -> String {
+/// The same for a call with such flags.
+pub fn completed_for(text: &str, call: &str) -> String {
     let mut parts = text.split("`homelab ");
     let before = parts.next().unwrap_or_default().to_owned();
     parts.fold(before, |done, part| {
@@ -70,7 +71,7 @@ mod tests {
         let text =
             "run `homelab lock`, then `homelab -c b.yaml up`; homelab.lock is homelab lock's";
         assert_eq!(
-            with_call(text, "homelab -c a.yaml"),
+            completed_for(text, "homelab -c a.yaml"),
             "run `homelab -c a.yaml lock`, then `homelab -c b.yaml up`; homelab.lock is homelab lock's"
         );
     }

@@ -29,7 +29,7 @@ pub async fn check<W: World>(run: &Run<W>) -> Check {
         Ok(Some(finding)) => finding,
         Ok(None) => {
             let why = format!(
-                "the cluster has no ConfigMap {NAMESPACE}/{PROBE}: `homelab gitops diff` shows the file that makes it"
+                "the cluster has no ConfigMap {NAMESPACE}/{PROBE}: `homelab gitops diff DIR` shows the file that makes it"
             );
             return Check::skipped("flux/drift", None, title, why);
         }
@@ -55,7 +55,7 @@ async fn look<W: World>(run: &Run<W>) -> Result<Option<Finding>> {
         if passed >= LIMIT || run.stop.is_cancelled() {
             cluster.annotate(CONFIG_MAP, NAMESPACE, PROBE, &[(ANNOTATION, &before)]).await?;
             let cause = format!("a change of {NAMESPACE}/{PROBE} stood for {} s", passed.as_secs());
-            let next = "`homelab verify` shows whether its Kustomizations are done; a suspended one reverts nothing";
+            let next = "the checks of Flux's Kustomizations say whether they are done; a suspended one reverts nothing";
             return Ok(Some(Err((cause, next.to_owned()))));
         }
         clock.sleep(PAUSE).await;

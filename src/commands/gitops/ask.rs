@@ -5,9 +5,12 @@ use std::{
     io::{BufRead, IsTerminal, Write},
 };
 
+use camino::Utf8Path;
+
 use crate::{
     error::{Failure, Kind, Result},
     gitops::compare::Change,
+    render::program,
 };
 
 /// The files to be overwritten; the other edited ones are kept.
@@ -20,6 +23,7 @@ pub(super) type Overwritten = BTreeSet<String>;
 /// [`Kind::Refused`] with all of them where nobody can be asked; [`Kind::Usage`] when the command line names
 /// what is not edited; [`Kind::Interrupted`] when the answer is to stop.
 pub(super) fn decide(
+    folder: &Utf8Path,
     changes: &[Change],
     overwrite: &[String],
     keep: &[String],
@@ -28,9 +32,10 @@ pub(super) fn decide(
     for path in overwrite.iter().chain(keep) {
         if !changes.iter().any(|change| change.path == *path) {
             return Err(Failure::new(Kind::Usage, format!("homelab renders no file `{path}`"))
-                .hint(
-                    "write the path from the folder's root, as `homelab gitops diff` prints it",
-                ));
+                .hint(format!(
+                    "write the path from the folder's root, as {} prints it",
+                    diff(folder)
+                )));
         }
     }
     if let Some(path) = overwrite.iter().find(|path| keep.contains(path)) {
@@ -48,7 +53,7 @@ pub(super) fn decide(
         return Ok(overwritten);
     }
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(refused(&open));
+        return Err(refused(folder, &open));
     }
     for change in open {
         if ask(change)? {
@@ -58,7 +63,12 @@ pub(super) fn decide(
     Ok(overwritten)
 }
 
-fn refused(open: &[&Change]) -> Failure {
+/// The command that shows what stands against what.
+fn diff(folder: &Utf8Path) -> String {
+    format!("`homelab gitops diff {}`", program::word(folder.as_str()))
+}
+
+fn refused(folder: &Utf8Path, open: &[&Change]) -> Failure {
     let files: Vec<String> =
         open.iter().map(|change| format!("{} ({})", change.path, change.state.name())).collect();
     let count = open.len();
@@ -68,7 +78,7 @@ fn refused(open: &[&Change]) -> Failure {
         format!("{count} {what} and would be overwritten; nothing was written"),
     )
     .because(files.join("\n"))
-    .hint("look at `homelab gitops diff`, then give --overwrite PATH or --keep PATH for each")
+    .hint(format!("look at {}, then give --overwrite PATH or --keep PATH for each", diff(folder)))
 }
 
 /// Whether to overwrite.

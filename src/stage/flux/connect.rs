@@ -94,7 +94,7 @@ fn age<W: World>(context: &StepContext<W>) -> Result<Option<Value>> {
             "the age key that opens the repository's Secrets is not there",
         )
         .at(identity)
-        .hint("put it back from where you keep it (`homelab gitops key` says how), or make the Secrets anew: `homelab gitops rotate` (FL-09)"));
+        .hint("put it back from where you keep it; where it is lost for good, its Secrets have to be written anew: `homelab gitops key` makes a new key (FL-09)"));
     };
     Ok(Some(secret(AGE_SECRET, named([AGE_KEY], [key.for_flux().expose()]))))
 }

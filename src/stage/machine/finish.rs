@@ -42,7 +42,7 @@ pub async fn finish<W: World>(context: &StepContext<W>, node: &NodeName) -> Resu
     if !guest::is_finished(&probe) {
         return Err(Failure::new(Kind::RemoteCommand, "cloud-init is not out of the way yet")
             .at(node)
-            .hint("`homelab ssh NODE -- cloud-init status --long` says more"));
+            .hint(format!("`homelab ssh {node} -- cloud-init status --long` says more")));
     }
     if guest::root_is_smaller_than_disk(&probe, context.run.desired.nodes[node].disk_bytes) {
         return Err(Failure::new(

@@ -75,7 +75,7 @@ fn node_checks(desired: &Desired, node: &Node, probe: &HostProbe, kube: &[KubeNo
             expect(
                 seen.ready,
                 seen.not_ready.clone().unwrap_or_else(|| "no reason is given".into()),
-                "`kubectl describe node` shows its conditions",
+                format!("`homelab kubectl -- describe node {}` shows its conditions", node.name),
             ),
         ),
         check(
@@ -93,7 +93,10 @@ fn node_checks(desired: &Desired, node: &Node, probe: &HostProbe, kube: &[KubeNo
             expect(
                 seen.internal_ip == address && address.is_some(),
                 format!("it is {}", shown(seen.internal_ip)),
-                "an address is for a Node object's life: `homelab destroy --node` it, then `homelab up` (K3S-02)",
+                format!(
+                    "an address is for a Node object's life: `homelab destroy --node {}`, then `homelab up` (K3S-02)",
+                    node.name
+                ),
             ),
         ),
         check(
