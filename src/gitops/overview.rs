@@ -7,11 +7,11 @@ use super::{
     given::Given,
     part::Part,
     template,
-    tree::{File, Tree},
+    tree::{APPLIED_EVERY, File, RELEASES_EVERY, Tree},
 };
 use crate::{
     error::Result,
-    gitops::template::context,
+    gitops::template::{context, span},
     inventory::{
         Desired,
         desired::{Gitops, SecretStore, Way},
@@ -116,7 +116,12 @@ pub(super) fn add(tree: &mut Tree, site: &Site<'_>, parts: &[Part], given: &Give
     let path = &site.flux.path;
     // The tunnel's routes and records, and the Secret with its token, are made by `homelab up`.
     let made = site.gitops.cloudflare().is_some();
-    let readme = context! { cluster, path, parts, routes, made, secrets, sealed, versions };
+    let looks_every = span(site.flux.interval);
+    let (applied_every, releases_every) = (APPLIED_EVERY, RELEASES_EVERY);
+    let readme = context! {
+        cluster, path, parts, routes, made, secrets, sealed, versions, looks_every, applied_every,
+        releases_every,
+    };
     tree.files.insert("README.md".into(), File::Text(template::text("README.md", readme)?));
     if sealed {
         tree.files.insert(RULES.into(), File::Text(rules(&given.recipients)?));

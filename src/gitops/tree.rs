@@ -21,6 +21,11 @@ use crate::{
     },
 };
 
+/// How often Flux applies a part anew, though Git has not changed: what was changed by hand is set back then.
+pub(super) const APPLIED_EVERY: &str = "10m";
+/// The same of what a chart brought.
+pub(super) const RELEASES_EVERY: &str = "30m";
+
 /// One file of a tree.
 #[derive(Clone, Debug, PartialEq)]
 pub enum File {
@@ -124,7 +129,7 @@ fn add_entry(tree: &mut Tree, site: &Site<'_>, parts: &[Part], given: &Given) ->
     let system = format!("{path}/flux-system");
     let mut add = |path: String, text: String| tree.files.insert(path, File::Text(text));
     add(format!("{system}/gotk-components.yaml"), given.components.clone());
-    let sync = context! { url, branch, path, interval, secret };
+    let sync = context! { url, branch, path, interval, secret, applied_every => APPLIED_EVERY };
     add(format!("{system}/gotk-sync.yaml"), template::text("clusters/gotk-sync.yaml", sync)?);
     let names = ["gotk-components.yaml", "gotk-sync.yaml"];
     let about = "Flux itself: what `flux bootstrap` would have written. Patches of its controllers go here.";
@@ -150,7 +155,8 @@ fn add_entry(tree: &mut Tree, site: &Site<'_>, parts: &[Part], given: &Given) ->
             })
             .collect();
         if !entries.is_empty() {
-            let text = template::text("clusters/kustomizations.yaml", context! { apps, entries })?;
+            let entries = context! { apps, entries, interval => APPLIED_EVERY };
+            let text = template::text("clusters/kustomizations.yaml", entries)?;
             add(format!("{path}/{file}"), text);
         }
     }

@@ -54,6 +54,34 @@ fn an_app_may_be_public_by_its_own_accounts_alone() {
     soundness::check(&site);
     let way = site.object("Ingress", "jellyfin", "jellyfin-public");
     assert!(!way.value.to_string().contains("middlewares"), "{way:?}");
+    let deployment = text(&site, "apps/jellyfin/deployment.yaml");
+    assert!(deployment.contains("nobody is asked before Jellyfin"), "{deployment}");
+    assert!(!deployment.contains("Authentik asks first"), "{deployment}");
+    let guarded = text(&Site::with(|_| ()), "apps/jellyfin/deployment.yaml");
+    assert!(guarded.contains("Authentik asks first"), "{guarded}");
+}
+
+fn text(site: &Site, path: &str) -> String {
+    let homelab::gitops::File::Text(text) = &site.tree.files[path] else { panic!("{path}") };
+    text.clone()
+}
+
+/// What the repository's own README promises is what its objects ask for.
+#[test]
+fn the_readme_says_how_often_flux_looks_and_puts_back() {
+    let site = Site::with(|inventory| inventory["flux"]["interval"] = json!("2m"));
+    let readme = text(&site, "README.md");
+    assert!(readme.contains("looks for a new commit every 2m"), "{readme}");
+    for (kind, promise) in [
+        ("Kustomization", "after at most 10m; what a chart"),
+        ("HelmRelease", "what a chart brought, after at most 30m"),
+    ] {
+        assert!(readme.contains(promise), "{readme}");
+        for object in site.of_kind(kind) {
+            let interval = object.text("/spec/interval");
+            assert!(promise.contains(interval), "{kind}: {interval}");
+        }
+    }
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub(super) fn parts(site: &Site<'_>) -> Result<Vec<Part>> {
         version => site.version("jellyfin/jellyfin"),
         pods => site.desired.k3s.cluster_cidr.to_string(),
         public => public.is_some(),
+        guarded => jellyfin.forward_auth,
         url,
     };
     let mut part = Part::new(Layer::Apps, NAME, "Plays films and music.")

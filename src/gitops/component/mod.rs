@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::{
     part::Part,
     template::{self, Context, context},
+    tree::RELEASES_EVERY,
 };
 use crate::{
     error::Result,
@@ -72,7 +73,8 @@ impl Site<'_> {
     fn release(&self, release: &Release, values: Context) -> Context {
         let Release { name, namespace, chart, source, timeout } = release;
         let version = self.version(chart);
-        let release = context! { name, namespace, chart, version, source, timeout };
+        let interval = RELEASES_EVERY;
+        let release = context! { name, namespace, chart, version, source, timeout, interval };
         let mut values = values;
         values["release"] = release;
         values
