@@ -20,6 +20,14 @@ const VXLAN: &str = "8472";
 /// The policy, and what the credentials need, for the control plane of an inventory; with Tailscale's operator, its
 /// devices, too.
 pub fn text(plan: &TailnetPlan, overlay: Overlay, operator: Option<&TailscaleOperator>) -> String {
+    let mut text = of_nodes(plan, overlay, operator);
+    if let Some(operator) = operator {
+        operators_credentials(&mut text, operator);
+    }
+    text
+}
+
+fn of_nodes(plan: &TailnetPlan, overlay: Overlay, operator: Option<&TailscaleOperator>) -> String {
     match &plan.control {
         TailnetControl::Tailscale { credentials, .. } => {
             let mut text = tailscale(&plan.tag, overlay, operator);
@@ -104,7 +112,7 @@ fn tailscale_credentials(tag: &str, credentials: &TailscaleCredentials) -> Strin
         TailscaleCredentials::OAuth { .. } => write_lines(
             &mut text,
             &[
-                "// The OAuth client (Settings -> Trust credentials) needs the scopes",
+                "// The OAuth client of `tailnet.control` (Settings -> Trust credentials) needs the scopes",
                 &format!(
                     "//   auth_keys     write, with the tag {tag}: makes a key for each node that joins"
                 ),
@@ -126,6 +134,30 @@ fn tailscale_credentials(tag: &str, credentials: &TailscaleCredentials) -> Strin
         ),
     }
     text
+}
+
+/// As "Install the Tailscale Kubernetes Operator" of Tailscale's documentation has it. It is no good giving it the
+/// client of the nodes: a client makes keys for its own tags alone, and this one's secret is in the cluster.
+fn operators_credentials(text: &mut String, operator: &TailscaleOperator) {
+    let TailscaleOperator { login_server, tag, proxy_tag, .. } = operator;
+    let place = login_server.as_deref().unwrap_or("Settings -> Trust credentials");
+    write_lines(
+        text,
+        &[
+            "",
+            &format!("// Tailscale's operator has an OAuth client of its own ({place}), which"),
+            "// `gitops.tailscale_operator.oauth` names: its secret lies in the cluster. It needs the scopes",
+            &format!(
+                "//   devices:core  write, with the tag {tag}: names and removes the proxies' devices"
+            ),
+            &format!(
+                "//   auth_keys     write, with the tag {tag}, which owns {proxy_tag}: makes keys for itself and them"
+            ),
+            &format!(
+                "//   services      write, with the tag {tag}: as Tailscale asks for; only its ProxyGroups use it"
+            ),
+        ],
+    );
 }
 
 pub(crate) fn headscale(
