@@ -160,11 +160,17 @@ fn an_edited_file_is_never_overwritten_without_asking() {
     world.edit(JELLYFIN, "memory: 4Gi", "memory: 8Gi");
     let mine = world.tree();
     // Nothing newer is rendered: nothing to ask.
-    world.homelab(&["gitops", "update", "tree"]).code(0);
+    let ended = world.homelab(&["gitops", "update", "tree"]).code(0);
+    assert!(ended.out.contains("but for 1 file that you edited and keep"), "{}", ended.out);
     assert_eq!(world.tree(), mine);
+    let ended = world.homelab(&["gitops", "diff", "tree"]).code(0);
+    let heading = format!("{JELLYFIN} (edited, and kept: an update leaves it as it is");
+    assert!(ended.out.contains(&heading), "{}", ended.out);
+    assert!(ended.out.contains("but for 1 file that you edited and keep"), "{}", ended.out);
     world.change(|inventory| inventory["k3s"]["cluster_cidr"] = json!("10.44.0.0/16"));
     let ended = world.homelab(&["gitops", "update", "tree"]).code(20);
     assert!(ended.err.contains(JELLYFIN) && ended.err.contains("--overwrite"), "{}", ended.err);
+    assert!(ended.err.contains("`homelab gitops diff tree`"), "it can be typed: {}", ended.err);
     assert_eq!(world.tree(), mine, "nothing at all is written");
     world.homelab(&["gitops", "update", "tree", "--keep", JELLYFIN]).code(0);
     assert!(world.tree()[JELLYFIN].contains("8Gi"), "it was kept");
@@ -177,6 +183,17 @@ fn an_edited_file_is_never_overwritten_without_asking() {
     let text = &world.tree()[JELLYFIN];
     assert!(text.contains("4Gi") && text.contains("10.44.0.0/16"));
     world.homelab(&["gitops", "update", "tree", "--keep", "apps/nothing.yaml"]).code(64);
+}
+
+#[test]
+fn a_key_that_was_made_now_is_told_from_one_that_was_there() {
+    let world = World::new();
+    let ended = world.homelab(&["gitops", "key", "-q"]).code(0);
+    assert!(ended.err.contains("There was no age key in"), "{}", ended.err);
+    assert!(ended.err.contains("a new one was made"), "{}", ended.err);
+    let again = world.homelab(&["gitops", "key"]).code(0);
+    assert_eq!(again.out, ended.out);
+    assert!(!again.err.contains("was made"), "{}", again.err);
 }
 
 #[test]

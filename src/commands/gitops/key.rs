@@ -50,6 +50,13 @@ pub(super) async fn run(global: &Global) -> Result<()> {
     let desired = load(global, Pins::Optional)?;
     let (path, _) = place(&desired)?;
     let (key, made) = at_hand(path)?;
+    if made {
+        // Even where nothing else is said: it opens nothing that was encrypted before.
+        anstream::eprintln!(
+            "There was no age key in {path}: a new one was made. If Secrets are encrypted already, put the key that \
+             opens them there instead."
+        );
+    }
     if !global.quiet {
         tell(path, &key, made);
     }

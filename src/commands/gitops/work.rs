@@ -186,17 +186,45 @@ pub(super) async fn diff(global: &Global, args: DiffArgs) -> Result<u8> {
     } else {
         tell_notes(global, &comparison.notes);
         for change in comparison.changes.iter().filter(|change| change.state != State::Same) {
-            render::output::line(format_args!("{} ({})", change.path, change.state.name()))?;
+            render::output::line(heading(change))?;
             render::output::data(&change.diff)?;
         }
         if !open {
-            render::output::line(format_args!(
-                "nothing to change: {} is as rendered",
-                comparison.folder.0
-            ))?;
+            render::output::line(nothing_to_change(&comparison))?;
         }
     }
     Ok(if open && args.detailed_exitcode { 2 } else { 0 })
+}
+
+/// What stands above a file's diff. That of a file which stays as it is tells what homelab would have there.
+fn heading(change: &Change) -> String {
+    let Change { path, state, .. } = change;
+    let left = match state {
+        State::Kept | State::Dropped => {
+            ": an update leaves it as it is; below is what homelab would have there"
+        }
+        _ => "",
+    };
+    format!("{path} ({}{left})", state.name())
+}
+
+/// The end of a look or an update that finds nothing to do; what stays edited is not as rendered.
+fn nothing_to_change(comparison: &Comparison) -> String {
+    let stay = comparison
+        .changes
+        .iter()
+        .filter(|change| matches!(change.state, State::Kept | State::Dropped))
+        .count();
+    let folder = &comparison.folder.0;
+    match stay {
+        0 => format!("nothing to change: {folder} is as rendered"),
+        1 => format!(
+            "nothing to change: {folder} is as rendered, but for 1 file that you edited and keep"
+        ),
+        _ => format!(
+            "nothing to change: {folder} is as rendered, but for {stay} files that you edited and keep"
+        ),
+    }
 }
 
 /// Asks where it must, then writes.
@@ -206,7 +234,7 @@ fn change(
     overwrite: &[String],
     keep: &[String],
 ) -> Result<()> {
-    let overwritten = ask::decide(&comparison.changes, overwrite, keep)?;
+    let overwritten = ask::decide(&comparison.folder.0, &comparison.changes, overwrite, keep)?;
     for change in &mut comparison.changes {
         // What is kept on purpose is settled until it is rendered otherwise again.
         let theirs = change.state.is_theirs() || change.state == State::Kept;
@@ -251,8 +279,7 @@ fn change(
         render::output::line(format_args!("{done}: {}", change.path))?;
     }
     if !told {
-        let text = format_args!("nothing to change: {} is as rendered", comparison.folder.0);
-        render::output::line(text)?;
+        render::output::line(nothing_to_change(&comparison))?;
     }
     Ok(())
 }
