@@ -2,6 +2,7 @@
 
 mod layout;
 mod page;
+mod pieces;
 #[cfg(test)]
 mod tests;
 
@@ -13,23 +14,26 @@ use crate::topology::{Block, Diagram, Health, Topology};
 /// For a README or a wiki: each diagram as Mermaid, with a table of its blocks.
 pub(crate) fn markdown(topology: &Topology) -> String {
     let mut text = format!("# The topology of {}\n", topology.cluster);
+    // Where nobody was asked there is nothing to say, and no column for it.
+    let blocks = || topology.diagrams.iter().flat_map(|diagram| &diagram.blocks);
+    let why = blocks().any(|block| !block.causes.is_empty());
     for diagram in &topology.diagrams {
         let Diagram { title, about, blocks, .. } = diagram;
         let _ = write!(text, "\n## {title}\n\n{about}\n\n```mermaid\n{}```\n\n", chart(diagram));
-        text.push_str("| | What | Where | Why not |\n|---|---|---|---|\n");
+        text.push_str(match why {
+            true => "| | What | Where | Why not |\n|---|---|---|---|\n",
+            false => "| | What | Where |\n|---|---|---|\n",
+        });
         for Block { title, lines, health, causes, .. } in blocks {
             let plain = |text: &str| text.replace('<', "&lt;").replace('|', "\\|");
             let cell = |texts: &[String]| {
                 texts.iter().map(|text| plain(text)).collect::<Vec<_>>().join("<br>")
             };
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {} |",
-                health.mark(),
-                plain(title),
-                cell(lines),
-                cell(causes)
-            );
+            let _ = write!(text, "| {} | {} | {} |", health.mark(), plain(title), cell(lines));
+            let _ = match why {
+                true => writeln!(text, " {} |", cell(causes)),
+                false => writeln!(text),
+            };
         }
     }
     text

@@ -11,8 +11,23 @@ const OF_THE_TUNNEL: [&str; 3] = ["edge/tunnel", "edge/route", "edge/secret"];
 pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
     let gitops = desired.gitops.as_ref()?;
     let cloudflared = gitops.cloudflared.as_ref()?;
-    let about =
-        "No port is open towards the internet: the tunnel calls out, and requests come in by it.";
+    let about = match &gitops.stalwart {
+        None => {
+            "No port is open towards the internet: the tunnel calls out, and requests come in by it."
+                .to_owned()
+        }
+        Some(mail) => {
+            let place = mail.address.map_or_else(
+                || "an address of the LAN".to_owned(),
+                |address| format!("{address} of the LAN"),
+            );
+            format!(
+                "No port is open for these requests: the tunnel calls out, and they come in by it. Mail comes \
+                 another way: its ports (25, 465, 587, 143, 993, 4190) are open at {place}, and towards the \
+                 internet those that your router forwards there."
+            )
+        }
+    };
     let mut drawing = Drawing::new("public", "Public request", about, checks);
     drawing.block("visitor", "Somebody", ["HTTPS".to_owned()], outside);
     let names = gitops.domain.iter().map(|domain| format!("*.{domain}"));

@@ -89,6 +89,37 @@ fn a_block_is_as_well_as_the_checks_that_look_at_it() {
 }
 
 #[test]
+fn what_nobody_looks_after_is_not_well_and_says_so() {
+    let title = |name: &str| format!("Kustomization flux-system/{name} is done");
+    let well = Check::of("flux/kustomization", None, title("apps"), expect(true, "", ""));
+    let suspended =
+        Check::unattended("flux/kustomization", None, title("jellyfin"), "a person suspended it");
+    for checks in [[well.clone(), suspended.clone()], [suspended, well]] {
+        let drawn = topology(&example(), &checks);
+        let block = block(&drawn, "git", "kustomizations");
+        assert_eq!(block.health, Health::Unknown);
+        assert_eq!(
+            block.causes,
+            ["Kustomization flux-system/jellyfin is done: a person suspended it"]
+        );
+    }
+}
+
+#[test]
+fn mail_is_no_secret_of_the_public_path() {
+    let mut desired = example();
+    let about = |desired: &Desired| topology(desired, &[]).diagrams[0].about.clone();
+    let open = about(&desired);
+    assert!(open.contains("25, 465, 587, 143, 993, 4190") && open.contains("router"), "{open}");
+    let service = include_str!("../../templates/gitops/stalwart/service.yaml");
+    for port in ["25", "465", "587", "143", "993", "4190"] {
+        assert!(service.contains(&format!("port: {port},")), "{port}");
+    }
+    desired.gitops.as_mut().unwrap().stalwart = None;
+    assert!(about(&desired).starts_with("No port is open towards the internet"));
+}
+
+#[test]
 fn dns_and_tunnel_are_as_well_as_cloudflare_says() {
     let desired = example();
     let with = |id, well| {

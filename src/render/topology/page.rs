@@ -2,11 +2,14 @@
 
 use serde::Serialize;
 
-use super::layout::{Picture, picture};
+use super::{
+    layout::{Picture, picture},
+    pieces::{Piece, pieces},
+};
 use crate::{
     error::Result,
     template,
-    topology::{Block, Health, Topology},
+    topology::{Health, Topology},
 };
 
 #[derive(Serialize)]
@@ -22,9 +25,18 @@ struct Section<'a> {
     title: &'a str,
     about: &'a str,
     picture: Picture,
-    ill: Vec<&'a Block>,
+    /// The blocks that something is to be told of.
+    told: Vec<Told<'a>>,
     well: usize,
+    ill: usize,
     unknown: usize,
+}
+
+#[derive(Serialize)]
+struct Told<'a> {
+    title: &'a str,
+    health: &'static str,
+    causes: Vec<Vec<Piece<'a>>>,
 }
 
 /// The page, as of a time.
@@ -40,8 +52,18 @@ pub(crate) fn page(topology: &Topology, time: jiff::Timestamp) -> Result<String>
             title: diagram.title,
             about: &diagram.about,
             picture: picture(diagram),
-            ill: with(Health::Ill).collect(),
+            told: diagram
+                .blocks
+                .iter()
+                .filter(|block| !block.causes.is_empty())
+                .map(|block| Told {
+                    title: &block.title,
+                    health: block.health.name(),
+                    causes: block.causes.iter().map(|cause| pieces(cause)).collect(),
+                })
+                .collect(),
             well: with(Health::Well).count(),
+            ill: with(Health::Ill).count(),
             unknown: with(Health::Unknown).count(),
         }
     });
