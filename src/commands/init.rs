@@ -145,9 +145,10 @@ pub struct Facts {
     /// An agent
     #[arg(long = "agent", value_name = "NAME=ADDRESS", value_parser = named)]
     pub agents: Vec<(NodeName, Ipv4Addr)>,
-    /// The first node's VMID; the others count up
-    #[arg(long, default_value_t = 101)]
-    pub vmid: u32,
+    /// The first node's VMID; the others count up (default: each the last number of its address, where all of
+    /// those are from 100 on and differ; else from 101)
+    #[arg(long)]
+    pub vmid: Option<u32>,
     /// The template's VMID
     #[arg(long, default_value_t = 9000)]
     pub template: u32,

@@ -1,6 +1,9 @@
 //! A new inventory, commented, from a few facts.
 
-use std::{collections::BTreeMap, net::Ipv4Addr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+};
 
 use camino::Utf8Path;
 use ipnet::Ipv4Net;
@@ -39,8 +42,8 @@ pub struct NewInventory {
     /// Name and address; the first makes the cluster.
     pub servers: Vec<(NodeName, Ipv4Addr)>,
     pub agents: Vec<(NodeName, Ipv4Addr)>,
-    /// The first node's VMID; the others count up.
-    pub first_vmid: u32,
+    /// The first node's VMID; the others count up. Unless said they follow the addresses.
+    pub first_vmid: Option<u32>,
     pub template: u32,
     /// Headscale's address; Tailscale's own service unless said.
     pub headscale: Option<String>,
@@ -175,6 +178,22 @@ pub fn write_new(path: &Utf8Path, text: &str) -> Result<()> {
     Ok(())
 }
 
+/// From here on nodes count up where nobody says otherwise. Proxmox has none below 100.
+pub const FIRST_VMID: u32 = 101;
+
+/// Each node's VMID, servers first. A person who knows one of VMID and address knows the other where they agree.
+fn vmids(new: &NewInventory) -> Vec<u32> {
+    let addresses: Vec<u32> = (new.servers.iter().chain(&new.agents))
+        .map(|(_, address)| address.octets()[3].into())
+        .collect();
+    let distinct: BTreeSet<u32> = addresses.iter().copied().chain([new.template]).collect();
+    let agree = addresses.iter().all(|last| *last >= 100) && distinct.len() > addresses.len();
+    match new.first_vmid {
+        None if agree => addresses,
+        first => (first.unwrap_or(FIRST_VMID)..).take(addresses.len()).collect(),
+    }
+}
+
 fn render(new: &NewInventory, id: &ClusterId) -> String {
     let NewInventory { cluster, endpoint, image_url, user, network, .. } = new;
     let gateway =
@@ -204,7 +223,7 @@ fn render(new: &NewInventory, id: &ClusterId) -> String {
     let agents = new.agents.iter().map(|node| (node, "agent"));
     let nodes: String = servers
         .chain(agents)
-        .zip(new.first_vmid..)
+        .zip(vmids(new))
         .map(|(((name, address), role), vmid)| {
             format!("  {name}:\n    role: {role}\n    vmid: {vmid}\n    address: {address}\n")
         })
@@ -329,7 +348,7 @@ mod tests {
             gateway: None,
             servers: vec![("k3s-server".parse().unwrap(), [192, 168, 1, 101].into())],
             agents: vec![("k3s-agent-1".parse().unwrap(), [192, 168, 1, 102].into())],
-            first_vmid: 101,
+            first_vmid: None,
             template: 9000,
             headscale: None,
             oauth_client: None,
@@ -349,6 +368,25 @@ mod tests {
         new_inventory(&headscale).unwrap();
         let oauth = NewInventory { oauth_client: Some("k123CNTRL".into()), ..new() };
         new_inventory(&oauth).unwrap();
+    }
+
+    #[test]
+    fn vmids_follow_the_addresses_where_they_can() {
+        let with = |last: [u8; 2], first_vmid, template| {
+            let node = |name: &str, last| (name.parse().unwrap(), [192, 168, 1, last].into());
+            vmids(&NewInventory {
+                servers: vec![node("k3s-server", last[0])],
+                agents: vec![node("k3s-agent-1", last[1])],
+                first_vmid,
+                template,
+                ..new()
+            })
+        };
+        assert_eq!(with([102, 101], None, 9000), [102, 101], "as README.md has it");
+        assert_eq!(with([102, 101], Some(300), 9000), [300, 301], "what is said counts");
+        assert_eq!(with([20, 101], None, 9000), [101, 102], "Proxmox has none below 100");
+        assert_eq!(with([102, 102], None, 9000), [101, 102]);
+        assert_eq!(with([102, 101], None, 102), [101, 102], "the template has it");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
         found::{Found, Site},
     },
     error::{Failure, Result},
+    inventory::new::FIRST_VMID,
     ports::{ContentKind, ProxmoxError, StorageSummary},
 };
 
@@ -82,8 +83,8 @@ pub(super) async fn offered(
     }
     nodes(talk, facts)?;
     let count = u32::try_from(facts.servers.len() + facts.agents.len()).unwrap_or(u32::MAX);
-    let first = found.free_vmids(proxmox, facts.vmid, count).await?;
-    facts.vmid = number(talk, &format!("First of {count} VMIDs in a row"), first)?;
+    let first = found.free_vmids(proxmox, facts.vmid.unwrap_or(FIRST_VMID), count).await?;
+    facts.vmid = Some(number(talk, &format!("First of {count} VMIDs in a row"), first)?);
     let template = found.free_vmids(proxmox, FIRST_TEMPLATE, 1).await?;
     facts.template = number(talk, "VMID of the template", template)?;
     Ok(())
@@ -98,7 +99,7 @@ pub(super) fn typed(talk: &Conversation, facts: &mut Facts) -> Result<()> {
     facts.seed_storage = talk.line("Storage of the seeds", &facts.seed_storage, any)?;
     facts.bridge = talk.line("Bridge", &facts.bridge, any)?;
     nodes(talk, facts)?;
-    facts.vmid = number(talk, "First VMID", facts.vmid)?;
+    facts.vmid = Some(number(talk, "First VMID", facts.vmid.unwrap_or(FIRST_VMID))?);
     facts.template = number(talk, "VMID of the template", facts.template)?;
     Ok(())
 }
