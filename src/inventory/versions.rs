@@ -143,7 +143,7 @@ pub(crate) fn settle(file: &InventoryFile, lock: &LockFile, update: bool) -> Vec
         .collect()
 }
 
-/// The versions of all that is on; a fault for each that is pinned nowhere or elsewhere. What need not be
+/// The versions of all that is on; a fault for each that is pinned elsewhere, and one for all that are pinned nowhere. What need not be
 /// pinned yet has the version that `homelab lock` would take.
 pub(crate) fn resolve(
     file: &InventoryFile,
@@ -157,13 +157,13 @@ pub(crate) fn resolve(
     for (release, written) in wanted(file) {
         let before = locked(lock, release);
         let version = match (written, before) {
-            (Some(written), Some(before)) if written != before => Err(format!(
+            (Some(written), Some(before)) if written != before => Err(Some(format!(
                 "{lock_name} pins {} {before}, the inventory asks for {written}",
                 release.name
-            )),
+            ))),
             (_, Some(before)) => Ok(before.clone()),
             (Some(written), None) => Ok(written.to_owned()),
-            (None, None) => Err(format!("{lock_name} pins no version of {}", release.name)),
+            (None, None) => Err(None),
         };
         match version {
             Ok(version) => {
@@ -180,23 +180,25 @@ pub(crate) fn resolve(
                 if context.lock_is_faulty || context.pins == Pins::Optional {
                     continue;
                 }
-                let path = FieldPath::dotted(release.field);
-                let parent = release.field.rsplit_once('.').map_or("", |(parent, _)| parent);
-                let place = if written.is_some() { path } else { FieldPath::dotted(parent) };
-                if context.pins == Pins::Required {
-                    report.fault(&place, message, "run `homelab lock`".to_owned());
-                } else {
-                    unpinned.push(release.name);
+                match message {
+                    Some(message) if context.pins == Pins::Required => {
+                        let place = FieldPath::dotted(release.field);
+                        report.fault(&place, message, "run `homelab lock`".to_owned());
+                    }
+                    _ => unpinned.push(release.name),
                 }
             }
         }
     }
     if !unpinned.is_empty() {
-        report.warn(
-            &FieldPath::dotted("gitops"),
-            format!("{lock_name} does not pin the versions of {}", unpinned.join(", ")),
-            "run `homelab lock`".to_owned(),
-        );
+        // One command pins them all, so that they are one fault.
+        let place = FieldPath::dotted("gitops");
+        let message = format!("{lock_name} does not pin the versions of {}", unpinned.join(", "));
+        let suggestion = "run `homelab lock`".to_owned();
+        match context.pins {
+            Pins::Required => report.fault(&place, message, suggestion),
+            _ => report.warn(&place, message, suggestion),
+        }
     }
     whole.then_some(versions)
 }
@@ -236,6 +238,24 @@ mod tests {
         assert_eq!(settled(&file, &lock, true), (ours(), "this version of homelab", true));
         file.gitops.as_mut().unwrap().metallb.as_mut().unwrap().version = Some("0.14.9".into());
         assert_eq!(settled(&file, &lock, false), ("0.14.9".into(), "the inventory", true));
+    }
+
+    #[test]
+    fn all_that_a_lock_file_lacks_is_one_fault_in_plan_as_in_validate() {
+        use crate::inventory::{Faults, LoadOptions, Overrides, load};
+        let folder = tempfile::tempdir().unwrap();
+        let path = camino::Utf8PathBuf::try_from(folder.path().join("homelab.yaml")).unwrap();
+        fs_err::write(&path, example("homelab")).unwrap();
+        let overrides = Overrides::default();
+        let failure =
+            load(&LoadOptions { pins: Pins::Required, path, lock: None, overrides }).unwrap_err();
+        let faults = &Faults::of(&failure).unwrap().0;
+        let told = faults.iter().filter(|fault| fault.message.contains("pin"));
+        let told: Vec<String> =
+            told.map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+        let [one] = told.as_slice() else { panic!("{told:#?}") };
+        assert!(one.starts_with("gitops: homelab.lock does not pin the versions of longhorn, "));
+        assert!(one.contains("metallb") && one.contains("jellyfin/jellyfin"), "{one}");
     }
 
     #[test]
