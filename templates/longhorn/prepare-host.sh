@@ -26,9 +26,8 @@ write_file <{ file.path | quote }> <{ file.mode }> <{ file.content | quote }>
 <% endfor %>
 )
 modprobe iscsi_tcp || fail "the running kernel $(uname -r) has no iscsi_tcp: install linux-modules-extra-$(uname -r), or reboot into the newest kernel"
-for module in dm_crypt nfs; do
-    modprobe --quiet "$module" || echo "no $module in this kernel: encrypted or shared volumes cannot be mounted here"
-done
+modprobe --quiet dm_crypt || echo "no dm_crypt in this kernel: encrypted volumes cannot be mounted here"
+modprobe --quiet nfs || echo "no nfs in this kernel: shared volumes (ReadWriteMany) cannot be mounted here"
 systemctl daemon-reload
 systemctl --quiet enable iscsid.socket
 systemctl start iscsid.socket
