@@ -19,7 +19,8 @@ fn managed(kind: &str, suspended: bool, message: &str) -> Managed {
 #[test]
 fn what_a_person_suspended_is_no_failure_but_nobody_looks_after_it() {
     for kind in ["Kustomization", "HelmRelease"] {
-        let check = done("flux/kustomization", &FluxSight::default(), &managed(kind, true, ""), None);
+        let check =
+            done("flux/kustomization", &FluxSight::default(), &managed(kind, true, ""), None);
         assert!(!check.has_failed() && check.is_worth_telling());
         let CheckState::Skipped { why } = &check.state else { panic!("{check:?}") };
         let typed = format!(
@@ -31,20 +32,29 @@ fn what_a_person_suspended_is_no_failure_but_nobody_looks_after_it() {
         let json = serde_json::to_value(&check).unwrap();
         assert_eq!((&json["state"], &json["unattended"]), (&json!("skipped"), &json!(true)));
     }
-    let check = done("flux/kustomization", &FluxSight::default(), &managed("Kustomization", false, ""), None);
+    let check = done(
+        "flux/kustomization",
+        &FluxSight::default(),
+        &managed("Kustomization", false, ""),
+        None,
+    );
     assert!(!check.is_worth_telling());
     assert!(serde_json::to_value(&check).unwrap().get("unattended").is_none());
 }
 
 #[test]
 fn a_message_that_is_not_recognised_is_followed_by_a_command_that_can_be_typed() {
-    let next =
-        |message: &str| match done("flux/release", &FluxSight::default(), &managed("HelmRelease", false, message), None)
-            .state
-        {
-            CheckState::Failed { next, .. } => next,
-            other => panic!("{other:?}"),
-        };
+    let next = |message: &str| match done(
+        "flux/release",
+        &FluxSight::default(),
+        &managed("HelmRelease", false, message),
+        None,
+    )
+    .state
+    {
+        CheckState::Failed { next, .. } => next,
+        other => panic!("{other:?}"),
+    };
     assert_eq!(
         next("something odd"),
         "its events say more: `homelab kubectl -- -n flux-system describe helmrelease jellyfin`"
