@@ -1,5 +1,6 @@
 //! Whole inventories: the examples, and what a faulty one gets told.
 
+mod capacity;
 mod faults;
 mod reader;
 mod secrets;

@@ -68,7 +68,7 @@ spec: {path: ./clusters/lab}
     files.insert(paths(flux)[0].clone(), COMPONENTS.to_owned());
     files.insert(paths(flux)[1].clone(), sync.to_owned());
     // As a tree of ours, whose manifests are told by their hash.
-    let record = TreeRecord::new(desired().id).text();
+    let record = gitops::record::TreeRecord::new(desired().id).text();
     files.insert(paths(flux)[3].clone(), record);
     Checkout { head: HEAD.into(), files }
 }
