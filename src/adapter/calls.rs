@@ -1,8 +1,11 @@
 //! What all calls to somebody's API over HTTPS have in common: the client, what is tried again, and the cause of a
 //! failure.
 
+mod body;
+
 use std::{error::Error, fmt::Display, time::Duration};
 
+pub(super) use body::{Unread, body, cut};
 use http::{HeaderMap, header::RETRY_AFTER};
 
 /// Attempts in all.

@@ -3,7 +3,10 @@
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::ports::{DnsRecord, Rule, Tunnel, TunnelHealth};
+use crate::{
+    adapter::calls::cut,
+    ports::{DnsRecord, Rule, Tunnel, TunnelHealth},
+};
 
 /// Around everything, good or bad.
 #[derive(Debug, Deserialize)]
@@ -42,9 +45,9 @@ impl Told {
     }
 }
 
-/// All that was told, as one text.
+/// What was told, as one text of a length that a message can have.
 pub(super) fn text(errors: &[Told]) -> String {
-    errors.iter().map(Told::text).collect::<Vec<_>>().join("; ")
+    cut(&errors.iter().map(Told::text).collect::<Vec<_>>().join("; "))
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -60,7 +63,7 @@ pub(super) struct PageInfo {
 impl PageInfo {
     /// Whether there are further pages. Some lists have no `total_pages`.
     pub(super) fn goes_on(&self) -> bool {
-        self.page * self.per_page < self.total_count
+        self.page.saturating_mul(self.per_page) < self.total_count
     }
 }
 

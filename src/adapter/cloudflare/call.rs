@@ -18,7 +18,9 @@ use tokio::sync::OnceCell;
 
 use super::answer::{Envelope, text};
 use crate::{
-    adapter::calls::{self, Passing, innermost, is_passing_status, patiently, retry_after},
+    adapter::calls::{
+        self, Passing, Unread, body, cut, innermost, is_passing_status, patiently, retry_after,
+    },
     error::{Effect, Failure, Kind},
     inventory::{
         authority,
@@ -32,6 +34,8 @@ use crate::{
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// How many items of a list are asked for at once.
 const PAGE: u64 = 100;
+/// A list with more pages is none: a zone may have 3500 records, or some more for money.
+const MOST_PAGES: u64 = 500;
 /// The token is none (9109: unknown, 1000: invalid, 6003 and 6111: no token at all, 9106: missing).
 const NO_TOKEN: [i64; 4] = [1000, 6003, 6111, 9106];
 /// Said of a token that is unknown, and of one that may not do this: the text tells.
@@ -108,18 +112,13 @@ impl Api {
 
     /// The result of a call.
     pub(super) async fn result<T: DeserializeOwned>(&self, call: Call) -> Result<T, EdgeError> {
-        let (name, effect) = (call.name(), done_at_least(&call));
-        let envelope: Envelope<T> = self.answered(call).await?;
-        envelope.result.ok_or_else(|| EdgeError::Malformed {
-            call: name,
-            reason: "it has no result".into(),
-            effect,
-        })
+        let envelope: Envelope<T> = self.answered(&call).await?;
+        envelope.result.ok_or_else(|| malformed(&call, "it has no result".to_owned()))
     }
 
     /// A call whose result is of no interest.
     pub(super) async fn done(&self, call: Call) -> Result<(), EdgeError> {
-        self.answered::<Value>(call).await.map(drop)
+        self.answered::<Value>(&call).await.map(drop)
     }
 
     /// All pages of a list; `path` has a query already.
@@ -129,27 +128,32 @@ impl Api {
         permission: Permission,
     ) -> Result<Vec<T>, EdgeError> {
         let mut all = Vec::new();
-        for page in 1.. {
+        let mut before = Vec::new();
+        for page in 1..=MOST_PAGES {
             let path = format!("{path}&per_page={PAGE}&page={page}");
-            let envelope: Envelope<Vec<T>> = self.answered(Call::get(path, permission)).await?;
+            let call = Call::get(path, permission);
+            let odd = |reason: &str| malformed(&call, reason.to_owned());
+            let envelope: Envelope<Vec<Value>> = self.answered(&call).await?;
             let items = envelope.result.unwrap_or_default();
             // A server that miscounts must not keep us for ever.
             let more = !items.is_empty() && envelope.result_info.is_some_and(|info| info.goes_on());
-            all.extend(items);
-            if !more {
-                break;
+            if !items.is_empty() && items == before {
+                return Err(odd("the list repeats itself"));
             }
+            for item in &items {
+                all.push(T::deserialize(item).map_err(|error| odd(&error.to_string()))?);
+            }
+            if !more {
+                return Ok(all);
+            }
+            before = items;
         }
-        Ok(all)
+        Err(malformed(&Call::get(path.to_owned(), permission), "the list has no end".to_owned()))
     }
 
-    async fn answered<T: DeserializeOwned>(&self, call: Call) -> Result<Envelope<T>, EdgeError> {
-        let text = self.text(&call).await?;
-        serde_json::from_str(&text).map_err(|error| EdgeError::Malformed {
-            call: call.name(),
-            reason: error.to_string(),
-            effect: done_at_least(&call),
-        })
+    async fn answered<T: DeserializeOwned>(&self, call: &Call) -> Result<Envelope<T>, EdgeError> {
+        let text = self.text(call).await?;
+        serde_json::from_str(&text).map_err(|error| malformed(call, error.to_string()))
     }
 
     /// The body of a successful answer.
@@ -170,7 +174,13 @@ impl Api {
         let response = request.send().await.map_err(|error| self.lost(call, error))?;
         let status = response.status();
         let pause = retry_after(response.headers());
-        let body = response.text().await.map_err(|error| self.lost(call, error))?;
+        let body = body(response).await.map_err(|unread| match unread {
+            Unread::Lost(error) => self.lost(call, error),
+            Unread::TooLong => {
+                let error = malformed(call, unread.to_string());
+                Setback { error, harmless: false, pause: None }
+            }
+        })?;
         // The API may say that it did not succeed with status 200.
         let envelope: Option<Envelope<Value>> = serde_json::from_str(&body).ok();
         if status.is_success() && envelope.as_ref().is_none_or(|envelope| envelope.success) {
@@ -212,6 +222,10 @@ fn trusting(file: &Utf8Path) -> Result<ClientConfig, Failure> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
+fn malformed(call: &Call, reason: String) -> EdgeError {
+    EdgeError::Malformed { call: call.name(), reason: cut(&reason), effect: done_at_least(call) }
+}
+
 /// It was answered with success: only what it gave is not understood.
 fn done_at_least(call: &Call) -> Effect {
     if call.method == Method::GET { Effect::None } else { Effect::Partial }
@@ -228,7 +242,7 @@ fn refusal(
     let codes: Vec<i64> = errors.iter().map(|told| told.code).collect();
     let message = match errors.as_slice() {
         // A proxy before it answers with a page.
-        [] => body.lines().next().unwrap_or_default().chars().take(200).collect(),
+        [] => cut(body.lines().next().unwrap_or_default()),
         errors => text(errors),
     };
     let says_no_token = codes.contains(&UNAUTHORIZED) && message.contains("access token")

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    adapter::tailnet::scripted::{Answer, Scripted},
     error::{Effect, Kind},
     inventory::desired::SecretSource,
     ports::TunnelHealth,
@@ -198,4 +199,56 @@ async fn a_server_that_nobody_vouches_for_is_not_believed() {
     let key = rcgen::KeyPair::generate().unwrap();
     let authority = rcgen::CertificateParams::default().self_signed(&key).unwrap();
     assert!(CloudflareApi::new(&site(&authority.pem())).is_ok());
+}
+
+/// The API before a server that answers as it is told.
+fn before(server: &Scripted) -> CloudflareApi {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs_err::write(file.path(), "token").unwrap();
+    let path = file.into_temp_path().keep().unwrap();
+    CloudflareApi::new(&Cloudflare {
+        account_id: "a".into(),
+        api_token: SecretSource::File(camino::Utf8PathBuf::try_from(path).unwrap()),
+        zones: vec!["lab.example".into()],
+        endpoint: server.endpoint.clone(),
+        ca_file: None,
+    })
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_list_that_never_ends_is_given_up() {
+    let page = json!({
+        "success": true,
+        "result": vec![json!({ "id": "t", "name": "homelab-a" }); 100],
+        "result_info": { "page": 1, "per_page": 100, "total_count": 1_000_000_000 },
+    });
+    let server = Scripted::start((0..9).map(|_| Answer::ok(page.to_string())).collect()).await;
+    let error = before(&server).tunnels("homelab-a").await.unwrap_err();
+    assert!(matches!(&error, EdgeError::Malformed { .. }), "{error}");
+    assert!(error.to_string().contains("repeats"), "{error}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[tokio::test]
+async fn numbers_beyond_reason_and_bodies_without_end_break_nothing() {
+    let info = json!({ "page": u64::MAX, "per_page": u64::MAX, "total_count": 5 });
+    let page =
+        json!({ "success": true, "result": [{ "id": "t", "name": "a" }], "result_info": info });
+    let endless = "A".repeat(9 << 20);
+    let chain = vec![json!({ "code": 2, "message": "y" }); 2000];
+    let told = json!({ "code": 7, "message": "x".repeat(20_000), "error_chain": chain });
+    let complaint = json!({ "success": false, "errors": [told], "result": null });
+    let server = Scripted::start(vec![
+        Answer::ok(page.to_string()),
+        Answer::ok(endless),
+        Answer::Say("400 Bad Request", "", complaint.to_string()),
+    ])
+    .await;
+    let api = before(&server);
+    assert_eq!(api.tunnels("a").await.unwrap().len(), 1);
+    let error = api.tunnels("a").await.unwrap_err();
+    assert!(error.to_string().contains("longer than"), "{error}");
+    let error = api.tunnels("a").await.unwrap_err().to_string();
+    assert!(error.len() < 400, "{}", error.len());
 }
