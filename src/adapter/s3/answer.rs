@@ -1,8 +1,44 @@
 //! S3's answers, which are XML.
 
-use serde::Deserialize;
+use quick_xml::{Reader, events::Event};
+use serde::{Deserialize, de::DeserializeOwned};
 
 use crate::ports::LifecycleRule;
+
+/// An answer of the kind that was asked for: a page that asks somebody to log in, and an error, come with status 200,
+/// too, and have no rules in them either.
+fn of_kind<T: DeserializeOwned>(text: &str, root: &str) -> Result<T, String> {
+    match root_name(text)? {
+        name if name == root => quick_xml::de::from_str(text).map_err(|error| error.to_string()),
+        name if name == "Error" => {
+            let Complaint { code, message } = complaint(text);
+            Err(format!("it is an error: {code} {message}"))
+        }
+        name => Err(format!("it is `{name}`, not `{root}`")),
+    }
+}
+
+/// The name of the outermost element, without a prefix.
+fn root_name(text: &str) -> Result<String, String> {
+    let mut reader = Reader::from_str(text);
+    loop {
+        match reader.read_event().map_err(|error| error.to_string())? {
+            Event::Start(element) | Event::Empty(element) => {
+                return Ok(String::from_utf8_lossy(element.local_name().as_ref()).into_owned());
+            }
+            Event::Eof => return Err("it is no XML".to_owned()),
+            _ => {}
+        }
+    }
+}
+
+/// Whether it is the list of a bucket.
+///
+/// # Errors
+/// What it is instead.
+pub(super) fn listing(text: &str) -> Result<(), String> {
+    of_kind::<serde::de::IgnoredAny>(text, "ListBucketResult").map(drop)
+}
 
 /// Why something was refused.
 #[derive(Debug, Default, Deserialize)]
@@ -90,13 +126,19 @@ fn moment(days: Option<u32>, date: Option<&str>) -> Option<String> {
 /// # Errors
 /// What cannot be read, and where.
 pub(super) fn lifecycle(text: &str) -> Result<Vec<LifecycleRule>, String> {
-    let read: Configuration = quick_xml::de::from_str(text).map_err(|error| error.to_string())?;
+    let read: Configuration = of_kind(text, "LifecycleConfiguration")?;
     let rule = |rule: Rule| {
+        // One that is not known to be off must not be taken for harmless.
+        let enabled = match rule.status.trim() {
+            "Enabled" => true,
+            "Disabled" => false,
+            other => return Err(format!("rule `{}` has the status `{other}`", rule.id)),
+        };
         let filter = rule.filter.unwrap_or_default();
         let and = filter.and.unwrap_or_default();
-        LifecycleRule {
+        Ok(LifecycleRule {
             id: rule.id,
-            enabled: rule.status == "Enabled",
+            enabled,
             prefix: filter.prefix.or(and.prefix).or(rule.prefix).unwrap_or_default(),
             tagged: filter.tag.is_some() || !and.tags.is_empty(),
             expires: rule.expiration.and_then(|when| moment(when.days, when.date.as_deref())),
@@ -108,9 +150,9 @@ pub(super) fn lifecycle(text: &str) -> Result<Vec<LifecycleRule>, String> {
             forgets_versions: rule
                 .noncurrent_version_expiration
                 .and_then(|it| moment(it.noncurrent_days, None)),
-        }
+        })
     };
-    Ok(read.rules.into_iter().map(rule).collect())
+    read.rules.into_iter().map(rule).collect()
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -138,7 +180,7 @@ struct Applied {
 /// # Errors
 /// What cannot be read, and where.
 pub(super) fn encryption(text: &str) -> Result<Option<String>, String> {
-    let read: Encryption = quick_xml::de::from_str(text).map_err(|error| error.to_string())?;
+    let read: Encryption = of_kind(text, "ServerSideEncryptionConfiguration")?;
     let applied =
         read.rules.into_iter().filter_map(|rule| rule.apply_server_side_encryption_by_default);
     Ok(applied.map(|applied| applied.algorithm).find(|algorithm| !algorithm.is_empty()))

@@ -11,13 +11,12 @@ use std::{error::Error, time::Duration};
 use reqwest::{StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 
-use self::answer::{complaint, encryption, lifecycle};
+use self::answer::{complaint, encryption, lifecycle, listing};
+use super::calls::{Unread, body, cut};
 use crate::ports::{BucketAccess, BucketError, Buckets, LifecycleRule};
 
 /// How long a signature is good for, in seconds.
 const SIGNED_FOR: u64 = 60;
-/// An answer that is longer is none of ours.
-const LONGEST_ANSWER: usize = 1 << 20;
 
 /// The buckets of any S3 service.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,7 +43,8 @@ impl Buckets for S3 {
                 ("prefix", folder(&bucket.prefix)),
             ],
         };
-        ask(bucket, &question).await.map(drop)
+        let text = ask(bucket, &question).await?.unwrap_or_default();
+        listing(&text).map_err(|reason| unread(bucket, &question, &reason))
     }
 
     async fn lifecycle(&self, bucket: &BucketAccess) -> Result<Vec<LifecycleRule>, BucketError> {
@@ -75,7 +75,7 @@ impl Buckets for S3 {
 }
 
 fn unread(bucket: &BucketAccess, question: &Question, reason: &str) -> BucketError {
-    let message = format!("its answer cannot be read: {reason}");
+    let message = format!("its answer cannot be read: {}", cut(reason));
     let (endpoint, call) = (endpoint(bucket), question.call);
     BucketError::Refused { endpoint, call, status: 200, message }
 }
@@ -127,13 +127,12 @@ async fn ask(bucket: &BucketAccess, question: &Question) -> Result<Option<String
     };
     let answer = client(bucket)?.get(signed).send().await.map_err(lost)?;
     let status = answer.status();
-    let body = answer.bytes().await.map_err(lost)?;
-    if body.len() > LONGEST_ANSWER {
-        return Err(unread(bucket, question, "it is too long"));
-    }
-    let text = String::from_utf8_lossy(&body);
+    let text = body(answer).await.map_err(|error| match error {
+        Unread::Lost(error) => lost(error),
+        Unread::TooLong => unread(bucket, question, &error.to_string()),
+    })?;
     if status.is_success() {
-        return Ok(Some(text.into_owned()));
+        return Ok(Some(text));
     }
     refusal(bucket, question, status, &text)
 }
@@ -147,8 +146,8 @@ fn refusal(
 ) -> Result<Option<String>, BucketError> {
     let complaint = complaint(text);
     let message = match (complaint.message.is_empty(), complaint.code.is_empty()) {
-        (false, _) => complaint.message,
-        (true, false) => complaint.code.clone(),
+        (false, _) => cut(&complaint.message),
+        (true, false) => cut(&complaint.code),
         (true, true) => status.canonical_reason().unwrap_or("no reason given").to_owned(),
     };
     let endpoint = endpoint(bucket);

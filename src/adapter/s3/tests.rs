@@ -110,6 +110,56 @@ async fn each_refusal_is_told_by_its_code_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_none_of_s3s_is_no_good_news() {
+    let rule = |status: &str| {
+        format!(
+            "<LifecycleConfiguration><Rule><ID>a</ID>{status}<Filter/></Rule></LifecycleConfiguration>"
+        )
+    };
+    for text in [
+        "<!DOCTYPE html><html><body>Please log in</body></html>",
+        "<Error><Code>InternalError</Code><Message>try again</Message></Error>",
+        "<Foo><IsTruncated>false</IsTruncated></Foo>",
+        "<ListBucketResult><Name>x</Na",
+        "{}",
+        "",
+    ] {
+        let answers = (0..3).map(|_| Answer::ok(text)).collect();
+        let server = Scripted::start(answers).await;
+        let bucket = bucket(&server.endpoint);
+        let told = [
+            S3.reach(&bucket).await.unwrap_err(),
+            S3.lifecycle(&bucket).await.map(drop).unwrap_err(),
+            S3.encryption(&bucket).await.map(drop).unwrap_err(),
+        ];
+        for error in told {
+            assert!(matches!(error, BucketError::Refused { .. }), "{text}: {error}");
+        }
+    }
+    for status in ["", "<Status>enabled</Status>", "<Status>Paused</Status>"] {
+        let server = Scripted::start(vec![Answer::ok(rule(status))]).await;
+        let error = S3.lifecycle(&bucket(&server.endpoint)).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be read"), "{status}: {error}");
+    }
+    let server = Scripted::start(vec![
+        Answer::ok("<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"),
+        Answer::ok(rule("<Status>\n Enabled \n</Status>")),
+    ])
+    .await;
+    let bucket = bucket(&server.endpoint);
+    S3.reach(&bucket).await.unwrap();
+    assert!(S3.lifecycle(&bucket).await.unwrap()[0].enabled);
+}
+
+#[tokio::test]
+async fn a_long_complaint_is_cut() {
+    let long = "x".repeat(100_000);
+    let server = Scripted::start(vec![refused("403 Forbidden", "InternalError", &long)]).await;
+    let error = S3.reach(&bucket(&server.endpoint)).await.unwrap_err().to_string();
+    assert!(error.len() < 400, "{}", error.len());
+}
+
+#[tokio::test]
 async fn a_service_that_is_not_there_is_told_without_the_signature() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let error = S3.reach(&bucket(&format!("http://{address}"))).await.unwrap_err().to_string();
