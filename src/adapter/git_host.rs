@@ -3,17 +3,25 @@
 //! Facts: GitHub's REST API "Deploy keys" (version 2022-11-28), GitLab's API "Deploy keys" (v4), Gitea's
 //! and Forgejo's `/repos/{owner}/{repo}/keys` (v1).
 
+mod call;
 mod dialect;
+#[cfg(test)]
+mod tests;
 
-use http::{Method, StatusCode, header};
-use serde_json::Value;
+use std::collections::BTreeSet;
 
+use http::Method;
+
+use self::call::{misread, path_alone};
 pub use self::dialect::{Dialect, Repository};
 use crate::{
-    adapter::calls::{self, innermost},
+    adapter::calls,
     error::{Effect, Failure, Kind, Result},
     secret::Secret,
 };
+
+/// A repository with more pages of keys is none.
+const MOST_PAGES: u32 = 100;
 
 /// A key that may read, or even write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,29 +52,43 @@ impl GitHost {
     /// Every key of the repository.
     ///
     /// # Errors
-    /// [`Kind::Git`], with what the token may not do.
+    /// [`Kind::Git`], with what the token may not do; and where the answer is no list of keys, whole and understood.
     pub async fn keys(&self) -> Result<Vec<Registered>> {
         let mut keys = Vec::new();
-        for page in 1.. {
+        let mut seen = BTreeSet::new();
+        for page in 1..=MOST_PAGES {
             let path = self.dialect.page(&self.repository, page);
             let answer = self.call(Method::GET, &path, None).await?;
-            let listed = answer.as_array().cloned().unwrap_or_default();
-            keys.extend(listed.iter().filter_map(|key| self.dialect.read(key)));
-            if listed.len() < dialect::PAGE {
-                break;
+            let odd = |why: &str| misread(&self.named(&Method::GET, &path), why, Effect::None);
+            let listed = answer.as_array().ok_or_else(|| odd("it is no list"))?;
+            let known = keys.len();
+            for key in listed {
+                let key = self.dialect.read(key).map_err(|why| odd(&why))?;
+                if seen.insert(key.id) {
+                    keys.push(key);
+                }
+            }
+            // A host that knows no pages gives the same one again.
+            if listed.len() < dialect::PAGE || keys.len() == known {
+                return Ok(keys);
             }
         }
-        Ok(keys)
+        let call = self.named(&Method::GET, &self.dialect.keys(&self.repository));
+        Err(Failure::new(Kind::Git, format!("{call}: the list of keys has no end")))
     }
 
-    /// Registers a key that may read and do nothing else.
+    /// Registers a key that may read and do nothing else; what became of it.
     ///
     /// # Errors
     /// As [`Self::keys`]. What was done is unknown when the answer was lost: the keys tell.
-    pub async fn add(&self, title: &str, key: &str) -> Result<()> {
+    pub async fn add(&self, title: &str, key: &str) -> Result<Registered> {
         let body = self.dialect.read_only(title, key);
         let path = self.dialect.keys(&self.repository);
-        self.call(Method::POST, &path, Some(body)).await.map(drop)
+        let answer = self.call(Method::POST, &path, Some(body)).await?;
+        self.dialect.read(&answer).map_err(|why| {
+            misread(&self.named(&Method::POST, &path), &why, Effect::Unknown)
+                .hint("run it again: it looks at the keys before it adds one")
+        })
     }
 
     /// Takes a key away.
@@ -78,55 +100,8 @@ impl GitHost {
         self.call(Method::DELETE, &path, None).await.map(drop)
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Value> {
-        let url = format!("{}{path}", self.repository.api);
-        let (name, value) = self.dialect.credentials(&self.token);
-        let request = self
-            .client
-            .request(method.clone(), &url)
-            .header(name, value)
-            .header(header::ACCEPT, self.dialect.accepts());
-        let request = match body {
-            Some(body) => request.json(&body),
-            None => request,
-        };
-        let reads = method == Method::GET;
-        let answer = request.send().await.map_err(|error| {
-            let harmless = reads || error.is_connect();
-            let effect = if harmless { Effect::None } else { Effect::Unknown };
-            Failure::new(Kind::Git, format!("{method} {url}: {}", innermost(&error)))
-                .effect(effect)
-                .hint("run it again: it looks at the keys before it adds one")
-        })?;
-        let status = answer.status();
-        let text = answer.text().await.unwrap_or_default();
-        if !status.is_success() {
-            return Err(self.refused(&format!("{method} {url}"), status, &text));
-        }
-        if text.trim().is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_str(&text).map_err(|error| {
-            Failure::new(
-                Kind::Git,
-                format!("{method} {url}: its answer is not understood: {error}"),
-            )
-        })
-    }
-
-    fn refused(&self, call: &str, status: StatusCode, text: &str) -> Failure {
-        let said: Value = serde_json::from_str(text).unwrap_or_default();
-        let message = match &said["message"] {
-            Value::Null => text.chars().take(200).collect(),
-            Value::String(message) => message.clone(),
-            other => other.to_string(),
-        };
-        let failure = Failure::new(Kind::Git, format!("{call}: {status}: {message}"));
-        match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND => {
-                failure.hint(self.dialect.rights())
-            }
-            _ => failure,
-        }
+    /// A call as messages name it.
+    fn named(&self, method: &Method, path: &str) -> String {
+        format!("{method} {}{}", self.repository.api, path_alone(path))
     }
 }

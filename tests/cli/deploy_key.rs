@@ -22,6 +22,10 @@ struct Host {
     next: u64,
     /// The answer of the next POST is lost after it was carried out.
     loses_an_answer: bool,
+    /// What is registered may write, whatever was asked for.
+    lets_write: bool,
+    /// The next DELETE is refused.
+    keeps_one: bool,
 }
 
 struct Api {
@@ -67,12 +71,18 @@ fn answer(mut stream: TcpStream, host: &mut Host, path: &str, credentials: &str)
         ("POST", Some("")) => {
             let mut key: Value = serde_json::from_slice(&body).unwrap();
             key["id"] = json!(host.next);
+            if host.lets_write {
+                key["read_only"] = json!(false);
+            }
             host.next += 1;
             host.keys.push(key.clone());
             if std::mem::take(&mut host.loses_an_answer) {
                 return;
             }
             ("201 Created", key)
+        }
+        ("DELETE", Some(_)) if std::mem::take(&mut host.keeps_one) => {
+            ("400 Bad Request", json!({ "message": "not now" }))
         }
         ("DELETE", Some(id)) => {
             let id: u64 = id.trim_start_matches('/').parse().unwrap();
@@ -171,6 +181,40 @@ async fn a_lost_key_is_replaced_when_asked_and_strangers_keys_stay() {
     let asked = api.host.lock().unwrap().asked.clone();
     let place = |method: &str| asked.iter().rposition(|one| one.starts_with(method)).unwrap();
     assert!(place("POST") < place("DELETE"), "Flux can read all the time: {asked:?}");
+}
+
+#[tokio::test]
+async fn a_replacement_that_was_broken_off_is_finished_by_the_next() {
+    let (world, api) = (world().await, github());
+    run(&world, &api, "github", &[]).await.well();
+    fs_err::remove_file(world.path("keys/deploy")).unwrap();
+    api.host.lock().unwrap().keeps_one = true;
+    let broken = run(&world, &api, "github", &["--replace"]).await.refused(19);
+    assert!(broken.contains("not now"), "{broken}");
+    assert_eq!(api.keys().len(), 2);
+    let told = run(&world, &api, "github", &[]).await.well();
+    assert!(told.err.contains("--replace"), "{}", told.err);
+    let last = run(&world, &api, "github", &["--replace"]).await.well();
+    let keys = api.keys();
+    assert_eq!((keys.len(), &keys[0]["key"]), (1, &json!(last.out.trim())));
+}
+
+#[tokio::test]
+async fn a_host_that_lets_the_new_key_write_is_told_of() {
+    let (world, api) = (world().await, github());
+    api.host.lock().unwrap().lets_write = true;
+    let refused = run(&world, &api, "github", &[]).await.refused(20);
+    assert!(refused.contains("lets this key write"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_key_that_others_may_read_is_refused_as_ssh_does() {
+    let (world, api) = (world().await, github());
+    run(&world, &api, "github", &[]).await.well();
+    let file = world.path("keys/deploy");
+    fs_err::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = run(&world, &api, "github", &[]).await.refused(15);
+    assert!(refused.contains("others may read") && refused.contains("chmod 600"), "{refused}");
 }
 
 #[tokio::test]

@@ -107,17 +107,22 @@ impl Dialect {
         }
     }
 
-    pub(super) fn read(self, value: &Value) -> Option<Registered> {
-        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        let may_write = match self {
-            Self::Gitlab => value["can_push"] == true,
-            Self::Github | Self::Gitea | Self::Forgejo => value["read_only"] != true,
-        };
-        Some(Registered {
-            id: value["id"].as_u64()?,
-            title: text("title"),
-            key: text("key"),
-            may_write,
+    /// A key as the host has it.
+    ///
+    /// # Errors
+    /// What is missing: a key that is not understood must not count as none.
+    pub(super) fn read(self, value: &Value) -> Result<Registered, String> {
+        let odd = |name: &str| format!("a key without a sound `{name}`");
+        let text = |name: &str| value[name].as_str().map(str::to_owned).ok_or_else(|| odd(name));
+        let flag = |name: &str| value[name].as_bool().ok_or_else(|| odd(name));
+        Ok(Registered {
+            id: value["id"].as_u64().ok_or_else(|| odd("id"))?,
+            title: text("title")?,
+            key: text("key")?,
+            may_write: match self {
+                Self::Gitlab => flag("can_push")?,
+                Self::Github | Self::Gitea | Self::Forgejo => !flag("read_only")?,
+            },
         })
     }
 

@@ -8,7 +8,7 @@ use crate::{
     adapter::git_host::{Dialect, GitHost, Registered, Repository},
     cli::Global,
     commands::session::{load, wants_json},
-    error::{Failure, Kind, Result},
+    error::{Effect, Failure, Kind, Result},
     gitops::deploy_key::DeployKey,
     inventory::{
         Desired, Pins,
@@ -25,7 +25,12 @@ enum Outcome {
     Registered {
         replaced: usize,
     },
-    Already,
+    Already {
+        /// Older ones of this cluster that were taken away.
+        replaced: usize,
+        /// And that were left.
+        older: usize,
+    },
     /// No token: a person has to do it.
     ByHand {
         page: Option<String>,
@@ -52,6 +57,7 @@ pub(super) async fn run(global: &Global, args: DeployKeyArgs) -> Result<()> {
             Some(GitHost::new(dialect, site.repository(dialect, &args), token)?)
         }
     };
+    is_private(file)?;
     let (key, made) = match DeployKey::read(file)? {
         Some(key) => (key, false),
         None => (DeployKey::make(file)?, true),
@@ -68,7 +74,7 @@ pub(super) async fn run(global: &Global, args: DeployKeyArgs) -> Result<()> {
     if wants_json(global) {
         let state = match outcome {
             Outcome::Registered { .. } => "registered",
-            Outcome::Already => "already_registered",
+            Outcome::Already { .. } => "already_registered",
             Outcome::ByHand { .. } => "to_be_registered",
         };
         return render::document(
@@ -85,7 +91,15 @@ fn told(outcome: &Outcome, url: &str) -> String {
         Outcome::Registered { replaced } => {
             format!("It is registered at {url} now, in place of {replaced} older of this cluster.")
         }
-        Outcome::Already => format!("It was registered at {url} before."),
+        Outcome::Already { replaced: 0, older: 0 } => format!("It was registered at {url} before."),
+        Outcome::Already { replaced: 0, older } => format!(
+            "It was registered at {url} before, beside {older} older of this cluster: `--replace` takes them away."
+        ),
+        Outcome::Already { replaced, .. } => {
+            format!(
+                "It was registered at {url} before; {replaced} older of this cluster are gone now."
+            )
+        }
         Outcome::ByHand { page } => {
             let page = page.as_deref().unwrap_or("the repository's settings");
             format!(
@@ -117,6 +131,20 @@ fn place(flux: &Flux) -> Result<&Utf8Path> {
     }
 }
 
+/// As ssh has it: a private key that others may read is none.
+fn is_private(file: &Utf8Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    // What cannot be looked at is told by whoever reads it.
+    let Ok(found) = fs_err::metadata(file) else { return Ok(()) };
+    let mode = found.permissions().mode() & 0o777;
+    if !found.is_file() || mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Failure::new(Kind::Inventory, format!("others may read the deploy key (mode {mode:04o})"))
+        .at(file)
+        .hint(format!("chmod 600 {file}; whoever may have read it can read the repository")))
+}
+
 async fn register(
     host: &GitHost,
     desired: &Desired,
@@ -125,35 +153,45 @@ async fn register(
 ) -> Result<Outcome> {
     let title = format!("homelab {} ({})", desired.cluster, desired.id.short());
     let keys = host.keys().await?;
-    if let Some(known) = keys.iter().find(|known| key.is(&known.key)) {
-        return if known.may_write {
-            Err(Failure::new(
-                Kind::Refused,
-                format!(
-                    "the host lets this key write, as `{}`: reading is all that Flux needs",
-                    known.title
-                ),
-            )
-            .hint("delete it there and run this again, or keep it: `homelab up` works with it"))
-        } else {
-            Ok(Outcome::Already)
-        };
+    let ours = keys.iter().find(|known| key.is(&known.key));
+    if let Some(known) = ours {
+        reads_only(known, Effect::None)?;
     }
     // Ours by the cluster's id in the title: the name of a cluster is nobody's alone.
-    let older: Vec<&Registered> = keys.iter().filter(|known| known.title == title).collect();
-    if !older.is_empty() && !replace {
-        return Err(Failure::new(
-            Kind::Refused,
-            format!("another key of this cluster is registered there as `{title}`"),
-        )
-        .hint("put its file back where the inventory names it; or `--replace`: Flux gets the new one by `homelab up`"));
+    let older: Vec<&Registered> =
+        keys.iter().filter(|known| known.title == title && !key.is(&known.key)).collect();
+    if ours.is_none() {
+        if !older.is_empty() && !replace {
+            return Err(Failure::new(
+                Kind::Refused,
+                format!("another key of this cluster is registered there as `{title}`"),
+            )
+            .hint("put its file back where the inventory names it; or `--replace`: Flux gets the new one by `homelab up`"));
+        }
+        // First the new one: between the two Flux can still read.
+        reads_only(&host.add(&title, &key.public).await?, Effect::Partial)?;
     }
-    // First the new one: between the two Flux can still read.
-    host.add(&title, &key.public).await?;
-    for old in &older {
+    // Also where ours was there before: a run may have been broken off between the two.
+    let removed = if replace { older.len() } else { 0 };
+    for old in older.iter().take(removed) {
         host.remove(old.id).await?;
     }
-    Ok(Outcome::Registered { replaced: older.len() })
+    Ok(match ours {
+        None => Outcome::Registered { replaced: removed },
+        Some(_) => Outcome::Already { replaced: removed, older: older.len() - removed },
+    })
+}
+
+fn reads_only(key: &Registered, effect: Effect) -> Result<()> {
+    if !key.may_write {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Kind::Refused,
+        format!("the host lets this key write, as `{}`: reading is all that Flux needs", key.title),
+    )
+    .effect(effect)
+    .hint("delete it there and run this again, or keep it: `homelab up` works with it"))
 }
 
 /// The repository, as its URL names it.
