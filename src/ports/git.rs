@@ -73,6 +73,10 @@ impl From<GitError> for Failure {
             GitError::Refused { reason, .. } if reason.contains("Host key verification failed") => {
                 Some("its key is none of `flux.known_hosts`: compare it on the host itself")
             }
+            GitError::Refused { reason, .. } if reason.contains("returned error: 30") => Some(
+                "the URL leads elsewhere, and a token is for the host that is written: write `flux.url` as the host \
+                 itself shows it, often with `.git` at its end",
+            ),
             GitError::Refused { .. } => Some(
                 "try `flux.credentials`: a read-only deploy key or token that is registered there",
             ),

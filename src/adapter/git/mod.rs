@@ -1,18 +1,22 @@
 //! Git by its own program, which knows every transport and server.
 
+mod child;
+mod handed;
 mod login;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path, process::Stdio, time::Duration};
-
-use tokio::process::Command;
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use self::login::Login;
+use super::calls::cut;
 use crate::ports::{Checkout, Git, GitError, GitSource};
 
 /// How long one call may take; a repository of manifests is small.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
+
+/// How many lines of a complaint are repeated.
+const MOST_LINES: usize = 8;
 
 /// The `git` of this computer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,7 +24,7 @@ pub struct GitProgram;
 
 impl Git for GitProgram {
     async fn head(&self, source: &GitSource) -> Result<String, GitError> {
-        let login = Login::write(source)?;
+        let login = Login::new(source)?;
         let reference = format!("refs/heads/{}", source.branch);
         let listed =
             run(source, &login, None, &["ls-remote", "--", &source.url, &reference]).await?;
@@ -29,7 +33,7 @@ impl Git for GitProgram {
     }
 
     async fn read(&self, source: &GitSource, paths: &[String]) -> Result<Checkout, GitError> {
-        let login = Login::write(source)?;
+        let login = Login::new(source)?;
         let folder = tempfile::tempdir()?;
         let folder = Some(folder.path());
         run(source, &login, folder, &["init", "--quiet", "--bare", "."]).await?;
@@ -58,32 +62,28 @@ fn no_branch(source: &GitSource) -> GitError {
     GitError::NoBranch { url: source.url.clone(), branch: source.branch.clone() }
 }
 
-/// Runs `git`, away from whatever repository and credentials are at hand.
+/// Runs `git`.
 async fn run(
     source: &GitSource,
     login: &Login,
     folder: Option<&Path>,
     words: &[&str],
 ) -> Result<String, GitError> {
-    let mut command = Command::new("git");
-    // A person's own helpers might answer with another account, or ask on the terminal.
-    command.args(["-c", "credential.helper=", "-c", "core.hooksPath=/dev/null"]).args(words);
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "SSH_ASKPASS"] {
-        command.env_remove(name);
-    }
-    command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").envs(login.environment());
-    if let Some(folder) = folder {
-        command.current_dir(folder);
-    }
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let child = command.spawn().map_err(|error| match error.kind() {
+    let command = child::command(login, folder, words);
+    let (child, held) = child::start(command).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => GitError::NoGit,
         _ => GitError::Local(error),
     })?;
-    let output =
-        tokio::time::timeout(CALL_LIMIT, child.wait_with_output()).await.map_err(|_| {
-            GitError::Silent { url: source.url.clone(), seconds: CALL_LIMIT.as_secs() }
-        })??;
+    let output = tokio::time::timeout(CALL_LIMIT, child.wait_with_output()).await;
+    // Whatever is left of it ends with this.
+    drop(held);
+    let output = output.map_err(|_| GitError::Silent {
+        url: source.url.clone(),
+        seconds: CALL_LIMIT.as_secs(),
+    })??;
+    if output.status.code() == Some(child::NOT_FOUND) {
+        return Err(GitError::NoGit);
+    }
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(GitError::Refused { url: source.url.clone(), reason: complaint(&said) });
@@ -99,5 +99,8 @@ fn complaint(said: &str) -> String {
         .filter(|line| !line.is_empty())
         .take_while(|line| !line.starts_with("Please make sure you have the correct access"))
         .collect();
-    if lines.is_empty() { "git failed and said nothing".to_owned() } else { lines.join("; ") }
+    // The cause stands last; a server may say much before it.
+    let last = &lines[lines.len().saturating_sub(MOST_LINES)..];
+    let told: Vec<String> = last.iter().map(|line| cut(line)).collect();
+    if told.is_empty() { "git failed and said nothing".to_owned() } else { told.join("; ") }
 }

@@ -1,9 +1,15 @@
 use std::process::Command;
 
+use base64::Engine;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::*;
-use crate::error::{Failure, Kind};
+use crate::{
+    adapter::tailnet::scripted::{Answer, Scripted},
+    error::{Failure, Kind},
+    ports::GitLogin,
+    secret::Secret,
+};
 
 /// A repository on this disk with one commit on `main`.
 fn repository() -> Option<(tempfile::TempDir, GitSource)> {
@@ -74,4 +80,81 @@ fn the_complaint_is_what_says_why() {
         complaint(said),
         "me@git.lan: Permission denied (publickey).; Could not read from remote repository."
     );
+}
+
+fn with_token(server: &Scripted, token: &str) -> GitSource {
+    GitSource {
+        url: format!("{}/me/homelab", server.endpoint),
+        branch: "main".into(),
+        access: Some(GitLogin::Token(Secret::new(token))),
+        known_hosts: Vec::new(),
+    }
+}
+
+fn asks_for_a_login() -> Answer {
+    Answer::Say("401 Unauthorized", "www-authenticate: Basic realm=\"git\"\r\n", String::new())
+}
+
+#[tokio::test]
+async fn a_token_is_for_the_host_of_the_url_and_goes_along_with_no_redirect() {
+    let elsewhere = Scripted::start(vec![asks_for_a_login(), asks_for_a_login()]).await;
+    let location = format!("location: {}/me/homelab/info/refs\r\n", elsewhere.endpoint).leak();
+    let here = Scripted::start(vec![Answer::Say("302 Found", location, String::new())]).await;
+    let error = GitProgram.head(&with_token(&here, "not-to-be-told")).await.unwrap_err();
+    assert_eq!(elsewhere.lines(), [""; 0], "{error}");
+    let failure = Failure::from(error);
+    assert!(failure.hints.iter().any(|hint| hint.contains("leads elsewhere")), "{failure:?}");
+
+    let here = Scripted::start(vec![asks_for_a_login(), asks_for_a_login()]).await;
+    let error = GitProgram.head(&with_token(&here, "not-to-be-told")).await.unwrap_err();
+    assert!(!error.to_string().contains("not-to-be-told"), "{error}");
+    let wanted = format!("Basic {}", base64::prelude::BASE64_STANDARD.encode("git:not-to-be-told"));
+    assert_eq!(here.requests()[1].authorization.as_deref(), Some(&*wanted));
+}
+
+/// A server that takes every request and never answers; what it was asked by.
+async fn mute() -> (String, tokio::task::JoinHandle<()>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let task = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    (endpoint, task)
+}
+
+/// The processes whose command line holds a text.
+fn processes(text: &str) -> usize {
+    let folders = fs_err::read_dir("/proc").unwrap().flatten();
+    let lines = folders.filter_map(|folder| fs_err::read(folder.path().join("cmdline")).ok());
+    lines.filter(|line| String::from_utf8_lossy(line).contains(text)).count()
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_leaves_no_process_and_no_secret_behind() {
+    let (endpoint, _task) = mute().await;
+    let token = "a-token-that-is-in-no-file";
+    let source = GitSource {
+        url: format!("{endpoint}/me/homelab"),
+        branch: "main".into(),
+        access: Some(GitLogin::Token(Secret::new(token))),
+        known_hosts: Vec::new(),
+    };
+    let call = tokio::spawn(async move { GitProgram.head(&source).await });
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while processes(&endpoint) < 2 {
+        assert!(std::time::Instant::now() < deadline, "git has not begun");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let folders = fs_err::read_dir(std::env::temp_dir()).unwrap().flatten();
+    let kept = folders.filter_map(|folder| fs_err::read(folder.path().join("token")).ok());
+    assert_eq!(kept.filter(|bytes| bytes == token.as_bytes()).count(), 0, "it is in a file");
+    assert_eq!(processes(token), 0, "it is in a command line");
+    call.abort();
+    while processes(&endpoint) > 0 {
+        assert!(std::time::Instant::now() < deadline, "git goes on");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
