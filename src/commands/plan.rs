@@ -49,6 +49,9 @@ pub(crate) async fn make<W: World>(
     let stages = stages(selection)?;
     // Who asks for that stage alone asks whether all of it could be done.
     let asked_for = *stages.end() == StageId::Preflight;
+    if asked_for {
+        preflight::edge(&observed)?;
+    }
     let plan = whole.clone().narrowed(stages, &selection.nodes);
     if asked_for {
         preflight::check(run, &observed, &whole, Scope::Everything).await?;
@@ -73,14 +76,22 @@ fn stages(selection: &Selection) -> Result<RangeInclusive<StageId>> {
 }
 
 /// The plan of every stage and node.
+///
+/// # Errors
+/// Also where a part that was asked for could not be looked at.
 async fn compare<W: World>(run: &Arc<Run<W>>, selection: &Selection) -> Result<(Plan, Observed)> {
-    stages(selection)?;
+    let stages = stages(selection)?;
     known_nodes(&run.desired, &selection.nodes)?;
     let mut observed = observe::observe(run, Depth::All).await?;
     observed.datastore_key = cluster::datastore::expected_key(&run.desired).await;
     let wishes = Wishes { prune: selection.prune };
     match diff(&run.desired, &observed, wishes) {
-        Ok(plan) => Ok((plan, observed)),
+        Ok(plan) => {
+            if stages.contains(&StageId::Edge) {
+                preflight::edge(&observed)?;
+            }
+            Ok((plan, observed))
+        }
         Err(refusals) => Err(Refusal::failure(&refusals)),
     }
 }

@@ -92,6 +92,23 @@ fn repository(observed: &Observed) -> Result<()> {
     }
 }
 
+/// What is at the edge must be known before anything is made: without it no step of it can be planned, and a plan
+/// without them looks as if all were as it should be.
+///
+/// # Errors
+/// [`Kind::Unreachable`], with what kept us from looking.
+pub fn edge(observed: &Observed) -> Result<()> {
+    match &observed.edge {
+        Sight::Silent(why) => Err(Failure::new(
+            Kind::Unreachable,
+            format!("the public path cannot be planned: {why}"),
+        )
+        .hint("this machine must reach the internet: check its network, DNS and proxy")
+        .hint("`homelab up --until flux` does all before it")),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a look ended because Proxmox forbade it.
 pub fn is_forbidden(failure: &Failure) -> bool {
     let source = failure.source.as_ref().and_then(|source| source.downcast_ref());

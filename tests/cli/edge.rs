@@ -246,6 +246,23 @@ async fn a_record_of_somebody_elses_is_refused_before_anything_is_touched() {
 }
 
 #[tokio::test]
+async fn an_edge_that_cannot_be_looked_at_is_not_taken_for_one_that_is_as_it_should_be() {
+    let there = There::new().await;
+    // Nothing listens there.
+    there.world.edit(&there.cloudflare.endpoint(), "http://127.0.0.1:1/client/v4");
+    let preflight = ["up", "--until", "preflight", "--yes"];
+    for words in
+        [&UP[..], &PLAN, &["plan", "--from", "edge"], &preflight, &["up", "--yes"], &["plan"]]
+    {
+        let told = there.homelab(words).await.refused(14);
+        assert!(told.contains("cannot reach Cloudflare's API"), "{words:?}: {told}");
+        assert!(told.contains("--until flux"), "{words:?}: {told}");
+    }
+    let before = there.homelab(&["plan", "--until", "network"]).await.well();
+    assert!(before.out.contains("machines"), "{}", before.out);
+}
+
+#[tokio::test]
 async fn a_token_that_lacks_something_is_told_what() {
     use Permission::{DnsEdit, TunnelEdit, ZoneRead};
     for (rights, lacks) in [

@@ -23,6 +23,7 @@ pub(super) fn steps(
     }
     let seen = match &observed.edge {
         Sight::Unseen => return,
+        // Whoever asks for this stage is refused: `preflight::edge`.
         Sight::Silent(why) => {
             plan.notes.push(format!(
                 "the public path is left as it is, since Cloudflare could not be looked at: {why}"
