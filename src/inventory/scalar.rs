@@ -263,6 +263,12 @@ mod tests {
             ("cron", "0 3 * * 0", "0 3 L * *"),
             ("git-url", "ssh://git@github.com/me/homelab", "ssh://git@github.com"),
             ("git-url", "https://github.com/me/homelab", "https://me:token@github.com/me/homelab"),
+            (
+                "git-url",
+                "https://git.example.org:8443/me/x",
+                "https://me:token@git.example.org:8443/me/x",
+            ),
+            ("git-url", "https://me@git.example.org:8443/me/x", "https://git.example.org:8443"),
             ("user-name", "debian", "Debian"),
             ("duration", "5m", "0s"),
             ("proxmox-tag", "k3s", "K3S"),

@@ -81,9 +81,11 @@ pub(super) fn is_artifact_url(text: &str) -> bool {
 }
 
 pub(super) fn is_git_url(text: &str) -> bool {
+    // A port is behind the host; before the `@` a colon begins a password.
+    let password =
+        |authority: &str| authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
     authority(text, &["ssh", "https", "http"]).is_some_and(|(authority, path)| {
-        path.len() > 1 && !authority.split('@').next().is_some_and(|user| user.contains(':'))
-            || text.starts_with("ssh://") && path.len() > 1
+        path.len() > 1 && (text.starts_with("ssh://") || !password(&authority))
     })
 }
 
