@@ -100,6 +100,58 @@ fn what_the_rest_of_the_inventory_contradicts_is_named() {
 }
 
 #[test]
+fn folders_are_clean_paths_and_regions_are_words() {
+    let odd = [
+        "clusters/x\n  prune: false\n  targetNamespace: kube-system\n  #",
+        "a: b",
+        "a b",
+        " a",
+        "\u{1b}[31mred",
+        "a/../b",
+        "./a",
+        "a//b",
+        "a/./b",
+        "<a>",
+        "{{ a }}",
+        "-a|b",
+    ];
+    let places: [(&str, &[&str]); 6] = [
+        ("flux.path", &["flux", "path"]),
+        ("longhorn.backup.prefix", &["longhorn", "backup", "prefix"]),
+        ("gitops.cloudnative_pg.backup.prefix", &["gitops", "cloudnative_pg", "backup", "prefix"]),
+        ("k3s.datastore_backup.prefix", &["k3s", "datastore_backup", "prefix"]),
+        ("k3s.datastore_backup.region", &["k3s", "datastore_backup", "region"]),
+        ("longhorn.backup.region", &["longhorn", "backup", "region"]),
+    ];
+    for text in odd {
+        for (place, keys) in places {
+            let told = told(|inventory| {
+                let mut backup = inventory["longhorn"]["backup"].clone();
+                backup["prefix"] = json!("k3s/x");
+                inventory["k3s"]["datastore_backup"] = backup;
+                *keys.iter().fold(inventory, |value, key| &mut value[*key]) = json!(text);
+            });
+            assert!(told.iter().any(|one| one.starts_with(place)), "{place} {text:?}: {told:#?}");
+        }
+    }
+    load(&inventory_with(|inventory| {
+        inventory["flux"]["path"] = json!("clusters/home_lab-1.x/");
+        inventory["longhorn"]["backup"]["prefix"] = json!("/longhorn/home=1/");
+    }))
+    .unwrap();
+    // However the endpoint is written.
+    tells(
+        |inventory| {
+            inventory["longhorn"]["backup"]["prefix"] = json!("/cnpg/");
+            let region = inventory["longhorn"]["backup"]["region"].as_str().unwrap().to_owned();
+            inventory["longhorn"]["backup"]["url"] =
+                json!(format!("https://S3.{region}.amazonaws.com:443/"));
+        },
+        "the same folder of the same bucket",
+    );
+}
+
+#[test]
 fn addresses_that_are_somebodys_are_named() {
     let addresses = |range: &'static str| {
         move |inventory: &mut Value| inventory["gitops"]["metallb"]["addresses"] = json!([range])

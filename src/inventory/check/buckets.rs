@@ -1,5 +1,6 @@
 //! Backups in buckets: no two kinds of them in one folder, and none that would hold Secrets in clear.
 
+use super::folder::why_unclean;
 use crate::inventory::{file::InventoryFile, path::FieldPath, report::Report};
 
 /// Keys of k3s's configuration that say what `k3s.datastore_backup` says.
@@ -11,6 +12,7 @@ struct Folder<'a> {
     what: &'static str,
     path: FieldPath,
     endpoint: Option<&'a str>,
+    region: &'a str,
     bucket: &'a str,
     /// As it is where none is written.
     prefix: String,
@@ -18,13 +20,13 @@ struct Folder<'a> {
 
 pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
     let folders = folders(file);
+    for folder in &folders {
+        written(folder, report);
+    }
     for (index, folder) in folders.iter().enumerate() {
         for other in &folders[..index] {
-            let endpoint = |folder: &Folder<'_>| {
-                folder.endpoint.map(|url| url.trim_end_matches('/').to_owned())
-            };
             if folder.bucket == other.bucket
-                && endpoint(folder) == endpoint(other)
+                && folder.service() == other.service()
                 && overlap(&folder.prefix, &other.prefix)
             {
                 report.fault(
@@ -44,6 +46,38 @@ pub(super) fn check(file: &InventoryFile, report: &mut Report<'_>) {
     datastore(file, report);
 }
 
+impl Folder<'_> {
+    /// Whose bucket it is, however that is written.
+    fn service(&self) -> String {
+        let aws = || format!("https://s3.{}.amazonaws.com", self.region);
+        let url = self.endpoint.map_or_else(aws, str::to_owned).to_ascii_lowercase();
+        let url = url.trim_end_matches('/');
+        let port = if url.starts_with("https://") { ":443" } else { ":80" };
+        url.strip_suffix(port).unwrap_or(url).to_owned()
+    }
+}
+
+/// What goes into requests, policies and manifests must be plain.
+fn written(folder: &Folder<'_>, report: &mut Report<'_>) {
+    // The bucket as a whole has no name either.
+    let whole = folder.prefix.trim_matches('/').is_empty();
+    if let Some(why) = why_unclean(&folder.prefix).filter(|_| !whole) {
+        report.fault(
+            &folder.path.key("prefix"),
+            format!("`{}` {why}", folder.prefix),
+            "write a folder in the bucket, such as `backups/homelab`".to_owned(),
+        );
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if !folder.region.chars().all(plain) {
+        report.fault(
+            &folder.path.key("region"),
+            format!("`{}` is no region's name", folder.region),
+            "write it as the service does, such as `eu-central-1`".to_owned(),
+        );
+    }
+}
+
 fn folders(file: &InventoryFile) -> Vec<Folder<'_>> {
     let cluster = &file.cluster.name;
     let volumes = file.longhorn.as_ref().and_then(|longhorn| longhorn.backup.as_ref());
@@ -54,6 +88,7 @@ fn folders(file: &InventoryFile) -> Vec<Folder<'_>> {
         what: "volumes",
         path: FieldPath::dotted("longhorn.backup"),
         endpoint: it.url.as_deref(),
+        region: &it.region,
         bucket: &it.bucket,
         prefix: it.prefix.clone().unwrap_or_else(|| format!("longhorn/{cluster}")),
     });
@@ -61,6 +96,7 @@ fn folders(file: &InventoryFile) -> Vec<Folder<'_>> {
         what: "databases",
         path: FieldPath::dotted("gitops.cloudnative_pg.backup"),
         endpoint: it.url.as_deref(),
+        region: &it.region,
         bucket: &it.bucket,
         prefix: it.prefix.clone(),
     });
@@ -68,6 +104,7 @@ fn folders(file: &InventoryFile) -> Vec<Folder<'_>> {
         what: "the datastore",
         path: FieldPath::dotted("k3s.datastore_backup"),
         endpoint: it.url.as_deref(),
+        region: &it.region,
         bucket: &it.bucket,
         prefix: it.prefix.clone().unwrap_or_else(|| format!("k3s/{cluster}")),
     });

@@ -3,6 +3,7 @@
 mod buckets;
 mod capacity;
 mod claims;
+mod folder;
 mod gitops;
 mod k3s;
 mod network;

@@ -1,5 +1,6 @@
 //! What runs in the cluster: Longhorn and Flux.
 
+use super::folder::why_unclean;
 use crate::inventory::{
     file::{GitCredentials, InventoryFile, JobTask, LonghornFile, NodeFile, RoleFile},
     git_host,
@@ -81,10 +82,12 @@ pub(super) fn longhorn(file: &InventoryFile, report: &mut Report<'_>) {
 pub(super) fn flux(file: &InventoryFile, report: &mut Report<'_>) {
     let Some(flux) = &file.flux else { return };
     let section = FieldPath::dotted("flux");
-    if flux.path.starts_with('/') || flux.path.split('/').any(|part| part == "..") {
+    let leaves = flux.path.starts_with('/') || flux.path.split('/').any(|part| part == "..");
+    let why = if leaves { Some("leaves the repository") } else { why_unclean(&flux.path) };
+    if let Some(why) = why {
         report.fault(
             &section.key("path"),
-            format!("`{}` leaves the repository", flux.path),
+            format!("`{}` {why}", flux.path),
             "write a path from the repository's root, such as `clusters/homelab`".to_owned(),
         );
     }
