@@ -50,8 +50,8 @@ fn nothing_seen(failure: &Failure) -> Result<String, quick_junit::SerializeError
     let kind = serde_json::json!(failure.kind);
     status
         .set_type(kind.as_str().unwrap_or_default())
-        .set_message(failure::shown(&failure.to_string()))
-        .set_description(failure::text(failure));
+        .set_message(line(&failure.to_string()))
+        .set_description(sound(&failure::text(failure)));
     let mut case = TestCase::new("what there is can be looked at", status);
     case.set_classname(LOOK);
     let mut suite = TestSuite::new(family(LOOK));
@@ -61,21 +61,33 @@ fn nothing_seen(failure: &Failure) -> Result<String, quick_junit::SerializeError
     report.to_string()
 }
 
+/// For an attribute: one line, of characters that XML has. What a terminal would take for orders the report leaves
+/// out itself.
+fn line(text: &str) -> String {
+    let apart = |c: char| if c.is_whitespace() { ' ' } else { c };
+    sound(&failure::shown(text)).chars().map(apart).collect()
+}
+
+/// Without what no XML document may hold, not even encoded.
+fn sound(text: &str) -> String {
+    text.chars().filter(|c| !matches!(c, '\u{fffe}' | '\u{ffff}')).collect()
+}
+
 fn test_case(check: &Check) -> TestCase {
     let status = match &check.state {
         CheckState::Passed { .. } => TestCaseStatus::success(),
         CheckState::Failed { cause, next } => {
-            let (cause, next) = (failure::shown(cause), failure::shown(next));
+            let whole = format!("{cause}\nnext: {next}");
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status
                 .set_type("check")
-                .set_description(format!("{cause}\nnext: {next}"))
-                .set_message(cause);
+                .set_description(sound(&failure::shown(&whole)))
+                .set_message(line(cause));
             status
         }
         CheckState::Skipped { why } => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(failure::shown(why));
+            status.set_message(line(why));
             status
         }
     };
@@ -84,10 +96,10 @@ fn test_case(check: &Check) -> TestCase {
         Some(node) => format!("{} ({node})", check.title),
         None => check.title.clone(),
     };
-    let mut case = TestCase::new(name, status);
+    let mut case = TestCase::new(line(&name), status);
     case.set_classname(check.id);
     if let CheckState::Passed { seen } = &check.state {
-        case.set_system_out(failure::shown(seen));
+        case.set_system_out(sound(&failure::shown(seen)));
     }
     case
 }
@@ -124,6 +136,17 @@ mod tests {
             Check::of("flux/sync", None, "Git is applied", Ok("at 1234abc".into())),
         ];
         insta::assert_snapshot!(document(&checks).unwrap());
+    }
+
+    #[test]
+    fn names_of_somebody_elses_stay_one_line_of_sound_xml() {
+        let title = "rule `a\n\"><x>\u{1b}[31m\u{7}\u{85}\u{fffe}` of the bucket";
+        let check = Check::of("bucket/lifecycle", None, title, Ok("a\u{0}b".into()));
+        let text = document(&[check]).unwrap();
+        let allowed = |c: char| matches!(c, '\n' | ' '..='~');
+        assert!(text.chars().all(allowed), "{text:?}");
+        let name = text.lines().find(|line| line.contains("<testcase")).unwrap();
+        assert!(name.contains("of the bucket") && !name.contains("<x>"), "{text}");
     }
 
     #[test]

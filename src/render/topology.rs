@@ -13,19 +13,19 @@ use crate::topology::{Block, Diagram, Health, Topology};
 
 /// For a README or a wiki: each diagram as Mermaid, with a table of its blocks.
 pub(crate) fn markdown(topology: &Topology) -> String {
-    let mut text = format!("# The topology of {}\n", topology.cluster);
+    let mut text = format!("# The topology of {}\n", plain(&topology.cluster));
     // Where nobody was asked there is nothing to say, and no column for it.
     let blocks = || topology.diagrams.iter().flat_map(|diagram| &diagram.blocks);
     let why = blocks().any(|block| !block.causes.is_empty());
     for diagram in &topology.diagrams {
         let Diagram { title, about, blocks, .. } = diagram;
-        let _ = write!(text, "\n## {title}\n\n{about}\n\n```mermaid\n{}```\n\n", chart(diagram));
+        let (about, chart) = (one_line(about), chart(diagram));
+        let _ = write!(text, "\n## {title}\n\n{about}\n\n```mermaid\n{chart}```\n\n");
         text.push_str(match why {
             true => "| | What | Where | Why not |\n|---|---|---|---|\n",
             false => "| | What | Where |\n|---|---|---|\n",
         });
         for Block { title, lines, health, causes, .. } in blocks {
-            let plain = |text: &str| text.replace('<', "&lt;").replace('|', "\\|");
             let cell = |texts: &[String]| {
                 texts.iter().map(|text| plain(text)).collect::<Vec<_>>().join("<br>")
             };
@@ -79,7 +79,38 @@ fn word(id: &str) -> String {
     format!("b_{}", id.chars().map(plain).collect::<String>())
 }
 
-/// In Mermaid's quotes entities stand for what would end them.
+/// Texts come from servers, too: none begins a line of its own.
+fn one_line(text: &str) -> String {
+    let plain = |c: char| if c.is_control() || "\u{2028}\u{2029}".contains(c) { ' ' } else { c };
+    text.chars().map(plain).collect()
+}
+
+/// In a table's cell of Markdown: no markup, no cell, no link of a text's own.
+fn plain(text: &str) -> String {
+    let mut shown = String::new();
+    for c in one_line(text).chars() {
+        match c {
+            '<' => shown.push_str("&lt;"),
+            '\\' | '`' | '|' | '[' | ']' | '*' => shown.extend(['\\', c]),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// In Mermaid's quotes entities stand for what would end them, and for what begins its Markdown and its directives.
 fn quoted(text: &str) -> String {
-    text.replace('#', "#35;").replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;")
+    let mut shown = String::new();
+    for c in one_line(text).chars() {
+        match c {
+            '"' => shown.push_str("#quot;"),
+            '<' => shown.push_str("#lt;"),
+            '>' => shown.push_str("#gt;"),
+            '#' | '`' | '%' => {
+                let _ = write!(shown, "#{};", u32::from(c));
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
 }

@@ -146,3 +146,26 @@ fn a_circle_of_arrows_is_drawn_all_the_same() {
     small.diagrams[0].arrows.push(back);
     assert_eq!(picture(&small.diagrams[0]).boxes.len(), 3);
 }
+
+#[test]
+fn a_text_of_somebody_elses_stays_in_its_cell_and_its_box() {
+    let mut odd = small();
+    let text = "a\n```\n# b | `c` \u{1b}[31m \\| <script>";
+    let block = &mut odd.diagrams[0].blocks[1];
+    block.title = text.into();
+    block.lines = vec![text.into()];
+    block.causes = vec![text.into()];
+    odd.diagrams[0].arrows[0].label = text.into();
+    let shown = [markdown(&odd), mermaid(&odd)];
+    let plain = [markdown(&small()), mermaid(&small())];
+    for (shown, plain) in shown.iter().zip(plain) {
+        assert_eq!(shown.lines().count(), plain.lines().count(), "{shown}");
+        assert!(!shown.contains('\u{1b}') && !shown.contains("<script"), "{shown}");
+        assert_eq!(shown.matches("```").count(), plain.matches("```").count(), "{shown}");
+    }
+    let row = shown[0].lines().find(|line| line.starts_with("| ") && line.contains("script"));
+    let row = row.unwrap();
+    let bars = row.replace("\\\\", "").replace("\\|", "").matches('|').count();
+    assert_eq!(bars, 5, "{row}");
+    assert!(!row.replace("\\`", "").contains('`'), "{row}");
+}
