@@ -3,8 +3,9 @@
 use std::io::{Read, Write};
 
 use age::{
+    Recipient,
     armor::{ArmoredReader, ArmoredWriter, Format},
-    x25519::{Identity, Recipient},
+    x25519::Identity,
 };
 use zeroize::Zeroizing;
 
@@ -12,11 +13,10 @@ use super::{failure, value::DataKey};
 use crate::error::Result;
 
 /// The key, encrypted for one recipient, in age's armour.
-pub(super) fn wrap(key: &DataKey, recipient: &Recipient) -> Result<String> {
+pub(super) fn wrap(key: &DataKey, recipient: &dyn Recipient) -> Result<String> {
     let failed = |error: std::io::Error| failure("the data key can't be encrypted").because(error);
-    let encryptor =
-        age::Encryptor::with_recipients(std::iter::once(recipient as &dyn age::Recipient))
-            .map_err(|error| failure("age does not take the recipient").because(error))?;
+    let encryptor = age::Encryptor::with_recipients(std::iter::once(recipient))
+        .map_err(|error| failure("age does not take the recipient").because(error))?;
     let armour = ArmoredWriter::wrap_output(Vec::new(), Format::AsciiArmor).map_err(failed)?;
     let mut writer = encryptor.wrap_output(armour).map_err(failed)?;
     writer.write_all(&key[..]).map_err(failed)?;

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     ENCRYPTED, data_key, failure,
-    value::{self, DataKey},
+    value::{self, Clear, DataKey},
     yaml,
 };
 use crate::error::Result;
@@ -82,10 +82,7 @@ pub fn seal(
 ///
 /// When it is no file of SOPS, no identity opens it, or it was altered.
 pub fn open(text: &str, identities: &[Identity]) -> Result<Opened> {
-    let mut document: Value = serde_saphyr::from_str(text)
-        .map_err(|error| failure("it is no YAML").because(error.to_string()))?;
-    let sops = document.as_object_mut().and_then(|entries| entries.shift_remove("sops"));
-    let sops = sops.ok_or_else(|| failure("it has no `sops` section: it is not encrypted"))?;
+    let (mut document, sops) = parsed(text)?;
     let (key, recipients) = opened_key(&sops, identities)?;
     let encrypted_only = sops.get("mac_only_encrypted") == Some(&Value::Bool(true));
     let mut mac = Sha512::new();
@@ -104,8 +101,7 @@ pub fn open(text: &str, identities: &[Identity]) -> Result<Opened> {
         }
         Ok(())
     })?;
-    let word = |name: &str| sops.get(name).and_then(Value::as_str).unwrap_or_default();
-    let said = value::decrypt(word("mac"), &key, word("lastmodified"))?;
+    let said = mac_of(&sops, &key)?;
     if said.value.as_str() != Some(&hex::encode_upper(mac.finalize())) {
         return Err(failure("it was altered: its values are not those that were encrypted")
             .hint("take it from Git as it was"));
@@ -113,7 +109,22 @@ pub fn open(text: &str, identities: &[Identity]) -> Result<Opened> {
     Ok(Opened { document, recipients })
 }
 
-fn opened_key(sops: &Value, identities: &[Identity]) -> Result<(DataKey, Vec<String>)> {
+/// The document, encrypted as it is, and its `sops` section.
+pub(super) fn parsed(text: &str) -> Result<(Value, Value)> {
+    let mut document: Value = serde_saphyr::from_str(text)
+        .map_err(|error| failure("it is no YAML").because(error.to_string()))?;
+    let sops = document.as_object_mut().and_then(|entries| entries.shift_remove("sops"));
+    let sops = sops.ok_or_else(|| failure("it has no `sops` section: it is not encrypted"))?;
+    Ok((document, sops))
+}
+
+/// What the file says that its values sum up to.
+pub(super) fn mac_of(sops: &Value, key: &DataKey) -> Result<Clear> {
+    let word = |name: &str| sops.get(name).and_then(Value::as_str).unwrap_or_default();
+    value::decrypt(word("mac"), key, word("lastmodified"))
+}
+
+pub(super) fn opened_key(sops: &Value, identities: &[Identity]) -> Result<(DataKey, Vec<String>)> {
     let empty = Vec::new();
     let entries = sops.get("age").and_then(Value::as_array).unwrap_or(&empty);
     let field = |entry: &Value, name: &str| entry.get(name)?.as_str().map(str::to_owned);
@@ -137,7 +148,7 @@ fn is_secret(key: &str) -> bool {
 }
 
 /// Where a value stands, as SOPS writes it; a list's own places do not count.
-fn place(path: &[String]) -> String {
+pub(super) fn place(path: &[String]) -> String {
     format!("{}:", path.join(":"))
 }
 
@@ -153,7 +164,7 @@ fn counted(value: &Value) -> String {
 }
 
 /// Every value that holds no others, in the order of the document.
-fn walk(
+pub(super) fn walk(
     value: &mut Value,
     path: &mut Vec<String>,
     leaf: &mut impl FnMut(&mut Value, &[String]) -> Result<()>,

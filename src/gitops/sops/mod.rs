@@ -6,10 +6,16 @@
 
 mod data_key;
 mod document;
+mod renew;
+mod sight;
 mod value;
 mod yaml;
 
-pub use self::document::{Opened, open, seal};
+pub use self::{
+    document::{Opened, open, seal},
+    renew::{Others, renew},
+    sight::is_sealed,
+};
 use crate::error::{Failure, Kind};
 
 /// Below these, and nowhere else, values are encrypted.

@@ -24,22 +24,26 @@ pub(super) fn is_encrypted(text: &str) -> bool {
 
 /// Encrypts a text, bound to where it stands. An empty one stays what it is, as SOPS has it.
 pub(super) fn encrypt(text: &str, key: &DataKey, place: &str) -> Result<String> {
-    if text.is_empty() {
-        return Ok(String::new());
-    }
+    if text.is_empty() { Ok(String::new()) } else { encrypt_as("str", text.as_bytes(), key, place) }
+}
+
+/// Encrypts a value of another type, as its bytes are counted.
+pub(super) fn encrypt_as(kind: &str, bytes: &[u8], key: &DataKey, place: &str) -> Result<String> {
     let nonce: [u8; 32] = rand::rng().random();
-    let mut data = text.as_bytes().to_vec();
+    let mut data = Zeroizing::new(bytes.to_vec());
     let tag = cipher(key)
         .encrypt_inout_detached(&nonce.into(), place.as_bytes(), data.as_mut_slice().into())
         .map_err(|_| failure("a value can't be encrypted"))?;
     let [data, nonce, tag] =
         [data.as_slice(), &nonce, tag.as_slice()].map(|bytes| STANDARD.encode(bytes));
-    Ok(format!("ENC[AES256_GCM,data:{data},iv:{nonce},tag:{tag},type:str]"))
+    Ok(format!("ENC[AES256_GCM,data:{data},iv:{nonce},tag:{tag},type:{kind}]"))
 }
 
 /// A value in the clear: as it is in the document, and as the MAC counts it.
 pub(super) struct Clear {
     pub(super) value: Value,
+    /// `str`, `int`, `float`, `bool` or `bytes`.
+    pub(super) kind: String,
     pub(super) bytes: Zeroizing<Vec<u8>>,
 }
 
@@ -66,14 +70,15 @@ pub(super) fn decrypt(text: &str, key: &DataKey, place: &str) -> Result<Clear> {
         )
         .map_err(|_| failure(format!("the value at `{place}` was altered or moved")))?;
     let text = std::str::from_utf8(&clear).map_err(|_| broken())?;
-    let value = match field("type") {
-        Some("str" | "bytes") => Value::from(text),
-        Some("int") => text.parse::<i64>().map(Value::from).map_err(|_| broken())?,
-        Some("float") => text.parse::<f64>().map(Value::from).map_err(|_| broken())?,
-        Some("bool") => Value::from(text == "True"),
+    let kind = field("type").ok_or_else(broken)?;
+    let value = match kind {
+        "str" | "bytes" => Value::from(text),
+        "int" => text.parse::<i64>().map(Value::from).map_err(|_| broken())?,
+        "float" => text.parse::<f64>().map(Value::from).map_err(|_| broken())?,
+        "bool" => Value::from(text == "True"),
         _ => return Err(broken()),
     };
-    Ok(Clear { value, bytes: clear })
+    Ok(Clear { value, kind: kind.to_owned(), bytes: clear })
 }
 
 fn cipher(key: &DataKey) -> AesGcm<Aes256, U32> {
