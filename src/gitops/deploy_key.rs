@@ -1,7 +1,5 @@
 //! The SSH key pair with which Flux reads the repository: made once, kept outside it, in a file of mode 0600.
 
-use std::{io::Write, os::unix::fs::OpenOptionsExt};
-
 use camino::Utf8Path;
 use russh::keys::{
     Algorithm, PrivateKey, PublicKey,
@@ -9,6 +7,7 @@ use russh::keys::{
 };
 use zeroize::Zeroizing;
 
+use super::private_file;
 use crate::{
     error::{Failure, Kind, Result},
     named_file,
@@ -34,6 +33,11 @@ impl DeployKey {
             Err(error) => return Err(unreadable(path).because(error)),
         };
         let text = std::str::from_utf8(&text).map_err(|error| unreadable(path).because(error))?;
+        if text.trim().is_empty() {
+            return Err(Failure::new(Kind::Inventory, "the deploy key's file is empty").at(path).hint(
+                "put the key back from your backup; or delete the file, and `homelab gitops deploy-key` makes a new one",
+            ));
+        }
         let key = PrivateKey::from_openssh(text).map_err(|error| {
             unreadable(path).because(error).hint("expected what `ssh-keygen -t ed25519` makes")
         })?;
@@ -52,17 +56,9 @@ impl DeployKey {
         let key = PrivateKey::random(&mut rand::rng(), Algorithm::Ed25519)
             .map_err(|error| unfit(&error))?;
         let text = key.to_openssh(LineEnding::LF).map_err(|error| unfit(&error))?;
-        let folder = path.parent().filter(|folder| *folder != "").unwrap_or(Utf8Path::new("."));
-        fs_err::create_dir_all(folder)?;
-        let unwritten = || Failure::new(Kind::Runtime, "the deploy key can't be written").at(path);
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| unwritten().because(error))?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
-        written.map_err(|error| unwritten().because(error))?;
+        private_file::make(path, &text).map_err(|error| {
+            Failure::new(Kind::Runtime, "the deploy key can't be written").at(path).because(error)
+        })?;
         Ok(Self { public: plain(key.public_key()).map_err(|error| unfit(&error))? })
     }
 
@@ -106,6 +102,8 @@ mod tests {
         assert!(made.is(&made.public) && made.is(&format!("{} somebody@desk\n", made.public)));
         let other = DeployKey::make(&path.with_file_name("other")).unwrap();
         assert!(!made.is(&other.public) && !made.is("ssh-ed25519 AAAA") && !made.is(""));
+        fs_err::write(&path, "").unwrap();
+        assert!(DeployKey::read(&path).unwrap_err().message.contains("is empty"));
         fs_err::write(&path, "no key").unwrap();
         assert!(
             DeployKey::read(&path)

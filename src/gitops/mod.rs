@@ -16,6 +16,7 @@ mod given;
 mod outdated;
 mod overview;
 mod part;
+mod private_file;
 pub mod record;
 pub mod repository;
 pub mod seal;
