@@ -37,6 +37,8 @@ pub struct Sealed {
     pub files: BTreeMap<String, String>,
     /// The Secrets that somebody edited, and that stay what they are.
     pub edited: BTreeSet<String>,
+    /// What may have been meant otherwise.
+    pub warnings: Vec<String>,
     /// What a person should know.
     pub notes: Vec<String>,
 }
@@ -78,7 +80,7 @@ pub async fn seal(
         }
     }
     let mut values =
-        Values { opened, made: BTreeMap::new(), notes: Vec::new(), missing: Vec::new() };
+        Values { opened, made: BTreeMap::new(), warnings: Vec::new(), missing: Vec::new() };
     values.remember_made();
     for (path, plan, text) in plans {
         let document = values.document(path, plan).await;
@@ -141,7 +143,7 @@ struct Values<'a> {
     opened: BTreeMap<&'a String, (&'a SecretPlan, Opened)>,
     /// Made values by their name.
     made: BTreeMap<&'static str, Secret>,
-    notes: Vec<String>,
+    warnings: Vec<String>,
     missing: Vec<String>,
 }
 
@@ -194,7 +196,8 @@ impl Values<'_> {
         self.made.entry(name).or_insert_with(random).expose().to_owned()
     }
 
-    /// The secret from where the inventory says it is; else the one that is in the file already.
+    /// The secret from where the inventory says it is; where nothing is, the one that is in the file already. What is
+    /// there and can't be had is no reason to keep the old one: whoever replaces it is to know that it was not.
     async fn find(&mut self, source: &SecretSource, path: &String, key: &str) -> String {
         let kept = self.opened.get(path).and_then(|(_, opened)| kept(opened, key));
         match (source.resolve().await, kept) {
@@ -206,14 +209,16 @@ impl Values<'_> {
                 String::new()
             }
             (Ok(secret), _) => secret.expose().to_owned(),
-            (Err(_), Some(kept)) => {
+            (Err(_), Some(kept)) if is_absent(source) => {
                 let kept = kept.to_owned();
                 let place = source.describe();
-                self.notes.push(format!("{path}: `{key}` stays what it is: {place} is not there"));
+                self.warnings
+                    .push(format!("{path}: `{key}` stays what it is: {place} is not there"));
                 kept
             }
-            (Err(failure), None) => {
-                let why = failure.message.trim_start_matches("a secret can't be had: ");
+            (Err(failure), _) => {
+                let why = failure.chain().join(": ");
+                let why = why.trim_start_matches("a secret can't be had: ");
                 self.missing.push(format!("{path}: `{key}`, {}: {why}", source.describe()));
                 String::new()
             }
@@ -222,14 +227,26 @@ impl Values<'_> {
 
     fn told(self, mut sealed: Sealed) -> Result<Sealed> {
         if self.missing.is_empty() {
-            sealed.notes.extend(self.notes);
+            sealed.warnings.extend(self.warnings);
             return Ok(sealed);
         }
         let count = self.missing.len();
         let plural = if count == 1 { "secret" } else { "secrets" };
         Err(Failure::new(Kind::Inventory, format!("{count} {plural} can't be had"))
             .because(self.missing.join("\n"))
-            .hint("each is asked for once: what is encrypted in the tree is kept"))
+            .hint("each is asked for once: what is encrypted in the tree is kept while its variable is not set or its file is not there"))
+    }
+}
+
+/// Whether there is nothing at all where the inventory says that a secret is. A command is always there.
+fn is_absent(source: &SecretSource) -> bool {
+    match source {
+        SecretSource::Env(name) => std::env::var_os(name).is_none(),
+        SecretSource::File(file) | SecretSource::Age { file, .. } => {
+            std::fs::symlink_metadata(file)
+                .is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+        }
+        SecretSource::Command(_) => false,
     }
 }
 

@@ -1,120 +1,12 @@
 //! `homelab gitops`, as a person types it.
 
-use std::{
-    collections::BTreeMap,
-    os::unix::fs::PermissionsExt,
-    process::{Command, Output, Stdio},
-};
+use std::os::unix::fs::PermissionsExt;
 
-use camino::Utf8PathBuf;
 use homelab::gitops::{age_key::AgeKey, sops};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::site::{COMPONENTS, folder_with, inventory_with};
-
-const CANARY: &str = "canary-77aa";
-
-/// A folder with an inventory, and everything that it refers to.
-struct World {
-    _folder: tempfile::TempDir,
-    path: Utf8PathBuf,
-}
-
-impl World {
-    fn new() -> Self {
-        let inventory = inventory_with(|inventory| {
-            inventory["flux"]["version"] = json!("2.9.4");
-            for (pointer, variable) in [
-                ("/longhorn/backup/credentials/secret_access_key", "SECRET"),
-                ("/gitops/tailscale_operator/oauth/client_secret", "SECRET"),
-                ("/gitops/cloudflared/tunnel_token", "TOKEN"),
-            ] {
-                *inventory.pointer_mut(pointer).unwrap() = json!({"env": variable});
-            }
-        });
-        let (folder, path) = folder_with(&inventory);
-        let world = Self { _folder: folder, path };
-        fs_err::write(world.path.join("install.yaml"), COMPONENTS).unwrap();
-        world.change(|inventory| {
-            inventory["flux"]["components"] = json!(format!("file://{}/install.yaml", world.path));
-            inventory["flux"]["sha256"] = json!(hex::encode(Sha256::digest(COMPONENTS)));
-        });
-        world
-    }
-
-    fn change(&self, edit: impl FnOnce(&mut Value)) {
-        let path = self.path.join("homelab.yaml");
-        let mut inventory: Value =
-            serde_json::from_str(&fs_err::read_to_string(&path).unwrap()).unwrap();
-        edit(&mut inventory);
-        fs_err::write(path, inventory.to_string()).unwrap();
-    }
-
-    fn homelab(&self, arguments: &[&str]) -> Ended {
-        let Output { status, stdout, stderr } = Command::new(env!("CARGO_BIN_EXE_homelab"))
-            .args(arguments)
-            .env_clear()
-            .env("HOME", self.path.join("home"))
-            .env("AWS_ACCESS_KEY_ID", format!("{CANARY}-id"))
-            .env("AWS_SECRET_ACCESS_KEY", format!("{CANARY}-aws"))
-            .env("CLOUDFLARE_API_TOKEN", format!("{CANARY}-api"))
-            .env("SECRET", format!("{CANARY}-secret"))
-            .env("TOKEN", format!("{CANARY}-token"))
-            .current_dir(&self.path)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        let ended = Ended { code: status.code(), out: text(stdout), err: text(stderr) };
-        assert!(!ended.err.contains(CANARY), "a secret is shown: {}", ended.err);
-        ended
-    }
-
-    /// Every file of the tree.
-    fn tree(&self) -> BTreeMap<String, String> {
-        let mut texts = BTreeMap::new();
-        let mut folders = vec![self.path.join("tree")];
-        while let Some(folder) = folders.pop() {
-            for entry in folder.read_dir_utf8().unwrap().map(Result::unwrap) {
-                if entry.file_type().unwrap().is_dir() {
-                    folders.push(entry.path().to_owned());
-                } else {
-                    let name =
-                        entry.path().strip_prefix(self.path.join("tree")).unwrap().to_string();
-                    texts.insert(name, fs_err::read_to_string(entry.path()).unwrap());
-                }
-            }
-        }
-        texts
-    }
-
-    fn edit(&self, path: &str, from: &str, to: &str) {
-        let path = self.path.join("tree").join(path);
-        let text = fs_err::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{path} has no `{from}`");
-        fs_err::write(path, text.replacen(from, to, 1)).unwrap();
-    }
-}
-
-#[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-impl Ended {
-    #[track_caller]
-    fn code(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "--- out\n{}--- err\n{}", self.out, self.err);
-        self
-    }
-}
-
-const JELLYFIN: &str = "apps/jellyfin/deployment.yaml";
-const KEY: &str = "home/.config/homelab/homelab.agekey";
+use crate::world::{CANARY, JELLYFIN, KEY, TUNNEL, World};
 
 #[test]
 fn a_tree_is_rendered_once_and_a_second_time_changes_nothing() {
@@ -262,8 +154,6 @@ fn without_the_key_a_tree_can_still_be_compared_and_no_other_key_is_made() {
     world.homelab(&["gitops", "rotate", "tree"]).code(15);
     assert!(!world.path.join(KEY).exists());
 }
-
-const TUNNEL: &str = "apps/cloudflared/tunnel-token.sops.yaml";
 
 #[test]
 fn a_secret_that_somebody_edited_stays_until_it_is_overwritten() {

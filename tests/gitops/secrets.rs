@@ -122,9 +122,9 @@ async fn a_secret_whose_source_is_gone_stays_what_it_is_and_is_told() {
     let again = setting.seal(&first.files).await;
     assert_eq!(again.files, first.files);
     assert!(
-        again.notes.iter().any(|note| note.contains("`token` stays what it is")),
+        again.warnings.iter().any(|note| note.contains("`token` stays what it is")),
         "{:?}",
-        again.notes
+        again.warnings
     );
 }
 

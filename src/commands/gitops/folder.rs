@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, io::Write, os::unix::fs::PermissionsExt};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use tempfile::Builder;
 
 use crate::{
     error::{Failure, Kind, Result},
@@ -35,17 +36,18 @@ impl Folder {
         if let Some(path) = record.files.keys().find(|path| !is_inside(path)) {
             return Err(Failure::new(
                 Kind::Refused,
-                format!("the record names `{path}`, which is outside of the tree"),
+                format!("the record names `{path}`, which is no file of the tree"),
             )
             .at(self.0.join(record::FILE)));
         }
         Ok(Some(record))
     }
 
-    /// A file's text; `None` when there is none.
+    /// A file's text; `None` when there is none. What is no text is somebody's, and is never written back: it is
+    /// shown as well as it can be.
     pub(super) fn read(&self, path: &str) -> Result<Option<String>> {
-        match named_file::text(self.0.join(path), named_file::DOCUMENT) {
-            Ok(text) => Ok(Some(text)),
+        match named_file::bytes(self.0.join(path), named_file::DOCUMENT) {
+            Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Failure::new(Kind::Runtime, "a file of the tree can't be read")
                 .at(self.0.join(path))
@@ -66,23 +68,87 @@ impl Folder {
         Ok(texts)
     }
 
+    /// Refuses, before anything is touched, paths that a link leads out of the tree or into Git's own folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Kind::Refused`] with the first of them.
+    pub(super) fn guard<'a>(&self, paths: impl Iterator<Item = &'a String>) -> Result<()> {
+        // A folder that is not there yet has no links.
+        let Ok(root) = self.0.canonicalize_utf8() else { return Ok(()) };
+        for path in paths {
+            let there = |one: &&Utf8Path| fs_err::symlink_metadata(root.join(one)).is_ok();
+            let Some(nearest) = Utf8Path::new(path).ancestors().find(there) else { continue };
+            let real = root.join(nearest).canonicalize_utf8();
+            let is_ours = real.is_ok_and(|real| {
+                real.strip_prefix(&root)
+                    .is_ok_and(|inside| inside == "" || is_inside(inside.as_str()))
+            });
+            if !is_ours {
+                return Err(Failure::new(Kind::Refused, "a link leads out of the tree")
+                    .at(self.0.join(nearest))
+                    .hint("put a folder in its place; nothing was written"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a file is once links are followed, from the tree's root.
+    pub(super) fn real(&self, path: &str) -> Option<String> {
+        let root = self.0.canonicalize_utf8().ok()?;
+        let real = root.join(path).canonicalize_utf8().ok()?;
+        real.strip_prefix(&root).ok().map(ToString::to_string)
+    }
+
     pub(super) fn write(&self, path: &str, text: &str) -> Result<()> {
         let path = self.0.join(path);
-        let folder = path.parent().unwrap_or(&self.0);
-        fs_err::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(text.as_bytes())?;
-        // Nothing in it is secret: secrets are encrypted.
-        file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
+        let written = || -> std::io::Result<()> {
+            let folder = path.parent().unwrap_or(&self.0);
+            fs_err::create_dir_all(folder)?;
+            let mut file = Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder)?;
+            file.write_all(text.as_bytes())?;
+            // Nothing in it is secret: secrets are encrypted.
+            file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
+            file.as_file().sync_all()?;
+            file.persist(&path).map_err(|error| error.error)?;
+            Ok(())
+        };
+        written().map_err(|error| {
+            Failure::new(Kind::Runtime, "a file of the tree can't be written")
+                .at(&path)
+                .because(error)
+        })
+    }
+
+    /// Takes away what runs that were killed had not finished: `git add --all` would take it along.
+    pub(super) fn sweep(&self) -> Result<()> {
+        let failed = |path: &Utf8Path, error: std::io::Error| {
+            Failure::new(Kind::Runtime, "the tree can't be looked through").at(path).because(error)
+        };
+        let mut folders = vec![self.0.clone()];
+        while let Some(folder) = folders.pop() {
+            // Entries whose names are no text are none of ours.
+            for entry in folder.read_dir_utf8().map_err(|error| failed(&folder, error))?.flatten() {
+                let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+                if is_folder && entry.file_name() != ".git" {
+                    folders.push(entry.into_path());
+                } else if !is_folder && is_half_written(entry.file_name()) {
+                    let path = entry.path();
+                    fs_err::remove_file(path).map_err(|error| failed(path, error))?;
+                }
+            }
+        }
         Ok(())
     }
 
     /// Removes a file, and the folders that are empty without it.
     pub(super) fn remove(&self, path: &str) -> Result<()> {
         let path = self.0.join(path);
-        fs_err::remove_file(&path)?;
+        fs_err::remove_file(&path).map_err(|error| {
+            Failure::new(Kind::Runtime, "a file of the tree can't be removed")
+                .at(&path)
+                .because(error)
+        })?;
         let mut folder = path.parent();
         while let Some(empty) = folder.filter(|folder| *folder != self.0) {
             if fs_err::remove_dir(empty).is_err() {
@@ -123,7 +189,17 @@ fn is_inside(path: &str) -> bool {
     !path.is_empty()
         && Utf8Path::new(path)
             .components()
-            .all(|component| matches!(component, Utf8Component::Normal(_)))
+            .all(|component| matches!(component, Utf8Component::Normal(name) if !name.eq_ignore_ascii_case(".git")))
+}
+
+/// What a file is called before it is whole.
+const PREFIX: &str = ".homelab-";
+const SUFFIX: &str = ".tmp";
+
+/// Six letters and digits between the two.
+fn is_half_written(name: &str) -> bool {
+    let middle = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    middle.is_some_and(|it| it.len() == 6 && it.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 #[cfg(test)]
@@ -133,8 +209,20 @@ mod tests {
     #[test]
     fn a_record_can_name_nothing_outside_of_its_tree() {
         assert!(is_inside("apps/jellyfin/claim.yaml"));
-        for path in ["", "/etc/passwd", "../secrets", "apps/../../x"] {
+        for path in ["", "/etc/passwd", "../secrets", "apps/../../x", ".git/HEAD", "x/.Git/config"]
+        {
             assert!(!is_inside(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_or_removed_is_named() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder(Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap());
+        folder.write("apps", "a file where a folder belongs").unwrap();
+        for failed in [folder.write("apps/a.yaml", "text"), folder.remove("apps/a.yaml")] {
+            let place = failed.unwrap_err().place;
+            assert_eq!(place.as_deref(), Some(folder.0.join("apps/a.yaml").as_str()));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod ask;
 mod deploy_key;
 mod folder;
+mod hold;
 mod key;
 mod rotate;
 mod work;

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{ChangeArgs, DiffArgs, ask, folder::Folder, key};
+use super::{ChangeArgs, DiffArgs, ask, folder::Folder, hold::Hold, key};
 use crate::{
     adapter::artifact,
     cli::Global,
@@ -33,6 +33,8 @@ struct Comparison {
     changes: Vec<Change>,
     /// Secrets that somebody edited, and that stay what they are.
     edited_secrets: BTreeSet<String>,
+    /// Told even to those who want to hear little.
+    warnings: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -41,7 +43,7 @@ struct Comparison {
 struct Report<'a> {
     folder: &'a Utf8Path,
     changes: Vec<&'a Change>,
-    notes: &'a [String],
+    notes: Vec<&'a String>,
 }
 
 /// Renders and compares. `overwrite` names the files whose edits do not count.
@@ -59,6 +61,8 @@ async fn compared(
         recipients: recipients.iter().map(ToString::to_string).collect(),
     };
     let tree: Tree = tree(desired, &given)?;
+    let own = [record::FILE.to_owned()];
+    folder.guard(tree.files.keys().chain(record.files.keys()).chain(&own))?;
     let found = folder.read_all(tree.files.keys().chain(record.files.keys()))?;
     let keys = Keys { key: age_key, recipients: &recipients };
     let is_edited = |path: &str, text: &str| {
@@ -67,7 +71,7 @@ async fn compared(
             && !overwrite.iter().any(|one| one == path)
     };
     let sealed = seal(&tree, &found, &is_edited, &keys, Timestamp::now()).await?;
-    let Sealed { files: mut rendered, edited: edited_secrets, notes } = sealed;
+    let Sealed { files: mut rendered, edited: edited_secrets, warnings, notes } = sealed;
     if age_key.is_none()
         && let (Some(rules), Some(there)) = (rendered.get_mut(RULES), found.get(RULES))
     {
@@ -81,11 +85,11 @@ async fn compared(
             change.diff = "encrypted anew\n".to_owned();
         }
     }
-    Ok(Comparison { folder, record, rendered, changes, edited_secrets, notes })
+    Ok(Comparison { folder, record, rendered, changes, edited_secrets, warnings, notes })
 }
 
 /// The key's own recipient, then the inventory's further ones.
-fn recipients(desired: &Desired, age_key: Option<&AgeKey>) -> Result<Vec<Recipient>> {
+pub(super) fn recipients(desired: &Desired, age_key: Option<&AgeKey>) -> Result<Vec<Recipient>> {
     let Some(SecretStore::Sops { recipients, .. }) =
         desired.gitops.as_ref().map(|gitops| &gitops.secrets)
     else {
@@ -150,6 +154,7 @@ pub(super) async fn init(global: &Global, args: ChangeArgs) -> Result<()> {
         tree(&desired, &Given { components: String::new(), recipients: Vec::new() })?;
     }
     fs_err::create_dir_all(&args.folder)?;
+    let _hold = Hold::tree(&args.folder)?;
     let is_new = Folder(args.folder.clone()).record(desired.id)?.is_none();
     // A new key could not open what an older one closed.
     let age_key = age_key(&desired, &args.folder, is_new)?;
@@ -166,6 +171,7 @@ pub(super) async fn init(global: &Global, args: ChangeArgs) -> Result<()> {
 
 pub(super) async fn update(global: &Global, args: ChangeArgs) -> Result<()> {
     let desired = load(global, Pins::Required)?;
+    let _hold = Hold::tree(&args.folder)?;
     if Folder(args.folder.clone()).record(desired.id)?.is_none() {
         return Err(Failure::new(Kind::Usage, "nothing was rendered into this folder yet")
             .at(&args.folder)
@@ -184,7 +190,7 @@ pub(super) async fn diff(global: &Global, args: DiffArgs) -> Result<u8> {
     if wants_json(global) {
         report(&comparison)?;
     } else {
-        tell_notes(global, &comparison.notes);
+        tell_notes(global, &comparison);
         for change in comparison.changes.iter().filter(|change| change.state != State::Same) {
             render::output::line(heading(change))?;
             render::output::data(&change.diff)?;
@@ -235,6 +241,12 @@ fn change(
     keep: &[String],
 ) -> Result<()> {
     let overwritten = ask::decide(&comparison.folder.0, &comparison.changes, overwrite, keep)?;
+    comparison.folder.sweep()?;
+    // One that was deleted stays so unless it is asked for.
+    let is_left = |change: &Change| {
+        change.state == State::Same
+            || change.state == State::Dropped && !overwritten.contains(&change.path)
+    };
     for change in &mut comparison.changes {
         // What is kept on purpose is settled until it is rendered otherwise again.
         let theirs = change.state.is_theirs() || change.state == State::Kept;
@@ -242,7 +254,7 @@ fn change(
             continue;
         }
         match comparison.rendered.get(&change.path) {
-            Some(text) if change.state != State::Same && change.state != State::Dropped => {
+            Some(text) if !is_left(change) => {
                 comparison.folder.write(&change.path, text)?;
             }
             None if comparison.folder.read(&change.path)?.is_some() => {
@@ -262,11 +274,11 @@ fn change(
     if wants_json(global) {
         return report(&comparison);
     }
-    tell_notes(global, &comparison.notes);
+    tell_notes(global, &comparison);
     let mut told = false;
     for change in &comparison.changes {
         let kept = change.state == State::Kept && !overwritten.contains(&change.path);
-        if change.state == State::Same || kept || change.state == State::Dropped {
+        if kept || is_left(change) {
             continue;
         }
         let theirs = change.state.is_theirs() && !overwritten.contains(&change.path);
@@ -286,12 +298,16 @@ fn change(
 
 fn report(comparison: &Comparison) -> Result<()> {
     let changes = comparison.changes.iter().filter(|change| change.state != State::Same).collect();
-    render::document(&Report { folder: &comparison.folder.0, changes, notes: &comparison.notes })
+    let notes = comparison.warnings.iter().chain(&comparison.notes).collect();
+    render::document(&Report { folder: &comparison.folder.0, changes, notes })
 }
 
-fn tell_notes(global: &Global, notes: &[String]) {
+fn tell_notes(global: &Global, comparison: &Comparison) {
+    for warning in &comparison.warnings {
+        anstream::eprintln!("warning: {warning}");
+    }
     if !global.quiet {
-        for note in notes {
+        for note in &comparison.notes {
             anstream::eprintln!("note: {note}");
         }
     }

@@ -135,11 +135,12 @@ func relay(writer http.ResponseWriter, response *http.Response) int {
 // As Cloudflare says it: a page of text with the number of the error.
 func refuse(writer http.ResponseWriter, status, code int, reason string) int {
 	writer.Header().Set("Content-Type", "text/plain; charset=UTF-8")
+	// For people; Cloudflare's own body is the number alone.
+	writer.Header().Set("X-Lab-Reason", reason)
 	writer.WriteHeader(status)
 	if code != 0 {
-		fmt.Fprintf(writer, "error code: %d\n", code)
+		fmt.Fprintf(writer, "error code: %d", code)
 	}
-	fmt.Fprintf(writer, "%s (the lab's edge)\n", reason)
 	return status
 }
 
