@@ -1,6 +1,6 @@
 //! The age key that opens the tree's Secrets: made once, kept outside the tree, in a file of mode 0600.
 
-use std::{io::Write, os::unix::fs::OpenOptionsExt, os::unix::fs::PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 
 use age::{
     secrecy::ExposeSecret,
@@ -10,8 +10,10 @@ use camino::Utf8Path;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use super::private_file;
 use crate::{
     error::{Failure, Kind, Result},
+    inventory::{Desired, desired::SecretStore},
     named_file,
     secret::Secret,
 };
@@ -69,6 +71,11 @@ impl AgeKey {
     ///
     /// When it holds none.
     pub fn parse(text: Zeroizing<String>) -> Result<Self> {
+        if text.trim().is_empty() {
+            return Err(Failure::new(Kind::Inventory, "the age key's file is empty").hint(
+                "put the key back from your backup; where nothing was encrypted for it, delete the file, and a new one is made",
+            ));
+        }
         let lines = text.lines().map(str::trim);
         let keys = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         let identities: Option<Vec<Identity>> = keys.map(|line| line.parse().ok()).collect();
@@ -86,12 +93,23 @@ impl AgeKey {
         Self { identities: identities.collect(), text: Zeroizing::new(text + "\n") }
     }
 
-    /// The key in use alone.
-    #[must_use]
-    pub fn alone(self) -> Self {
-        let text = self.text.split("# retired").next().unwrap_or_default().trim_end().to_owned();
-        let identities = self.identities.into_iter().take(1).collect();
-        Self { identities, text: Zeroizing::new(text + "\n") }
+    /// The key in use alone, in a file of its own: of the older one only when it was made is kept, whatever its
+    /// comments say.
+    ///
+    /// # Errors
+    ///
+    /// When that file would not hold this key: a fault of homelab.
+    pub fn alone(&self) -> Result<Self> {
+        let is_comment = |line: &&str| line.trim().is_empty() || line.starts_with('#');
+        let created = self.text.lines().take_while(is_comment);
+        let created = created.filter(|line| line.starts_with("# created: ")).last();
+        let identity = &self.identities[0];
+        let mut text = Zeroizing::new(created.map_or_else(String::new, |line| format!("{line}\n")));
+        text.push_str(&format!("# public key: {}\n", identity.to_public()));
+        text.push_str(identity.to_string().expose_secret());
+        text.push('\n');
+        let key = Self::parse(text)?;
+        if key.recipients() == [self.recipient().to_string()] { Ok(key) } else { Err(no_key()) }
     }
 
     /// Whom files are encrypted for.
@@ -104,26 +122,32 @@ impl AgeKey {
         &self.identities
     }
 
+    /// Whose files they open, the key in use first.
+    pub fn recipients(&self) -> Vec<String> {
+        self.identities.iter().map(|identity| identity.to_public().to_string()).collect()
+    }
+
+    /// The same of an inventory's own key; `None` where it has none, or it is not to be had here: that is told
+    /// where it is needed.
+    pub fn held(desired: &Desired) -> Option<Vec<String>> {
+        match &desired.gitops.as_ref()?.secrets {
+            SecretStore::Sops { identity, .. } => Some(Self::read(identity).ok()??.recipients()),
+            SecretStore::External => None,
+        }
+    }
+
     /// What Flux's Secret `sops-age` holds under `age.agekey`.
     pub fn for_flux(&self) -> Secret {
         Secret::new(self.text.as_str())
     }
 
-    /// Writes the file: whole or not at all, for nobody else to read.
+    /// Writes the file: whole or not at all, for nobody else to read. A link to it stays one.
     ///
     /// # Errors
     ///
     /// When the folder or the file can't be written.
     pub fn write(&self, path: &Utf8Path) -> Result<()> {
-        let folder = path.parent().filter(|folder| *folder != "").unwrap_or(Utf8Path::new("."));
-        fs_err::create_dir_all(folder)?;
-        // Made with mode 0600, and renamed when it is on the disk.
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(self.text.as_bytes())?;
-        file.as_file().sync_all()?;
-        file.persist(path).map_err(|error| error.error)?;
-        fs_err::File::open(folder)?.sync_all()?;
-        Ok(())
+        private_file::replace(path, &self.text).map_err(|error| unwritten(path).because(error))
     }
 
     /// Writes a new file, and never over another.
@@ -132,20 +156,12 @@ impl AgeKey {
     ///
     /// As [`Self::write`]; and when there is a file.
     pub fn write_new(&self, path: &Utf8Path) -> Result<()> {
-        let folder = path.parent().filter(|folder| *folder != "").unwrap_or(Utf8Path::new("."));
-        fs_err::create_dir_all(folder)?;
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|error| {
-                Failure::new(Kind::Runtime, "the age key can't be written").at(path).because(error)
-            })?;
-        file.write_all(self.text.as_bytes())?;
-        file.sync_all()?;
-        Ok(())
+        private_file::make(path, &self.text).map_err(|error| unwritten(path).because(error))
     }
+}
+
+fn unwritten(path: &Utf8Path) -> Failure {
+    Failure::new(Kind::Runtime, "the age key can't be written").at(path)
 }
 
 fn no_key() -> Failure {

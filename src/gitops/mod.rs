@@ -19,6 +19,7 @@ mod part;
 mod private_file;
 pub mod record;
 pub mod repository;
+pub mod rules;
 pub mod seal;
 pub mod secret;
 pub mod sops;

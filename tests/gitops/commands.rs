@@ -120,6 +120,7 @@ fn a_new_key_encrypts_everything_anew_and_the_values_stay() {
     // The older key opens nothing any more, and can go.
     let key = fs_err::read_to_string(world.path.join(KEY)).unwrap();
     assert_eq!(key.matches("AGE-SECRET-KEY").count(), 2);
+    world.push();
     world.homelab(&["gitops", "rotate", "tree", "--forget"]).code(0);
     let key = fs_err::read_to_string(world.path.join(KEY)).unwrap();
     assert_eq!(key.matches("AGE-SECRET-KEY").count(), 1);

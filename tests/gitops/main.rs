@@ -14,6 +14,7 @@ mod kustomize;
 mod outdated;
 mod outside;
 mod paths;
+mod rotation;
 mod schemas;
 mod secrets;
 mod shared;

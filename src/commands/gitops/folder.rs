@@ -158,31 +158,6 @@ impl Folder {
         }
         Ok(())
     }
-
-    /// Every encrypted file, also those that somebody else put here.
-    pub(super) fn encrypted(&self) -> Result<Vec<String>> {
-        let mut found = Vec::new();
-        let mut folders = vec![self.0.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in folder.read_dir_utf8()? {
-                let entry = entry?;
-                let path = entry.path();
-                if entry.file_type()?.is_dir() {
-                    if entry.file_name() != ".git" {
-                        folders.push(path.to_owned());
-                    }
-                } else if entry.file_name().ends_with(".sops.yaml")
-                    // The rules for the official `sops`, at the root.
-                    && entry.file_name() != ".sops.yaml"
-                    && let Ok(path) = path.strip_prefix(&self.0)
-                {
-                    found.push(path.to_string());
-                }
-            }
-        }
-        found.sort();
-        Ok(found)
-    }
 }
 
 fn is_inside(path: &str) -> bool {

@@ -31,17 +31,34 @@ pub(super) fn at_hand(path: &Utf8Path) -> Result<(AgeKey, bool)> {
         return Ok((key, false));
     }
     let key = AgeKey::generate(Timestamp::now());
-    key.write_new(path)?;
-    Ok((key, true))
+    match (key.write_new(path), AgeKey::read(path)?) {
+        (Ok(()), _) => Ok((key, true)),
+        // Another was faster.
+        (Err(_), Some(there)) => Ok((there, false)),
+        (Err(failure), None) => Err(failure),
+    }
+}
+
+/// How a key came to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    Found,
+    Made,
+    /// Everything was encrypted anew for it.
+    Rotated,
 }
 
 /// What its owner must know.
-pub(super) fn tell(path: &Utf8Path, key: &AgeKey, made: bool) {
-    let what = if made { "A new age key" } else { "The age key" };
+pub(super) fn tell(path: &Utf8Path, key: &AgeKey, origin: Origin) {
+    let what = if origin == Origin::Found { "The age key" } else { "A new age key" };
+    let opens = match origin {
+        Origin::Found => "what is encrypted for it",
+        Origin::Made => "what is encrypted from now on (nothing that is encrypted already)",
+        Origin::Rotated => "every Secret of the tree",
+    };
     anstream::eprintln!(
-        "{what} is in {path} (public half {}).\nIt opens every Secret of the tree and is in no \
-         repository: keep a copy of the file where you keep passwords. Without it the Secrets have to be \
-         written anew.",
+        "{what} is in {path} (public half {}).\nIt opens {opens} and is in no repository: keep a copy of \
+         the file where you keep passwords. Without it the Secrets have to be written anew.",
         key.recipient()
     );
 }
@@ -58,7 +75,7 @@ pub(super) async fn run(global: &Global) -> Result<()> {
         );
     }
     if !global.quiet {
-        tell(path, &key, made);
+        tell(path, &key, if made { Origin::Made } else { Origin::Found });
     }
     if wants_json(global) {
         let recipient = key.recipient().to_string();

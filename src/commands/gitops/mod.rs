@@ -2,7 +2,9 @@
 
 mod ask;
 mod deploy_key;
+mod encrypted;
 mod folder;
+mod forget;
 mod hold;
 mod key;
 mod rotate;
@@ -102,7 +104,7 @@ pub struct RotateArgs {
     /// The repository's root
     #[arg(value_hint = ValueHint::DirPath)]
     pub folder: Utf8PathBuf,
-    /// Make no key; take the retired ones out of the key's file, once no file needs them
+    /// Make no key; take the retired ones out of the key's file, once nothing needs them, here or where Flux reads
     #[arg(long)]
     pub forget: bool,
 }

@@ -3,104 +3,181 @@
 use camino::Utf8Path;
 use jiff::Timestamp;
 
-use super::{RotateArgs, folder::Folder, key};
+use super::{
+    RotateArgs,
+    encrypted::{self, Encrypted},
+    folder::Folder,
+    forget::forget,
+    hold::Hold,
+    key,
+    work::recipients,
+};
 use crate::{
     cli::Global,
     commands::session::load,
-    error::{Failure, Kind, Result},
+    error::{Effect, Failure, Kind, Result},
     gitops::{
         RULES,
         age_key::AgeKey,
-        record::{self, digest},
-        rules, sops,
+        record::{self, TreeRecord, digest},
+        rules,
+        sops::{self, Others},
     },
-    inventory::Pins,
-    render,
+    inventory::{Desired, Pins},
+    render::program::{completed, word},
 };
+
+/// What the two halves of a rotation work on.
+pub(super) struct Rotation<'a> {
+    pub(super) desired: &'a Desired,
+    pub(super) folder: Folder,
+    pub(super) record: TreeRecord,
+    pub(super) files: Encrypted,
+    /// The key's file.
+    pub(super) path: &'a Utf8Path,
+    pub(super) key: AgeKey,
+}
 
 pub(super) async fn run(global: &Global, args: RotateArgs) -> Result<()> {
     let desired = load(global, Pins::Optional)?;
-    let (path, further) = key::place(&desired)?;
-    let older = AgeKey::read(path)?.ok_or_else(|| key::missing(path))?;
-    let folder = Folder(args.folder.clone());
-    let Some(mut record) = folder.record(desired.id)? else {
+    let (path, _) = key::place(&desired)?;
+    // Before anything is read: of two new keys one would be lost, and with it what was encrypted for it.
+    let _key = Hold::key(path)?;
+    let _tree = Hold::tree(&args.folder)?;
+    let key = AgeKey::read(path)?.ok_or_else(|| key::missing(path))?;
+    let folder = Folder(args.folder);
+    let Some(record) = folder.record(desired.id)? else {
         return Err(Failure::new(Kind::Usage, "nothing was rendered into this folder yet")
-            .at(&args.folder)
-            .hint(format!("homelab gitops init {}", args.folder)));
+            .at(&folder.0)
+            .hint(format!("`homelab gitops init {}`", word(folder.0.as_str()))));
     };
-    if args.forget {
-        return forget(&folder, path, older);
-    }
-    // Everything is opened before anything is changed.
-    let mut opened = Vec::new();
-    for file in folder.encrypted()? {
-        let text = folder.read(&file)?.unwrap_or_default();
-        let before = sops::open(&text, older.identities()).map_err(|failure| failure.at(&file))?;
-        let comment: Vec<&str> = text
-            .lines()
-            .map_while(|line| line.strip_prefix('#'))
-            .map(|line| line.strip_prefix(' ').unwrap_or(line))
-            .collect();
-        let as_rendered = record.holds(&file, &text);
-        opened.push((file, comment.join("\n"), before, as_rendered));
-    }
+    let own = [RULES.to_owned(), record::FILE.to_owned()];
+    folder.guard(record.files.keys().chain(&own))?;
+    folder.sweep()?;
+    let files = encrypted::find(&folder, &record)?;
+    let rotation = Rotation { desired: &desired, folder, record, files, path, key };
+    if args.forget { forget(rotation).await } else { rotate(global, rotation) }
+}
+
+/// A file as it will be.
+struct Anew {
+    path: String,
+    text: String,
+    /// Whether it was as rendered, and is so again.
+    rendered: bool,
+}
+
+/// Everything is encrypted before anything is written: a file that can't be is no reason for another key.
+fn rotate(global: &Global, rotation: Rotation<'_>) -> Result<()> {
+    let Rotation { desired, folder, mut record, files, path, key: older } = rotation;
     let now = Timestamp::now();
+    let goes_on = is_unfinished(&folder, &files, &older)?;
     // The older key stays in the file: until all is pushed, and Flux has the new one, both are needed.
-    let newer = AgeKey::generate(now).before(&older);
-    newer.write(path)?;
-    let mut recipients = vec![newer.recipient()];
-    for text in further {
-        recipients.push(text.parse().map_err(|why: &str| {
-            Failure::new(Kind::Inventory, format!("`{text}` is no age recipient: {why}"))
-        })?);
+    let newer = if goes_on { older } else { AgeKey::generate(now).before(&older) };
+    let recipients = recipients(desired, Some(&newer))?;
+    let mut anew = Vec::new();
+    for (path, text) in files {
+        let rendered = names_of(&folder, &record, &path).any(|name| record.holds(name, &text));
+        let others = if rendered { Others::Dropped } else { Others::Kept };
+        let text = sops::renew(&text, newer.identities(), &recipients, others, now)
+            .map_err(|failure| failure.at(folder.0.join(&path)))?;
+        anew.push(Anew { path, text, rendered });
     }
-    let count = opened.len();
-    for (file, comment, before, as_rendered) in opened {
-        let text = sops::seal(&before.document, &comment, &recipients, now)?;
-        folder.write(&file, &text)?;
-        if as_rendered {
-            record.files.insert(file, digest(&text));
+    let count = anew.len();
+    let names: Vec<String> = recipients.iter().map(ToString::to_string).collect();
+    anew.extend(rules_anew(&folder, &record, &newer, &names)?);
+    if !goes_on {
+        newer.write(path)?;
+    }
+    let broken_off = |failure: Failure| {
+        let again = format!("`homelab gitops rotate {}`", word(folder.0.as_str()));
+        failure.effect(Effect::Partial).hint(format!("{again} goes on with the key that was made"))
+    };
+    for Anew { path, text, rendered } in anew {
+        folder.write(&path, &text).map_err(broken_off)?;
+        if rendered {
+            let names: Vec<String> = names_of(&folder, &record, &path).cloned().collect();
+            record.files.extend(names.into_iter().map(|name| (name, digest(&text))));
         }
     }
-    // What else names the recipient.
-    if folder.read(RULES)?.is_some_and(|text| record.holds(RULES, &text)) {
-        let recipients: Vec<String> = recipients.iter().map(ToString::to_string).collect();
-        let text = rules(&recipients)?;
-        folder.write(RULES, &text)?;
-        record.files.insert(RULES.to_owned(), digest(&text));
-    }
-    folder.write(record::FILE, &record.text())?;
+    folder.write(record::FILE, &record.text()).map_err(broken_off)?;
     if !global.quiet {
-        key::tell(path, &newer, true);
-        anstream::eprintln!(
-            "{count} files were encrypted anew; the older key stays in the file behind the new one.\nNext: \
-             commit and push, give Flux the file as Secret flux-system/sops-age, and when it is in sync: \
-             homelab gitops rotate --forget {}",
-            folder.0
-        );
+        tell(&folder, path, &newer, count, goes_on);
     }
     Ok(())
 }
 
-/// Takes retired keys out of the key's file, once no file needs them.
-fn forget(folder: &Folder, path: &Utf8Path, key: AgeKey) -> Result<()> {
-    let current = key.alone();
-    for file in folder.encrypted()? {
-        let text = folder.read(&file)?.unwrap_or_default();
-        sops::open(&text, current.identities()).map_err(|failure| {
-            Failure::new(
-                Kind::Refused,
-                "a file is not encrypted for the key in use: none was forgotten",
-            )
-            .at(&file)
-            .because(failure)
-            .hint(format!("homelab gitops rotate {}", folder.0))
-        })?;
+/// Whether a run was stopped after it made a key, and before all was encrypted for it.
+fn is_unfinished(folder: &Folder, files: &Encrypted, key: &AgeKey) -> Result<bool> {
+    let newest = key.recipient().to_string();
+    let mut unfinished = false;
+    for (path, text) in files {
+        let opened = sops::open(text, key.identities())
+            .map_err(|failure| failure.at(folder.0.join(path)))?;
+        unfinished |= !opened.recipients.contains(&newest);
     }
-    current.write(path)?;
-    render::output::line(format_args!(
-        "{path} holds the key in use alone: {}",
-        current.recipient()
-    ))?;
-    Ok(())
+    // The rules are written after the files.
+    if let Some(text) = folder.read(RULES)? {
+        let named = rules::named(&text);
+        let mut held = key.recipients().into_iter().skip(1);
+        unfinished |= !named.contains(&newest) && held.any(|older| named.contains(&older));
+    }
+    Ok(unfinished && key.identities().len() > 1)
+}
+
+/// The names by which the record knows a file: a link may lead to it.
+fn names_of<'a>(
+    folder: &'a Folder,
+    record: &'a TreeRecord,
+    path: &'a str,
+) -> impl Iterator<Item = &'a String> {
+    record.files.keys().filter(move |name| {
+        *name == path || name.ends_with(".sops.yaml") && folder.real(name).as_deref() == Some(path)
+    })
+}
+
+/// The rules for the official `sops` name the key, too: as rendered or, where somebody edited them, with the new one
+/// in the place of older ones. A run that was stopped may have left them with another key's name and no record.
+fn rules_anew(
+    folder: &Folder,
+    record: &TreeRecord,
+    key: &AgeKey,
+    recipients: &[String],
+) -> Result<Option<Anew>> {
+    let Some(before) = folder.read(RULES)? else { return Ok(None) };
+    let held = key.recipients();
+    let mut rendered = record.holds(RULES, &before);
+    for older in &held {
+        let with_older: Vec<String> = recipients
+            .iter()
+            .map(|one| if *one == held[0] { older.clone() } else { one.clone() })
+            .collect();
+        rendered |= record.files.contains_key(RULES) && before == rules(&with_older)?;
+    }
+    let text =
+        if rendered { rules(recipients)? } else { rules::renewed(&before, &held[1..], &held[0]) };
+    Ok(Some(Anew { path: RULES.to_owned(), text, rendered }))
+}
+
+fn tell(folder: &Folder, path: &Utf8Path, key: &AgeKey, count: usize, goes_on: bool) {
+    if goes_on {
+        anstream::eprintln!(
+            "An earlier run was stopped: this one went on with the key that it made ({}).",
+            key.recipient()
+        );
+    }
+    key::tell(path, key, key::Origin::Rotated);
+    let names_it = |text: String| rules::named(&text).contains(&key.recipient().to_string());
+    if !folder.read(RULES).ok().flatten().is_some_and(names_it) {
+        anstream::eprintln!(
+            "warning: {} does not name it: what others encrypt by it cannot be opened with it",
+            folder.0.join(RULES)
+        );
+    }
+    let next = format!(
+        "{count} files were encrypted anew; the older key stays in the file behind the new one.\nNext: commit and \
+         push; `homelab up` gives the cluster the new key; when it is in sync: `homelab gitops rotate --forget {}`",
+        word(folder.0.as_str())
+    );
+    anstream::eprintln!("{}", completed(&next));
 }

@@ -142,7 +142,7 @@ pub(super) fn age_key(desired: &Desired, folder: &Utf8Path, make: bool) -> Resul
     }
     let (key, made) = key::at_hand(identity)?;
     if made {
-        key::tell(identity, &key, made);
+        key::tell(identity, &key, key::Origin::Made);
     }
     Ok(Some(key))
 }
