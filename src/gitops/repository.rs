@@ -2,12 +2,16 @@
 
 use serde_json::{Value, json};
 
-use super::record::{self, TreeRecord, digest};
+use super::{
+    RULES,
+    record::{self, TreeRecord, digest},
+    rules,
+};
 use crate::{
     error::{Failure, Kind, Result},
     inventory::{
         Desired,
-        desired::{Flux, GitAccess},
+        desired::{Flux, GitAccess, SecretStore},
         git_host::{is_known_host, known_as},
     },
     named_file,
@@ -84,11 +88,23 @@ pub fn apps_path(flux: &Flux) -> String {
 
 /// The files that matter before Flux reads them all.
 pub fn paths(flux: &Flux) -> Vec<String> {
-    vec![components_path(flux), sync_path(flux), apps_path(flux), record::FILE.to_owned()]
+    vec![
+        components_path(flux),
+        sync_path(flux),
+        apps_path(flux),
+        record::FILE.to_owned(),
+        RULES.to_owned(),
+    ]
 }
 
-/// Everything that forbids giving this repository to Flux.
-pub fn refusals(desired: &Desired, flux: &Flux, checkout: &Checkout) -> Vec<Refusal> {
+/// Everything that forbids giving this repository to Flux. `held`: the recipients whose Secrets our age key opens;
+/// `None` where that is not known.
+pub fn refusals(
+    desired: &Desired,
+    flux: &Flux,
+    checkout: &Checkout,
+    held: Option<&[String]>,
+) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     let place = |path: &str| format!("{}@{}:{path}", flux.url, flux.branch);
     let record = checkout.files.get(record::FILE).map(|text| TreeRecord::parse(text));
@@ -132,7 +148,27 @@ pub fn refusals(desired: &Desired, flux: &Flux, checkout: &Checkout) -> Vec<Refu
             )
         })),
     }
+    refusals.extend(locked_out(desired, checkout, held).map(|message| {
+        Refusal::new(
+            place(RULES),
+            message,
+            "commit and push what `homelab gitops rotate` wrote, or put the older key back (FL-09)",
+        )
+    }));
     refusals
+}
+
+/// Whether the repository's Secrets are encrypted for nobody that we have a key of.
+fn locked_out(desired: &Desired, checkout: &Checkout, held: Option<&[String]>) -> Option<String> {
+    let SecretStore::Sops { identity, .. } = &desired.gitops.as_ref()?.secrets else { return None };
+    let named = rules::named(checkout.files.get(RULES)?);
+    if named.is_empty() || named.iter().any(|one| held.is_none_or(|held| held.contains(one))) {
+        return None;
+    }
+    Some(format!(
+        "its Secrets are encrypted for {}; {identity} has no key for it: the cluster could open none of them",
+        named.join(", ")
+    ))
 }
 
 fn absent(place: String) -> Refusal {
@@ -268,7 +304,7 @@ spec: {path: ./clusters/lab, prune: true}
     }
 
     fn told(files: &[(&str, &str)]) -> Vec<String> {
-        let refusals = refusals(&desired(), &flux("kind: Namespace"), &checkout(files));
+        let refusals = refusals(&desired(), &flux("kind: Namespace"), &checkout(files), None);
         refusals
             .into_iter()
             .map(|refusal| format!("{}: {}", refusal.place, refusal.message))

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     engine::Run,
     error::{Failure, Result},
+    gitops::age_key::AgeKey,
     inventory::desired::Exposure,
     model::{Marker, NodeName, Vmid},
     plan::{
@@ -131,6 +132,7 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         snapshots: inside.snapshots,
         datastore_key: Sight::Unseen,
         repository,
+        held: AgeKey::held(&run.desired),
         edge,
         tunnel: run.memory().tunnel,
         seeds: seeds.into_iter().collect(),

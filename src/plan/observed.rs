@@ -59,6 +59,8 @@ pub struct Observed {
     pub datastore_key: Sight<String>,
     /// What Flux is to read, as this computer reads it.
     pub repository: Sight<Checkout>,
+    /// The recipients whose Secrets the age key here opens, retired ones too; `None` where it is not known.
+    pub held: Option<Vec<String>>,
     /// The public edge, or what forbids to look at it; unseen where the inventory has no API for it.
     pub edge: Sight<Result<EdgeSight, Refusal>>,
     /// The tunnel that a run made: of the journal.

@@ -13,7 +13,7 @@ pub use verify::checks;
 use crate::{
     engine::StepContext,
     error::{Failure, Kind, Result},
-    gitops::repository,
+    gitops::{age_key::AgeKey, repository},
     inventory::desired::Flux,
     plan::Refusal,
     ports::{Checkout, World},
@@ -30,6 +30,7 @@ fn wanted<W: World>(context: &StepContext<W>) -> Result<&Flux> {
 async fn checkout<W: World>(context: &StepContext<W>) -> Result<Checkout> {
     let flux = wanted(context)?;
     let checkout = context.run.repository.read(context.run.world.git(), flux).await?;
-    let refusals = repository::refusals(&context.run.desired, flux, &checkout);
+    let held = AgeKey::held(&context.run.desired);
+    let refusals = repository::refusals(&context.run.desired, flux, &checkout, held.as_deref());
     if refusals.is_empty() { Ok(checkout) } else { Err(Refusal::failure(&refusals)) }
 }

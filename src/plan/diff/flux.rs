@@ -45,7 +45,8 @@ pub(super) fn steps(
     match &observed.repository {
         Sight::Seen(checkout) => {
             if changes {
-                refusals.extend(repository::refusals(desired, flux, checkout));
+                let held = observed.held.as_deref();
+                refusals.extend(repository::refusals(desired, flux, checkout, held));
             }
             plan.notes.extend(outdated(desired, checkout));
         }

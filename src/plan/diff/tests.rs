@@ -28,6 +28,7 @@ pub(crate) fn bare(desired: &Desired) -> Observed {
         snapshots: Sight::Unseen,
         datastore_key: Sight::Unseen,
         repository: Sight::Unseen,
+        held: None,
         edge: Sight::Unseen,
         tunnel: None,
         seeds: BTreeMap::new(),

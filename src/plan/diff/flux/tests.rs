@@ -158,8 +158,8 @@ fn without_the_repository_what_stands_is_not_compared_and_that_is_said() {
     assert!(told[0].contains("cannot be read from here"), "{told:?}");
 }
 
-#[test]
-fn a_tree_with_encrypted_secrets_needs_its_age_key() {
+/// A tree whose Secrets are encrypted, with nothing else in it.
+fn encrypted() -> Desired {
     let mut desired = with_flux();
     let identity = "age.key".into();
     desired.gitops = Some(Gitops {
@@ -183,6 +183,39 @@ fn a_tree_with_encrypted_secrets_needs_its_age_key() {
         longhorn_ui: None,
         reloader: false,
     });
+    desired
+}
+
+#[test]
+fn a_repository_whose_secrets_no_key_of_ours_opens_is_refused() {
+    let desired = encrypted();
+    let flux = desired.flux.as_ref().unwrap();
+    let rules = crate::gitops::rules(&["age1older".into(), "age1further".into()]).unwrap();
+    let mut checkout = sound_repository(flux);
+    checkout.files.insert(crate::gitops::RULES.to_owned(), rules);
+    assert!(paths(flux).contains(&crate::gitops::RULES.to_owned()), "it is asked for");
+    let refused = |held: Option<&[&str]>| {
+        let mut observed = super::super::tests::bare(&desired);
+        observed.repository = Sight::Seen(checkout.clone());
+        observed.held = held.map(|held| held.iter().map(|one| (*one).to_owned()).collect());
+        let mut refusals = Vec::new();
+        steps(&desired, &observed, &mut Plan::default(), &mut refusals);
+        refusals.into_iter().map(|one| one.message).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        refused(Some(&["age1newest"])),
+        [
+            "its Secrets are encrypted for age1older, age1further; age.key has no key for it: the cluster could \
+          open none of them"
+        ]
+    );
+    assert!(refused(Some(&["age1newest", "age1older"])).is_empty());
+    assert!(refused(None).is_empty(), "what is not known is not refused here");
+}
+
+#[test]
+fn a_tree_with_encrypted_secrets_needs_its_age_key() {
+    let desired = encrypted();
     let reasons =
         |seen: &FluxSight| connect_reasons(&desired, desired.flux.as_ref().unwrap(), Some(seen));
     assert_eq!(reasons(&done()), ["the age key that opens its Secrets is not there"]);

@@ -140,6 +140,8 @@ func refuse(writer http.ResponseWriter, status, code int, reason string) int {
 	writer.WriteHeader(status)
 	if code != 0 {
 		fmt.Fprintf(writer, "error code: %d", code)
+	} else {
+		fmt.Fprintf(writer, "%s (the lab's edge)\n", reason)
 	}
 	return status
 }
