@@ -190,10 +190,10 @@ fn encrypted() -> Desired {
 fn a_repository_whose_secrets_no_key_of_ours_opens_is_refused() {
     let desired = encrypted();
     let flux = desired.flux.as_ref().unwrap();
-    let rules = crate::gitops::rules(&["age1older".into(), "age1further".into()]).unwrap();
+    let rules = gitops::rules(&["age1older".into(), "age1further".into()]).unwrap();
     let mut checkout = sound_repository(flux);
-    checkout.files.insert(crate::gitops::RULES.to_owned(), rules);
-    assert!(paths(flux).contains(&crate::gitops::RULES.to_owned()), "it is asked for");
+    checkout.files.insert(gitops::RULES.to_owned(), rules);
+    assert!(paths(flux).contains(&gitops::RULES.to_owned()), "it is asked for");
     let refused = |held: Option<&[&str]>| {
         let mut observed = super::super::tests::bare(&desired);
         observed.repository = Sight::Seen(checkout.clone());
