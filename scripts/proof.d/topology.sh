@@ -124,7 +124,7 @@ print(dict(collections.Counter(block["health"] for diagram in page["diagrams"] f
   step 'each thing that breaks turns its check red, and Flux or up puts it right'
   flux_suspend cloudflared true
   kubectl scale deployment cloudflared -n cloudflared --replicas=0 >/dev/null
-  red_until outside/public '1033'
+  red_until outside/public 'no tunnel that is connected'
   red_until edge/tunnel 'down\|inactive\|no connect'
   flux_suspend cloudflared null
   kubectl scale deployment cloudflared -n cloudflared --replicas=2 >/dev/null
