@@ -272,6 +272,12 @@ fn a_key_that_is_a_link_stays_one() {
     assert!(fs_err::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(world.read("vault").matches("AGE-SECRET-KEY").count(), 2);
     assert_eq!(retired(&world), 1);
+    // Nor is one that leads into the tree a place for it.
+    fs_err::rename(&vault, world.path.join("tree/vault")).unwrap();
+    fs_err::remove_file(&link).unwrap();
+    symlink(world.path.join("tree/vault"), &link).unwrap();
+    let ended = world.homelab(&["gitops", "update", "tree"]).code(20);
+    assert!(ended.err.contains("the repository that it opens"), "{}", ended.err);
 }
 
 #[test]

@@ -122,8 +122,9 @@ async fn components(desired: &Desired, folder: &Folder) -> Result<String> {
 pub(super) fn age_key(desired: &Desired, folder: &Utf8Path, make: bool) -> Result<Option<AgeKey>> {
     let secrets = desired.gitops.as_ref().map(|gitops| &gitops.secrets);
     let Some(SecretStore::Sops { identity, .. }) = secrets else { return Ok(None) };
-    // The key's folder may not be there yet: what is there of its path decides.
-    let there = identity.ancestors().skip(1).find_map(|folder| {
+    // The key's folder may not be there yet: what is there of its path decides, and where a link leads.
+    let real = identity.canonicalize_utf8().unwrap_or_else(|_| identity.clone());
+    let there = real.ancestors().skip(1).find_map(|folder| {
         let folder = if folder == "" { Utf8Path::new(".") } else { folder };
         folder.canonicalize_utf8().ok()
     });
