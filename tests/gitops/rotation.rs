@@ -124,8 +124,7 @@ fn nothing_is_forgotten_while_what_flux_reads_needs_the_older_key() {
     assert!(ended.err.contains("older key"), "{}", ended.err);
     assert_eq!(retired(&world), 1);
     // Not to be read: not to be known.
-    world
-        .write("home/.gitconfig", "[url \"file:///nowhere\"]\n  insteadOf = ssh://git@github.com/");
+    world.ssh_to_the_host("echo nowhere >&2; exit 255");
     let ended = world.homelab(&["gitops", "rotate", "tree", "--forget"]).code(20);
     assert!(ended.err.contains("nowhere"), "{}", ended.err);
     assert_eq!(retired(&world), 1);
