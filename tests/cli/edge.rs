@@ -258,8 +258,8 @@ async fn an_edge_that_cannot_be_looked_at_is_not_taken_for_one_that_is_as_it_sho
         assert!(told.contains("cannot reach Cloudflare's API"), "{words:?}: {told}");
         assert!(told.contains("--until flux"), "{words:?}: {told}");
     }
-    let before = there.homelab(&["plan", "--until", "network"]).await.well();
-    assert!(before.out.contains("machines"), "{}", before.out);
+    let before = there.homelab(&["plan", "--until", "machines"]).await.well();
+    assert!(before.out.contains("VM"), "{}", before.out);
 }
 
 #[tokio::test]

@@ -8,14 +8,14 @@ use crate::{
 
 /// What is handed over, and the settings and the environment that name it.
 pub(super) struct Login {
-    _handed: Vec<Handed>,
+    handed: Vec<Handed>,
     pub(super) settings: Vec<String>,
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
 impl Login {
     pub(super) fn new(source: &GitSource) -> std::io::Result<Self> {
-        let mut login = Self { _handed: Vec::new(), settings: Vec::new(), environment: Vec::new() };
+        let mut login = Self { handed: Vec::new(), settings: Vec::new(), environment: Vec::new() };
         if source.url.starts_with("ssh://") {
             login.by_key(source)?;
         }
@@ -48,7 +48,7 @@ impl Login {
     fn hand(&mut self, text: &str) -> std::io::Result<String> {
         let handed = Handed::new(text)?;
         let path = handed.path();
-        self._handed.push(handed);
+        self.handed.push(handed);
         Ok(path)
     }
 }
