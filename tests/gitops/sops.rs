@@ -132,3 +132,37 @@ fn we_open_what_the_official_sops_seals() {
         assert_eq!(opened.document, clear);
     }
 }
+
+#[test]
+fn the_official_sops_opens_what_we_encrypt_anew_of_its_own_with_the_new_key_alone() {
+    let Some(program) = official() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let (older, newer) = (key(), key());
+    let place = |name: &str| folder.path().join(name);
+    fs_err::write(place("older"), older.for_flux().expose()).unwrap();
+    fs_err::write(place("newer"), newer.for_flux().expose()).unwrap();
+    let clear = "# What it is for.\nport: 25\nratio: 1.5\nok: true\nplain_unencrypted: seen\nuser:\n  \
+                 - name: ann\n    # Longer than a line.\n    password: |\n      canary\n      second\n";
+    fs_err::write(place("clear.yaml"), clear).unwrap();
+    let recipient = older.recipient().to_string();
+    // Its own default rule, one of a person, and one by which nothing but some names is encrypted.
+    let rules: [&[&str]; 3] =
+        [&[], &["--encrypted-regex", "^(password|port)$"], &["--unencrypted-regex", "^user$"]];
+    for rule in rules {
+        let words = [&["encrypt", "--age", &recipient], rule, &["clear.yaml"]].concat();
+        let before = run(&program, &place("older"), &words);
+        let decrypted = |key: &str, text: &str| {
+            fs_err::write(place("it.yaml"), text).unwrap();
+            run(&program, &place(key), &["decrypt", "it.yaml"])
+        };
+        let wanted = decrypted("older", &before);
+        let now: Timestamp = NOW.parse().unwrap();
+        let identities = [older.identities(), newer.identities()].concat();
+        let after =
+            sops::renew(&before, &identities, &[newer.recipient()], sops::Others::Kept, now);
+        let after = after.unwrap_or_else(|failure| panic!("{rule:?}: {failure}"));
+        assert_eq!(decrypted("newer", &after), wanted, "{rule:?}");
+        assert_eq!(after.contains("canary"), before.contains("canary"), "{rule:?}: {after}");
+        assert!(sops::open(&after, older.identities()).is_err(), "{rule:?}");
+    }
+}
