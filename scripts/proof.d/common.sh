@@ -14,6 +14,8 @@ of_this_lab() {
   sed "s/^  id: .*/  id: $cluster_id/" "inventory/$1" >"$own"
   printf '%s\n' "$own"
 }
+# with_traefik: lab-gitops.yaml, and k3s brings Traefik.
+with_traefik() { sed 's/disable: \[servicelb, traefik, /disable: [servicelb, /' "$(of_this_lab lab-gitops.yaml)"; }
 inventory=$(of_this_lab lab-bare.yaml)
 bare=$inventory
 journal=$state/homelab/lab/journal.jsonl

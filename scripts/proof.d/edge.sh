@@ -70,7 +70,7 @@ section_edge() {
   api=$(inside sh -c 'echo "$HOMELAB_LAB_CLOUDFLARE_URL"')
   changed=$PWD/inventory/.proof-$lab-edge.yaml
   {
-    cat "$(of_this_lab lab-gitops.yaml)"
+    with_traefik
     cat <<GITOPS
 gitops:
   domain: lab.example

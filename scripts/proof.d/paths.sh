@@ -62,7 +62,7 @@ for one in json.load(sys.stdin)["result"]:
 }
 # The inventory that is rendered: the lab's, with Tailscale's own service, which the operator is made for.
 whole_inventory() {
-  python3 - "$(of_this_lab lab-gitops.yaml)" "$work" <<'WHOLE'
+  python3 - "$inventory" "$work" <<'WHOLE'
 import sys
 text, work = open(sys.argv[1]).read(), sys.argv[2]
 control = text[text.index("    headscale:\n"):text.index("  tag: tag:k3s\n")]
@@ -119,7 +119,8 @@ from_the_tailnet() {
 no_device() { [ -z "$(private_address)" ]; }
 
 section_paths() {
-  inventory=$(of_this_lab lab-gitops.yaml)
+  inventory=$PWD/inventory/.proof-$lab-with-traefik.yaml
+  with_traefik >"$inventory"
   tree=$work/tree
   whole=$PWD/inventory/.proof-$lab-paths.yaml
 

@@ -78,8 +78,8 @@ refused_by_hook() { kubectl logs -n longhorn-system job/longhorn-uninstall | gre
 section_volumes() {
   inventory=$PWD/inventory/.proof-$lab-volumes.yaml
   tree=$work/tree
-  # A target and jobs of its own, and no Traefik: nothing here gives it an address.
-  sed "s|disable: \[servicelb, |&traefik, |; s|^longhorn:\$|&\n  backup:\n    url: http://10.79.0.1:9000\n    bucket: homelab\n    region: us-east-1\n    prefix: longhorn/lab\n    credentials: {access_key_id: {env: AWS_ACCESS_KEY_ID}, secret_access_key: {env: AWS_SECRET_ACCESS_KEY}}\n  recurring_jobs:\n    often: {task: backup, cron: '* * * * *', retain: 1}\n  trial_image: lab.local/busybox:1|" \
+  # A target and jobs of its own.
+  sed "s|^longhorn:\$|&\n  backup:\n    url: http://10.79.0.1:9000\n    bucket: homelab\n    region: us-east-1\n    prefix: longhorn/lab\n    credentials: {access_key_id: {env: AWS_ACCESS_KEY_ID}, secret_access_key: {env: AWS_SECRET_ACCESS_KEY}}\n  recurring_jobs:\n    often: {task: backup, cron: '* * * * *', retain: 1}\n  trial_image: lab.local/busybox:1|" \
     "$(of_this_lab lab-gitops.yaml)" >"$inventory"
   printf 'gitops:\n  chart_mirror: http://10.79.0.1:8000/charts\n  secrets:\n    sops: {identity: %s}\n' \
     "$work/homelab.agekey" >>"$inventory"
