@@ -39,8 +39,16 @@ impl Check {
         title: impl Into<String>,
         state: CheckState,
     ) -> Self {
-        let title = without_secrets(&title.into());
-        Self { id, node: node.cloned(), title, state, unattended: false }
+        Self::made(id, node.cloned(), title, state)
+    }
+
+    fn made(
+        id: &'static str,
+        node: Option<NodeName>,
+        title: impl Into<String>,
+        state: CheckState,
+    ) -> Self {
+        Self { id, node, title: without_secrets(&title.into()), state, unattended: false }
     }
 
     pub(crate) fn of(
@@ -55,8 +63,7 @@ impl Check {
                 CheckState::Failed { cause: without_secrets(&cause), next: without_secrets(&next) }
             }
         };
-        let title = without_secrets(&title.into());
-        Self { id, node: node.into(), title, state, unattended: false }
+        Self::made(id, node.into(), title, state)
     }
 
     pub(crate) fn skipped(
@@ -66,8 +73,7 @@ impl Check {
         why: impl Into<String>,
     ) -> Self {
         let state = CheckState::Skipped { why: without_secrets(&why.into()) };
-        let title = without_secrets(&title.into());
-        Self { id, node: node.into(), title, state, unattended: false }
+        Self::made(id, node.into(), title, state)
     }
 
     /// Skipped, since somebody switched off what would look after it; `why` says how it is switched on again.

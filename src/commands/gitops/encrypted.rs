@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
-use super::folder::Folder;
+use super::folder::{Folder, unreadable};
 use crate::{
     error::{Failure, Kind, Result},
     gitops::{RULES, record::TreeRecord, sops::is_sealed},
@@ -100,8 +100,4 @@ fn sealed(path: &Utf8Path, is_secret: bool) -> Result<Option<String>> {
     };
     let name = path.file_name().unwrap_or_default();
     Ok((is_secret || is_sealed(name, &text)).then_some(text))
-}
-
-fn unreadable(path: &Utf8Path, error: std::io::Error) -> Failure {
-    Failure::new(Kind::Runtime, "the tree can't be looked through").at(path).because(error)
 }

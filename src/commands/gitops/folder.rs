@@ -122,19 +122,18 @@ impl Folder {
 
     /// Takes away what runs that were killed had not finished: `git add --all` would take it along.
     pub(super) fn sweep(&self) -> Result<()> {
-        let failed = |path: &Utf8Path, error: std::io::Error| {
-            Failure::new(Kind::Runtime, "the tree can't be looked through").at(path).because(error)
-        };
         let mut folders = vec![self.0.clone()];
         while let Some(folder) = folders.pop() {
             // Entries whose names are no text are none of ours.
-            for entry in folder.read_dir_utf8().map_err(|error| failed(&folder, error))?.flatten() {
+            for entry in
+                folder.read_dir_utf8().map_err(|error| unreadable(&folder, error))?.flatten()
+            {
                 let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
                 if is_folder && entry.file_name() != ".git" {
                     folders.push(entry.into_path());
                 } else if !is_folder && is_half_written(entry.file_name()) {
                     let path = entry.path();
-                    fs_err::remove_file(path).map_err(|error| failed(path, error))?;
+                    fs_err::remove_file(path).map_err(|error| unreadable(path, error))?;
                 }
             }
         }
@@ -175,6 +174,11 @@ const SUFFIX: &str = ".tmp";
 fn is_half_written(name: &str) -> bool {
     let middle = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
     middle.is_some_and(|it| it.len() == 6 && it.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// A walk through a tree that comes to where it may not look.
+pub(super) fn unreadable(path: &Utf8Path, error: std::io::Error) -> Failure {
+    Failure::new(Kind::Runtime, "the tree can't be looked through").at(path).because(error)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub fn likely_cause(one: &Managed, why: &str) -> String {
     } else if holds(&["dependency"]) {
         "it waits for another: look at that one"
     } else if holds(&["path not found", "no such file or directory"]) {
-        "the branch lacks that folder: `homelab gitops diff` (FL-10)"
+        "the branch lacks that folder: `homelab gitops diff DIR` (FL-10)"
     } else if one.kind == HELM_RELEASE.kind && holds(&["retries exhausted", "RetriesExceeded"]) {
         return format!(
             "it has given up (FL-12): once its cause is mended, `homelab kubectl -- -n {} annotate helmrelease {} --overwrite \
