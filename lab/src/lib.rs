@@ -8,6 +8,7 @@
 //! * [`conformance`]: holds the emulator against a recording of the real thing.
 //! * [`hypervisor`]: the seam between the emulator and whatever runs its guests.
 //! * [`machines`]: guests as real Debian machines under systemd-nspawn.
+//! * [`sim`]: the simulated world, which needs neither root nor another machine.
 //! * [`world`]: network namespaces, Headscale, DNS, packages and mirrors around those machines.
 //! * [`print`]: stdout and stderr, which may take nothing.
 //! * [`artifacts`]: what the lab must build before it can start, cached by version and recipe.
@@ -20,4 +21,5 @@ pub mod machines;
 pub mod outside;
 pub mod print;
 pub mod pve;
+pub mod sim;
 pub mod world;

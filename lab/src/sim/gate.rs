@@ -1,0 +1,177 @@
+//! Where everything passes that an operator asks of the simulated world.
+//!
+//! Each server of the world shows an effect here before it acts on it, and once more before it answers.
+//! The gate counts and notes them, and may harm one of them: that is how a test finds every moment at
+//! which a run can die, and how a rehearsal's faults come about.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use serde::{Deserialize, Serialize};
+
+/// Whom an effect is asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum System {
+    /// Proxmox's API.
+    Proxmox,
+    /// A guest, by SSH.
+    Host,
+    /// The tailnet's control plane, by its API.
+    Tailnet,
+    /// The Kubernetes API.
+    Kubernetes,
+}
+
+/// One thing that an operator asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Effect {
+    pub system: System,
+    /// Without names and ids, so that effects of one kind are equal: `POST /nodes/{node}/qemu/{vmid}/clone`,
+    /// `exec join-tailnet`, `PATCH /api/v1/nodes/{name}`.
+    pub kind: String,
+    /// What it is about: a VMID, a node, an object; empty for none.
+    pub about: String,
+    /// Whether it can change anything.
+    pub mutating: bool,
+}
+
+/// Which of an effect's two moments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Moment {
+    /// Nothing of it was done yet.
+    Before,
+    /// It was done, and not answered yet.
+    After,
+}
+
+/// What is to become of an effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verdict {
+    #[default]
+    Pass,
+    /// The connection ends without an answer.
+    Drop,
+    /// It is answered with this failure, in the words of its system; before it, it is not done at all.
+    Refuse { status: u16, message: String },
+}
+
+/// A boxed future.
+pub type Ruling<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+
+/// Who may look at each effect and harm it. It may take its time: the effect waits.
+pub trait Warden: Send + Sync {
+    /// `number` counts the effects from 1.
+    fn rule<'a>(&'a self, number: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a>;
+}
+
+/// The gate that a world's servers share.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    log: Mutex<Vec<Effect>>,
+    warden: Mutex<Option<Arc<dyn Warden>>>,
+}
+
+/// An effect between its two moments.
+#[derive(Debug)]
+#[must_use = "an effect that was let in is shown once more before its answer"]
+pub struct Passage {
+    number: u64,
+    effect: Effect,
+}
+
+impl Gate {
+    /// Shows an effect before it is done: its passage, or what became of it instead.
+    ///
+    /// # Errors
+    /// Any verdict but [`Verdict::Pass`].
+    pub async fn before(&self, effect: Effect) -> Result<Passage, Verdict> {
+        let number = {
+            let mut log = lock(&self.0.log);
+            log.push(effect.clone());
+            log.len() as u64
+        };
+        match self.rule(number, Moment::Before, &effect).await {
+            Verdict::Pass => Ok(Passage { number, effect }),
+            other => Err(other),
+        }
+    }
+
+    /// Shows it once more, before it is answered.
+    pub async fn after(&self, passage: Passage) -> Verdict {
+        self.rule(passage.number, Moment::After, &passage.effect).await
+    }
+
+    /// Everything that was asked for so far, in its order.
+    pub fn log(&self) -> Vec<Effect> {
+        lock(&self.0.log).clone()
+    }
+
+    /// Forgets what was asked for, and counts anew.
+    pub fn forget(&self) {
+        lock(&self.0.log).clear();
+    }
+
+    /// Sets who looks at the effects from here on; `None` lets everything pass.
+    pub fn set_warden(&self, warden: Option<Arc<dyn Warden>>) {
+        *lock(&self.0.warden) = warden;
+    }
+
+    async fn rule(&self, number: u64, moment: Moment, effect: &Effect) -> Verdict {
+        let warden = lock(&self.0.warden).clone();
+        match warden {
+            Some(warden) => warden.rule(number, moment, effect).await,
+            None => Verdict::Pass,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn effect(kind: &str) -> Effect {
+        Effect {
+            system: System::Host,
+            kind: kind.to_owned(),
+            about: "server".to_owned(),
+            mutating: true,
+        }
+    }
+
+    /// Drops the answer of the second effect.
+    struct LosesTheSecond;
+
+    impl Warden for LosesTheSecond {
+        fn rule<'a>(&'a self, number: u64, moment: Moment, _: &'a Effect) -> Ruling<'a> {
+            let lost = number == 2 && moment == Moment::After;
+            Box::pin(async move { if lost { Verdict::Drop } else { Verdict::Pass } })
+        }
+    }
+
+    #[tokio::test]
+    async fn effects_are_counted_and_a_warden_sees_both_moments_of_each() {
+        let gate = Gate::default();
+        gate.set_warden(Some(Arc::new(LosesTheSecond)));
+        let mut verdicts = Vec::new();
+        for kind in ["exec probe", "exec join-tailnet"] {
+            let passage = gate.before(effect(kind)).await.expect("nothing is refused beforehand");
+            verdicts.push(gate.after(passage).await);
+        }
+        assert_eq!(verdicts, [Verdict::Pass, Verdict::Drop]);
+        assert_eq!(gate.log().len(), 2);
+        gate.forget();
+        assert_eq!(gate.log(), []);
+    }
+}
