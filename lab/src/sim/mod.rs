@@ -5,5 +5,7 @@
 //! whose state is this process's.
 //!
 //! * [`gate`]: where everything passes that an operator asks for.
+//! * [`kubernetes`]: the Kubernetes API.
 
 pub mod gate;
+pub mod kubernetes;
