@@ -5,5 +5,7 @@
 //! whose state is this process's.
 //!
 //! * [`gate`]: where everything passes that an operator asks for.
+//! * [`tailnet`]: the tailnet's control plane, Headscale's or Tailscale's.
 
 pub mod gate;
+pub mod tailnet;
