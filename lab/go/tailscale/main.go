@@ -87,7 +87,7 @@ func drive(ctx context.Context, api *tailscale.Client, found *report, tag, devic
 	// That it is gone is an answer, and the one that is wanted.
 	again := api.Devices().Delete(ctx, device)
 	if !tailscale.IsNotFound(again) {
-		return fmt.Errorf("delete the device again: %w", again)
+		return fmt.Errorf("delete the device again: %v", again)
 	}
 	found.DeletedAgain = again.Error()
 	policy, err := api.PolicyFile().Get(ctx)
