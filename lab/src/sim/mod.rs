@@ -9,3 +9,7 @@
 
 pub mod gate;
 pub mod kubernetes;
+//! * [`tailnet`]: the tailnet's control plane, Headscale's or Tailscale's.
+
+pub mod gate;
+pub mod tailnet;
