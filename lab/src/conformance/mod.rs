@@ -90,6 +90,7 @@ async fn drive(
     let config = Config {
         pace: PACE,
         lacks: HostLacks::RECORDING,
+        gate: crate::sim::gate::Gate::default(),
         ..Config::recording(listen, folder.join("data"))
     };
     if let Some(paper) = &config.paper {

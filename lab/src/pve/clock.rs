@@ -32,6 +32,12 @@ impl Clock {
         real.mul_f64(self.pace)
     }
 
+    /// How long the real server waits for something at most. Where no delay passes, nothing is waited for in
+    /// vain: patience is real there, so that a slow computer is no fault of the world.
+    pub(crate) fn patience(&self, real: Duration) -> Duration {
+        if self.pace == 0.0 { real } else { self.scaled(real) }
+    }
+
     /// Waits as long as the real server would, at the emulator's pace.
     pub(crate) async fn delay(&self, real: Duration) {
         tokio::time::sleep(self.scaled(real)).await;

@@ -48,6 +48,7 @@ pub async fn run(arguments: Args) -> Result<ExitCode, Box<dyn std::error::Error>
         pace: arguments.pace,
         era: arguments.era,
         lacks: if arguments.whole { HostLacks::default() } else { HostLacks::RECORDING },
+        gate: crate::sim::gate::Gate::default(),
         ..Config::recording(arguments.listen, data)
     };
     let running = Server::start(config).await?;

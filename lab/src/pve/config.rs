@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use camino::Utf8PathBuf;
 
 use super::InstantHypervisor;
-use crate::hypervisor::Hypervisor;
+use crate::{hypervisor::Hypervisor, sim::gate::Gate};
 
 /// Everything that [`crate::pve::Server::start`] needs.
 #[derive(Clone)]
@@ -33,6 +33,8 @@ pub struct Config {
     pub paper: Option<Arc<InstantHypervisor>>,
     /// What the host lacks of a whole one.
     pub lacks: HostLacks,
+    /// Where each request passes before it is answered.
+    pub gate: Gate,
 }
 
 /// What a Proxmox host lacks: its calls fail there as they do on a host that was put together
@@ -177,6 +179,7 @@ impl Config {
             hypervisor: Arc::clone(&paper) as Arc<dyn Hypervisor>,
             paper: Some(paper),
             lacks: HostLacks::default(),
+            gate: Gate::default(),
         }
     }
 }

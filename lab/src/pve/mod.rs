@@ -61,3 +61,14 @@ pub(crate) fn endpoints(era: u32) -> Vec<endpoint::Endpoint> {
     .flatten()
     .collect()
 }
+
+/// What the API shows to the host's own root, without the wire.
+pub(crate) async fn as_root(running: &Running, path: &str) -> std::io::Result<serde_json::Value> {
+    let asked = http::dispatch::call_as_root(
+        running.server(),
+        endpoint::Method::Get,
+        path,
+        serde_json::Value::Null,
+    );
+    asked.await.map_err(|error| std::io::Error::other(format!("GET {path}: {error}")))
+}

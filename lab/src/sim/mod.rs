@@ -4,12 +4,25 @@
 //! the guest's own; the programs that it calls there (`systemctl`, `tailscale`, `k3s`, ...) are stand-ins
 //! whose state is this process's.
 //!
+//! * [`world`]: all of it together, and the inventory that fits it; [`picture`]: what is in it.
 //! * [`gate`]: where everything passes that an operator asks for.
-//! * [`kubernetes`]: the Kubernetes API.
+//! * [`hypervisor`]: guests that run; [`guest`]: one of them, and what its programs do; [`ssh`]: its sshd;
+//!   [`tools`]: how its scripts reach its programs.
+//! * [`kubernetes`]: the cluster's API; [`cluster`]: what the guests tell it.
+//! * [`tailnet`]: the control plane.
+//! * [`outside`], [`roads`]: what guests reach outside of themselves.
+//! * [`files`]: where k3s, Tailscale and the image come from.
 
+pub mod cluster;
+pub mod files;
 pub mod gate;
+pub mod guest;
+pub mod hypervisor;
 pub mod kubernetes;
-//! * [`tailnet`]: the tailnet's control plane, Headscale's or Tailscale's.
-
-pub mod gate;
+pub mod outside;
+pub mod picture;
+pub mod roads;
+pub mod ssh;
 pub mod tailnet;
+pub mod tools;
+pub mod world;

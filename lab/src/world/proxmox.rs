@@ -38,6 +38,7 @@ impl Proxmox {
         let address = GATEWAY.parse().expect("the gateway is written as an address");
         let server = Server::start(Config {
             lacks: crate::pve::HostLacks::default(),
+            gate: crate::sim::gate::Gate::default(),
             listen: SocketAddr::new(address, PORT),
             data_dir: folder.to_owned(),
             nodes: vec![NodeConfig {

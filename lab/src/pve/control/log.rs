@@ -6,11 +6,14 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::pve::{
-    endpoint::Method,
-    http::wire::{Head, Reply},
-    server::Server,
-    state::lock,
+use crate::{
+    pve::{
+        endpoint::Method,
+        http::wire::{Head, Reply},
+        server::Server,
+        state::lock,
+    },
+    sim::gate::{Effect, System},
 };
 
 /// Parameters whose values never stand in the log.
@@ -70,6 +73,18 @@ impl Entry {
             fault: Vec::new(),
             milliseconds: 0,
             started: Some(std::time::Instant::now()),
+        }
+    }
+
+    /// The request as the world's gate sees it.
+    pub(crate) fn effect(&self) -> Effect {
+        let mut parts = self.path.split('/');
+        let vmid = parts.find(|part| *part == "qemu").and_then(|_| parts.next());
+        Effect {
+            system: System::Proxmox,
+            kind: format!("{} {}", self.method, self.endpoint.unwrap_or("elsewhere")),
+            about: vmid.unwrap_or_default().to_owned(),
+            mutating: self.mutating,
         }
     }
 

@@ -15,11 +15,14 @@ use super::{
     upload::{self, UploadFailure},
     wire::{Head, Incoming, Reply, Wire},
 };
-use crate::pve::{
-    control::{self, faults::Effects, log::Entry},
-    endpoint::Method,
-    request::Upload,
-    server::Server,
+use crate::{
+    pve::{
+        control::{self, faults::Effects, log::Entry},
+        endpoint::Method,
+        request::Upload,
+        server::Server,
+    },
+    sim::gate::Verdict,
 };
 
 /// Requests that one connection serves.
@@ -124,6 +127,20 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(
     let mut entry = Entry::begin(server, &head);
     let effects = server.faults.take(server, &head).await;
     entry.fault = effects.names();
+    let passage = match server.state.config.gate.before(entry.effect()).await {
+        Ok(passage) => passage,
+        Err(verdict) => {
+            let Verdict::Refuse { status, message } = verdict else {
+                server.log.push(entry.end(server, None));
+                return Next::Reset;
+            };
+            let reply = Reply::error(status, message);
+            server.log.push(entry.end(server, Some(&reply)));
+            let bytes = reply.bytes(&head.protocol, false, false, server.state.clock.now());
+            wire.write(&bytes).await.ok();
+            return Next::Close;
+        }
+    };
     let reply = match take(server, wire, &head, &effects, &mut entry).await {
         Taken::Reply(reply) => reply,
         Taken::Next(next) => {
@@ -138,7 +155,8 @@ async fn request<S: AsyncRead + AsyncWrite + Unpin>(
         tokio::time::sleep(delay).await;
     }
     server.log.push(entry.end(server, Some(&reply)));
-    if effects.drop_reply {
+    let passed = server.state.config.gate.after(passage).await == Verdict::Pass;
+    if effects.drop_reply || !passed {
         return Next::Reset;
     }
     let keep_alive = more && reply.status < 400 && wants_keep_alive(&head);

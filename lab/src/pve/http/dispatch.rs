@@ -207,7 +207,7 @@ async fn run(server: &Arc<Server>, endpoint: Endpoint, request: Request) -> Resu
         let _worker = workers.acquire_owned().await;
         (endpoint.handler)(request).await
     });
-    let patience = server.state.clock.scaled(DAEMON_TIMEOUT);
+    let patience = server.state.clock.patience(DAEMON_TIMEOUT);
     match tokio::time::timeout(patience, worker).await {
         Ok(result) => Ok(joined(result)),
         Err(_) => Err(Reply { proxied: true, ..Reply::bare(596, "Connection timed out") }),

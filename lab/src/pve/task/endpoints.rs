@@ -157,7 +157,7 @@ async fn stop(request: Request) -> Result<Value, ApiError> {
     let worker = known(worker)?;
     if worker.status().is_none() {
         worker.interrupt();
-        let patience = request.state.clock.scaled(std::time::Duration::from_secs(5));
+        let patience = request.state.clock.patience(std::time::Duration::from_secs(5));
         // A worker that is slow to go is left to it.
         let _ = tokio::time::timeout(patience, worker.ended()).await;
     }

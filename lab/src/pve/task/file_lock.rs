@@ -108,7 +108,8 @@ impl FileLock {
         if let Some(worker) = patience.worker {
             worker.log("trying to acquire lock...");
         }
-        let wait = tokio::time::timeout(patience.clock.scaled(patience.longest), self.take(shared));
+        let wait =
+            tokio::time::timeout(patience.clock.patience(patience.longest), self.take(shared));
         let result = match patience.worker {
             Some(worker) => worker.wait_for(wait).await?,
             None => wait.await,

@@ -1,0 +1,126 @@
+//! The publishers' servers: a cloud image that nobody boots for real, k3s, Tailscale.
+//!
+//! What is served as a program is a stand-in of a few lines, which asks the world (see [`super::tools`]).
+
+use std::{collections::BTreeMap, convert::Infallible, io, net::SocketAddr, sync::Arc};
+
+use flate2::{Compression, write::GzEncoder};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::{
+    body::{Bytes, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::TokioIo;
+use sha2::{Digest, Sha256};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// Something that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    pub url: String,
+    /// Of its bytes, in hexadecimal digits.
+    pub sha256: String,
+}
+
+/// A server of files; dropping it ends it.
+pub struct Files {
+    address: SocketAddr,
+    artifacts: BTreeMap<String, Bytes>,
+    accept: JoinHandle<()>,
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        self.accept.abort();
+    }
+}
+
+impl Files {
+    /// Serves an image, and k3s and Tailscale of these versions.
+    ///
+    /// # Errors
+    /// When no loopback port can be had.
+    pub async fn start(k3s: &str, tailscale: &str) -> io::Result<Self> {
+        let artifacts = BTreeMap::from([
+            ("image.raw".to_owned(), image()),
+            ("k3s".to_owned(), Bytes::from(program("k3s", k3s))),
+            ("tailscale.tgz".to_owned(), archive(tailscale)?),
+        ]);
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let served = Arc::new(artifacts.clone());
+        let accept = tokio::spawn(async move {
+            loop {
+                let Ok((stream, _)) = listener.accept().await else { continue };
+                let served = served.clone();
+                let service = service_fn(move |request| {
+                    let answer = answer(&served, &request);
+                    async move { Ok::<_, Infallible>(answer) }
+                });
+                tokio::spawn(async move {
+                    http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await
+                        .ok();
+                });
+            }
+        });
+        Ok(Self { address, artifacts, accept })
+    }
+
+    /// One of them, by its name.
+    ///
+    /// # Panics
+    /// For a name that is not served.
+    pub fn artifact(&self, name: &str) -> Artifact {
+        let bytes = &self.artifacts[name];
+        Artifact {
+            url: format!("http://{}/{name}", self.address),
+            sha256: hex::encode(Sha256::digest(bytes)),
+        }
+    }
+}
+
+fn answer(
+    artifacts: &BTreeMap<String, Bytes>,
+    request: &Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    let name = request.uri().path().trim_start_matches('/');
+    let (status, body) = match artifacts.get(name) {
+        Some(bytes) => (StatusCode::OK, bytes.clone()),
+        None => (StatusCode::NOT_FOUND, Bytes::from_static(b"not found\n")),
+    };
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response
+}
+
+/// A disk that no machine could boot, which nothing here does: 256 KiB.
+fn image() -> Bytes {
+    (0..1 << 16_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+/// What stands for a program; its second line is what it calls itself.
+fn program(name: &str, version: &str) -> String {
+    format!(
+        "#!/bin/sh\n# {name} {version}\n# A stand-in of homelab-lab's simulated world.\nHOMELAB_SIM_AS={name} exec \"$HOMELAB_SIM_TOOL\" \"$@\"\n"
+    )
+}
+
+/// Tailscale's release: one folder with both programs.
+fn archive(version: &str) -> io::Result<Bytes> {
+    let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for name in ["tailscale", "tailscaled"] {
+        // Both say the version that `tailscale version` prints.
+        let text = program(name, version).replace("# tailscaled ", "# tailscale ");
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o755);
+        header.set_cksum();
+        let path = format!("tailscale_{version}_amd64/{name}");
+        archive.append_data(&mut header, path, text.as_bytes())?;
+    }
+    Ok(Bytes::from(archive.into_inner()?.finish()?))
+}

@@ -1,0 +1,303 @@
+//! A whole simulated world: Proxmox, guests, tailnet, cluster, publishers.
+
+use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{
+    cluster::Cluster,
+    files::Files,
+    gate::Gate,
+    hypervisor::{Connection, SimHypervisor},
+    kubernetes::Kubernetes,
+    outside::Outside,
+    roads::Network,
+    ssh::Site,
+    tailnet::{self, Plane, Running as Control, Settings, Tailnet},
+    tools::Tools,
+};
+use crate::pve::{
+    AccessSetup, Config, GuestSetup, NodeConfig, Running, Server, Setup, StorageConfig, TokenSetup,
+};
+
+/// A guest that is nobody's and must stay as it is.
+pub const BYSTANDER: u32 = 104;
+const USER: &str = "homelab@pve";
+const TOKEN: &str = "homelab";
+const K3S: &str = "v1.34.9+k3s1";
+const TAILSCALE: &str = "1.102.5";
+
+/// What a world is like.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Agents beside the one server.
+    pub agents: u32,
+    /// The second byte of the guests' loopback addresses is 64 more than this: worlds stand side by side.
+    pub network: u8,
+    /// Where sshd listens on each guest: above 1023 without root.
+    pub ssh_port: u16,
+    /// How much of the real Proxmox server's delays pass: 1.0 is real.
+    pub pace: f64,
+    /// From the start of a guest until its sshd answers.
+    pub boot: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { agents: 2, network: 0, ssh_port: 2222, pace: 0.0, boot: Duration::ZERO }
+    }
+}
+
+/// A world; dropping it ends everything in it.
+pub struct World {
+    options: Options,
+    folder: Utf8PathBuf,
+    token: String,
+    headscale_key: String,
+    proxmox: Running,
+    control: Control,
+    files: Files,
+    pub gate: Gate,
+    pub kubernetes: Arc<Kubernetes>,
+    pub tailnet: Arc<Tailnet>,
+    pub hypervisor: Arc<SimHypervisor>,
+    _tools: Arc<Tools>,
+}
+
+/// Why a world did not come to be.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Start(#[from] crate::pve::StartError),
+    #[error(transparent)]
+    Furnish(#[from] crate::pve::SetupError),
+    #[error(transparent)]
+    Authority(#[from] super::kubernetes::AuthorityError),
+}
+
+impl World {
+    /// Makes a world below `folder`, which must be empty.
+    ///
+    /// # Errors
+    /// When a port or a loopback address can't be had, or the folder can't be written.
+    pub async fn start(folder: Utf8PathBuf, options: Options) -> Result<Self, WorldError> {
+        let gate = Gate::default();
+        let kubernetes = Kubernetes::new(gate.clone(), K3S)?;
+        let plane = Plane::Headscale(tailnet::Release::V0_29);
+        let tailnet = Tailnet::new(gate.clone(), Settings::new(plane));
+        tailnet.add_user(TOKEN);
+        let headscale_key = tailnet.issue_api_key();
+        let control = tailnet::start(&tailnet, (Ipv4Addr::LOCALHOST, 0).into()).await?;
+        let files = Files::start(K3S, TAILSCALE).await?;
+        let tools = Arc::new(Tools::start(folder.join("programs")).await?);
+        let guests = folder.join("guests");
+        let hypervisor = Arc::new(SimHypervisor::new(guests, options.ssh_port, options.boot));
+        let network = Arc::new(Network {
+            hypervisor: Arc::downgrade(&hypervisor),
+            kubernetes: kubernetes.clone(),
+        });
+        let surroundings = Arc::new(Outside {
+            tailnet: tailnet.clone(),
+            cluster: Cluster::new(kubernetes.clone()),
+            network: network.clone(),
+        });
+        let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network };
+        hypervisor.connect(Connection { site, surroundings });
+        let config = Config {
+            nodes: vec![NodeConfig {
+                cores: 64,
+                memory_bytes: 4 << 40,
+                ..NodeConfig::new("pve1", "127.0.0.1")
+            }],
+            storages: vec![
+                StorageConfig::directory(
+                    "local",
+                    "/var/lib/vz",
+                    &["iso", "vztmpl", "backup", "import"],
+                ),
+                StorageConfig {
+                    total_bytes: 64 << 40,
+                    ..StorageConfig::lvm_thin("local-lvm", "pve", "data", &["images", "rootdir"])
+                },
+            ],
+            pace: options.pace,
+            hypervisor: hypervisor.clone(),
+            paper: None,
+            gate: gate.clone(),
+            ..Config::recording((Ipv4Addr::LOCALHOST, 0).into(), folder.join("proxmox"))
+        };
+        let proxmox = Server::start(config).await?;
+        let secrets = proxmox.furnish(&setup()).await?;
+        let id = format!("{USER}!{TOKEN}");
+        let token = format!("{id}={}", secrets[&id]);
+        gate.forget();
+        let world = Self {
+            options,
+            folder,
+            token,
+            headscale_key,
+            proxmox,
+            control,
+            files,
+            gate,
+            kubernetes,
+            tailnet,
+            hypervisor,
+            _tools: tools,
+        };
+        Ok(world)
+    }
+
+    pub fn folder(&self) -> &Utf8Path {
+        &self.folder
+    }
+
+    /// The emulated Proxmox VE.
+    pub fn proxmox(&self) -> &Running {
+        &self.proxmox
+    }
+
+    /// Whole secrets of the world, by the variables that the inventory names.
+    pub fn secrets(&self) -> [(&'static str, &str); 2] {
+        [("PROXMOX_VE_API_TOKEN", &self.token), ("HEADSCALE_API_KEY", &self.headscale_key)]
+    }
+
+    /// An inventory of this world; its nodes are `server` and `agent-1` to `agent-N`.
+    pub fn inventory(&self, public_key: &str, private_key: &Utf8Path) -> String {
+        let network = self.options.network;
+        let (image, k3s, tailscale) = (
+            self.files.artifact("image.raw"),
+            self.files.artifact("k3s"),
+            self.files.artifact("tailscale.tgz"),
+        );
+        let mut nodes = format!(
+            "  server:\n    role: server\n    vmid: 1000\n    address: {}\n",
+            address(network, 0)
+        );
+        for number in 1..=self.options.agents {
+            nodes.push_str(&format!(
+                "  agent-{number}:\n    role: agent\n    vmid: {}\n    address: {}\n",
+                1000 + number,
+                address(network, number)
+            ));
+        }
+        format!(
+            "\
+version: 1
+cluster:
+  name: sim
+  id: 11111111-2222-4333-8444-5555555555{network:02x}
+proxmox:
+  endpoint: {endpoint}
+  tls:
+    ca_file: {authority}
+  token:
+    env: PROXMOX_VE_API_TOKEN
+  pool: homelab
+  storage:
+    disks: local-lvm
+    image: local
+    seeds: local
+image:
+  url: {image_url}
+  sha256: {image_sha256}
+  template: 9000
+access:
+  user: debian
+  port: {port}
+  public_keys: [{public_key}]
+  private_key: {private_key}
+network:
+  cidr: 127.{second}.0.0/16
+  gateway: 127.{second}.255.254
+defaults:
+  proxmox_node: pve1
+  cores: 2
+  memory: 2G
+  disk: 6G
+nodes:
+{nodes}tailnet:
+  control:
+    headscale:
+      login_server: {control}
+      api_key: {{env: HEADSCALE_API_KEY}}
+      user: homelab
+  tag: tag:k3s
+  tailscale: {{version: {TAILSCALE}, url: '{tailscale_url}', sha256: {tailscale_sha256}}}
+k3s:
+  version: {K3S}
+  url: {k3s_url}
+  sha256: {k3s_sha256}
+",
+            endpoint = self.proxmox.endpoint(),
+            authority = self.proxmox.ca_file(),
+            image_url = image.url,
+            image_sha256 = image.sha256,
+            port = self.options.ssh_port,
+            second = 64 + network,
+            control = self.control.endpoint(),
+            tailscale_url = tailscale.url,
+            tailscale_sha256 = tailscale.sha256,
+            k3s_url = k3s.url,
+            k3s_sha256 = k3s.sha256,
+        )
+    }
+}
+
+/// The loopback address of a node: `127.64+NETWORK.X.Y`.
+fn address(network: u8, number: u32) -> Ipv4Addr {
+    let base = u32::from(Ipv4Addr::new(127, 64 + network, 1, 0));
+    Ipv4Addr::from(base + 10 + number)
+}
+
+/// A token that may do everything, as `homelab init proxmox-role` is not what is rehearsed here, and a
+/// bystander.
+fn setup() -> Setup {
+    let id = format!("{USER}!{TOKEN}");
+    let access = [USER.to_owned(), id].map(|subject| AccessSetup {
+        path: "/".to_owned(),
+        subject,
+        role: "Administrator".to_owned(),
+        propagate: true,
+    });
+    Setup {
+        users: vec![USER.to_owned()],
+        tokens: vec![TokenSetup {
+            user: USER.to_owned(),
+            name: TOKEN.to_owned(),
+            separated: true,
+            expire: 0,
+        }],
+        access: access.into(),
+        pools: vec!["homelab".to_owned()],
+        guests: vec![GuestSetup {
+            vmid: BYSTANDER,
+            name: "gameserver".to_owned(),
+            node: None,
+            disk_gib: 1,
+            running: false,
+        }],
+        ..Setup::default()
+    }
+}
+
+impl World {
+    /// Names, tags and whether they are online, of the devices; how many keys could still be used.
+    pub(super) fn tailnet_picture(&self) -> (Vec<String>, usize) {
+        let mut devices: Vec<String> = self
+            .tailnet
+            .devices()
+            .iter()
+            .map(|device| {
+                let online = if device.online { "online" } else { "offline" };
+                format!("{} ({}) {online}", device.name, device.tags.join(","))
+            })
+            .collect();
+        devices.sort();
+        let now = self.tailnet.now();
+        let keys = self.tailnet.keys().iter().filter(|key| key.is_valid(now)).count();
+        (devices, keys)
+    }
+}

@@ -1,0 +1,108 @@
+//! A person with the program, an inventory, keys and a state folder, in a world of their own.
+
+use std::{
+    process::Stdio,
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use homelab_lab::sim::world::{Options, World};
+use tokio::process::{Child, Command};
+
+/// No run in a world without delays takes so long.
+const LIMIT: Duration = Duration::from_secs(180);
+
+pub(crate) struct Operator {
+    pub(crate) world: World,
+    folder: tempfile::TempDir,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    /// `None`: by a signal.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Operator {
+    pub(crate) async fn new(options: Options) -> Self {
+        static WORLDS: AtomicU8 = AtomicU8::new(0);
+        // Loopback addresses of their own, for worlds that stand side by side.
+        let network = WORLDS.fetch_add(1, Ordering::Relaxed) % 180;
+        let options = Options { network, ..options };
+        let folder = tempfile::tempdir().unwrap();
+        let place = path(&folder, "world");
+        fs_err::create_dir_all(&place).unwrap();
+        let world = World::start(place, options).await.unwrap();
+        let operator = Self { world, folder };
+        let key = operator.path("key");
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key.as_str()])
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let public = fs_err::read_to_string(key.with_extension("pub")).unwrap();
+        let inventory = operator.world.inventory(public.trim(), &key);
+        fs_err::write(operator.path("homelab.yaml"), inventory).unwrap();
+        operator
+    }
+
+    pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {
+        path(&self.folder, name)
+    }
+
+    pub(crate) fn journal(&self) -> Utf8PathBuf {
+        self.path("state/homelab/sim/journal.jsonl")
+    }
+
+    /// Changes the inventory.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let path = self.path("homelab.yaml");
+        let text = fs_err::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "the inventory has no `{from}`");
+        fs_err::write(path, text.replacen(from, to, 1)).unwrap();
+    }
+
+    /// Begins a run, with nothing of its caller's environment.
+    pub(crate) fn start(&self, words: &[&str]) -> Child {
+        Command::new(env!("CARGO_BIN_EXE_homelab"))
+            .args(words)
+            .env_clear()
+            .envs(self.world.secrets())
+            .env("HOME", self.path("home"))
+            .env("XDG_STATE_HOME", self.path("state"))
+            .env("XDG_CACHE_HOME", self.path("cache"))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    pub(crate) async fn end(&self, child: Child) -> Ended {
+        let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
+        let output = output.expect("the program does not end").unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    pub(crate) async fn run(&self, words: &[&str]) -> Ended {
+        self.end(self.start(words)).await
+    }
+
+    /// A run that must go well.
+    pub(crate) async fn succeed(&self, words: &[&str]) -> Ended {
+        let ended = self.run(words).await;
+        assert_eq!(ended.code, Some(0), "{words:?}: {}\n{}", ended.out, ended.err);
+        ended
+    }
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> Utf8PathBuf {
+    Utf8Path::from_path(folder.path()).unwrap().join(name)
+}

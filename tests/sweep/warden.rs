@@ -1,0 +1,58 @@
+//! Who harms a run at one of its effects.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use homelab_lab::sim::gate::{Effect, Moment, Ruling, Verdict, Warden};
+
+/// Kills a process at an effect's moment.
+pub(crate) struct Killer {
+    pub(crate) number: u64,
+    pub(crate) moment: Moment,
+    /// 0 until it is known.
+    pub(crate) process: AtomicU32,
+    pub(crate) done: AtomicBool,
+    pub(crate) at: Mutex<Option<Effect>>,
+}
+
+impl Killer {
+    pub(crate) fn new(number: u64, moment: Moment) -> Self {
+        Self {
+            number,
+            moment,
+            process: AtomicU32::new(0),
+            done: AtomicBool::new(false),
+            at: Mutex::new(None),
+        }
+    }
+
+    fn kill(&self) {
+        let process = self.process.load(Ordering::SeqCst);
+        let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+        let process = process.expect("the warden is told of the process before its first effect");
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).unwrap();
+    }
+}
+
+impl Warden for Killer {
+    fn rule<'a>(&'a self, number: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
+        Box::pin(async move {
+            if self.done.load(Ordering::SeqCst) {
+                // What was under way beside it: an effect that had begun ends, its answer goes nowhere.
+                return match moment {
+                    Moment::Before => Verdict::Drop,
+                    Moment::After => Verdict::Pass,
+                };
+            }
+            if number != self.number || moment != self.moment {
+                return Verdict::Pass;
+            }
+            self.done.store(true, Ordering::SeqCst);
+            *self.at.lock().unwrap() = Some(effect.clone());
+            self.kill();
+            Verdict::Drop
+        })
+    }
+}
