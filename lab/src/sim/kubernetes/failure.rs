@@ -11,16 +11,15 @@ pub struct Failure {
     /// The status code of HTTP.
     pub code: u16,
     /// `NotFound`; empty where the server gives none.
-    pub reason: String,
+    pub reason: &'static str,
     pub message: String,
     /// `{"kind": "nodes", "name": "k3s-server"}`, or null.
-    pub details: Value,
+    pub details: Box<Value>,
 }
 
 impl Failure {
-    pub(super) fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
-        let (reason, message) = (reason.to_owned(), message.into());
-        Self { code, reason, message, details: Value::Null }
+    pub(super) fn new(code: u16, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: Box::default() }
     }
 
     /// The body of its answer.
@@ -36,7 +35,7 @@ impl Failure {
             body["reason"] = json!(self.reason);
         }
         if !self.details.is_null() {
-            body["details"] = self.details.clone();
+            body["details"] = Value::clone(&self.details);
         }
         body["code"] = json!(self.code);
         body
@@ -49,7 +48,7 @@ impl Failure {
                 details.insert(key.into(), json!(value));
             }
         }
-        self.details = Value::Object(details);
+        *self.details = Value::Object(details);
         self
     }
 
@@ -59,7 +58,7 @@ impl Failure {
             cause["field"] = json!(field);
         }
         if !self.details.is_object() {
-            self.details = json!({});
+            *self.details = json!({});
         }
         match self.details["causes"].as_array_mut() {
             Some(causes) => causes.push(cause),
@@ -70,7 +69,7 @@ impl Failure {
 
     pub(super) fn after(mut self, seconds: u64) -> Self {
         if !self.details.is_object() {
-            self.details = json!({});
+            *self.details = json!({});
         }
         if seconds > 0 {
             self.details["retryAfterSeconds"] = json!(seconds);

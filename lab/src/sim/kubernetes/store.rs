@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{builtin, failure::Failure, fields, resource::Resource};
 
 /// How many changes are kept for those who watch.
-const HISTORY: usize = 10_000;
+pub(super) const HISTORY: usize = 10_000;
 
 /// Where an object stands; the namespace is empty for what has none.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -7,6 +7,7 @@ use kube::{
 use serde_json::json;
 
 use super::{client::cluster, config_map};
+use crate::sim::kubernetes::store::{HISTORY, Key};
 
 fn shown(event: &WatchEvent<ConfigMap>) -> String {
     match event {
@@ -54,10 +55,17 @@ async fn an_object_comes_and_goes_with_the_label_that_is_watched() {
 async fn a_version_that_is_forgotten_is_gone() {
     let (kubernetes, client) = cluster().await;
     kubernetes.create("test", &config_map("one", json!({}))).unwrap();
-    for count in 0..10_050 {
-        let patch = json!({ "data": { "count": count.to_string() } });
-        kubernetes.patch("test", "configmaps", ("default", "one"), &patch).unwrap();
-    }
+    let key = Key {
+        group: String::new(),
+        plural: "configmaps".into(),
+        namespace: "default".into(),
+        name: "one".into(),
+    };
+    kubernetes.change(|state| {
+        for _ in 0..=HISTORY {
+            state.put(key.clone(), config_map("one", json!({})));
+        }
+    });
     let maps: Api<ConfigMap> = Api::default_namespaced(client);
     let mut events = maps.watch(&WatchParams::default(), "1").await.unwrap().boxed();
     assert_eq!(shown(&events.try_next().await.unwrap().unwrap()), "error 410");
