@@ -1,5 +1,6 @@
 //! Which path does what.
 
+use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::Value;
 
@@ -10,7 +11,6 @@ use super::{
     world::Settings,
 };
 use crate::sim::gate::{Effect, System};
-use http::StatusCode;
 
 /// A path of an API.
 pub(super) struct Route {
@@ -85,7 +85,7 @@ pub(super) fn effect(request: &Request, found: &Found) -> Effect {
     let (kind, about, mutating) = match found {
         Found::Route(route, parameters) => {
             let changes = route.method != "GET" && !route.needs.is_empty();
-            (format!("{} {}", route.method, route.path), about(request, parameters), changes)
+            (format!("{} {}", route.method, route.path), about(route, request, parameters), changes)
         }
         Found::Nowhere { .. } => {
             (format!("{} {}", request.method, request.path), String::new(), false)
@@ -94,9 +94,11 @@ pub(super) fn effect(request: &Request, found: &Found) -> Effect {
     Effect { system: System::Tailnet, kind, about, mutating }
 }
 
-/// The path's last id, or what the body names.
-fn about(request: &Request, parameters: &[String]) -> String {
-    if let Some(id) = parameters.last().filter(|id| *id != "-") {
+/// The path's first id, but for the tailnet's, or what the body names.
+fn about(route: &Route, request: &Request, parameters: &[String]) -> String {
+    let names = route.path.split('/').filter(|part| part.starts_with('{'));
+    let mut ids = names.zip(parameters).filter(|(name, _)| *name != "{tailnet}");
+    if let Some((_, id)) = ids.next() {
         return id.clone();
     }
     let object = request.object().unwrap_or_default();

@@ -51,7 +51,7 @@ impl Data {
         self.counted_keys += 1;
         let (id, secret) = match plane {
             Plane::Headscale(release) if release.names_keys_by_id() => {
-                let secret = format!("hskey-auth-{}-{}", &hex(12), hex(64));
+                let secret = format!("hskey-auth-{}-{}", hex(12), hex(64));
                 (self.counted_keys.to_string(), secret)
             }
             Plane::Headscale(_) => (self.counted_keys.to_string(), hex(48)),

@@ -1,7 +1,7 @@
 //! Auth keys.
 
 use http::StatusCode;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::{access, nothing, object, refuse, wrong};
@@ -12,7 +12,6 @@ use crate::sim::tailnet::{
     request::{flag, texts},
     route::Asked,
 };
-use jiff::Timestamp;
 
 /// The longest description, in characters.
 const LONGEST_DESCRIPTION: usize = 50;

@@ -49,7 +49,8 @@ async fn a_key_is_about_its_description_and_a_token_changes_nothing() {
     let client = Client::new(&world).await;
     client.post(KEYS, new_tailscale_key(&["tag:k3s"])).await;
     client.post("/api/v2/oauth/token", json!({})).await;
-    let [key, token] = &world.gate.log()[..] else { panic!("two were asked for") };
+    let log = world.gate.log();
+    let [key, token] = &log[..] else { panic!("two were asked for") };
     assert_eq!(
         (key.kind.as_str(), key.about.as_str()),
         ("POST /api/v2/tailnet/{tailnet}/keys", "homelab k3s-agent")

@@ -111,8 +111,8 @@ async fn a_device_is_given_an_address_that_is_free_and_then_deleted() {
     assert_eq!((&shown["connectedToControl"], &shown["lastSeen"]), (&json!(true), &Value::Null));
     assert_eq!((&shown["keyExpiryDisabled"], &shown["tags"]), (&json!(true), &json!(["tag:k3s"])));
     let legacy = shown["id"].as_str().unwrap();
-    let ip = |address: &str| {
-        client.post(&format!("/api/v2/device/{legacy}/ip"), json!({ "ipv4": address }))
+    let ip = async |address: &str| {
+        client.post(&format!("/api/v2/device/{legacy}/ip"), json!({ "ipv4": address })).await
     };
     assert_eq!(ip("100.77.0.1").await, (200, json!({})));
     assert_eq!(world.tailnet.device(&device.device).unwrap().ipv4.to_string(), "100.77.0.1");
@@ -127,8 +127,9 @@ async fn a_device_is_given_an_address_that_is_free_and_then_deleted() {
 async fn a_device_is_approved_renamed_retagged_and_expired() {
     let (world, client) = lab().await;
     let device = world.join(&world.key().secret, "1", "1").unwrap().device;
-    let set =
-        |what: &str, body: Value| client.post(&format!("/api/v2/device/{device}/{what}"), body);
+    let set = async |what: &str, body: Value| {
+        client.post(&format!("/api/v2/device/{device}/{what}"), body).await
+    };
     assert_eq!(set("authorized", json!({ "authorized": false })).await.0, 200);
     assert_eq!(world.tailnet.peers(&device), None);
     set("authorized", json!({ "authorized": true })).await;
