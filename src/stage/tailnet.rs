@@ -290,6 +290,10 @@ fn explain_join(failure: Failure, control: &TailnetControl) -> Failure {
         ("requested tags", "the policy's `tagOwners` must let the key's owner give out this tag"),
         ("invalid key", spent),
         ("authkey", spent),
+        // Headscale's words for a key that it does not know, up to 0.27, in 0.28, from 0.29 on.
+        ("AuthKey not found", spent),
+        ("auth-key not found", spent),
+        ("invalid pre auth key", spent),
         (
             "timeout waiting",
             "the control server was not reached, or waits for somebody to approve the device",

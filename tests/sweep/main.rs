@@ -5,6 +5,8 @@
 //! is done and before it is answered, and each of these moments is tried. `scripts/sweep` tries all of
 //! them; by default one of each kind is.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod operator;
 mod points;
 mod warden;

@@ -54,10 +54,6 @@ impl Operator {
         path(&self.folder, name)
     }
 
-    pub(crate) fn journal(&self) -> Utf8PathBuf {
-        self.path("state/homelab/sim/journal.jsonl")
-    }
-
     /// Changes the inventory.
     pub(crate) fn edit(&self, from: &str, to: &str) {
         let path = self.path("homelab.yaml");

@@ -209,6 +209,12 @@ impl<'a> Call<'a> {
 pub(super) fn gone_is_fine(result: Result<String, TailnetError>) -> Result<(), TailnetError> {
     match result {
         Ok(_) | Err(TailnetError::Refused { status: 404, .. }) => Ok(()),
+        // Headscale 0.26 has no better words for a node that it does not have.
+        Err(TailnetError::Refused { status: 500, message, .. })
+            if message.contains("record not found") =>
+        {
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }

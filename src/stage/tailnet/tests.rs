@@ -214,12 +214,15 @@ fn the_key_is_in_no_text_that_is_shown() {
 
 #[test]
 fn a_spent_key_is_told_with_where_the_next_one_comes_from() {
-    let told = |control: &TailnetControl| {
-        let failure = Failure::new(Kind::RemoteCommand, "backend error: authkey already used");
-        let failure = explain_join(failure, control);
+    let explained = |said: &str, control: &TailnetControl| {
+        let failure = explain_join(
+            Failure::new(Kind::RemoteCommand, format!("backend error: {said}")),
+            control,
+        );
         assert_eq!(failure.kind, Kind::Tailnet);
         format!("{:?}", failure.hints)
     };
+    let told = |control: &TailnetControl| explained("authkey already used", control);
     let own = desired().tailnet.control;
     assert!(told(&own).contains("tailnet.control.auth_key.key"), "{}", told(&own));
     let minted = TailnetControl::Headscale {
@@ -228,4 +231,8 @@ fn a_spent_key_is_told_with_where_the_next_one_comes_from() {
         user: "homelab".into(),
     };
     assert!(told(&minted).contains("a new one is minted"), "{}", told(&minted));
+    // Headscale's words for a key that it does not know, by its versions.
+    for said in ["AuthKey not found", "auth-key not found", "invalid pre auth key"] {
+        assert!(explained(said, &minted).contains("a new one is minted"), "{said}");
+    }
 }

@@ -81,3 +81,12 @@ async fn an_address_cannot_be_given() {
         headscale(&server).set_address("1", "100.64.0.1".parse().unwrap()).await.unwrap_err();
     assert!(matches!(error, TailnetError::Unsupported { .. }));
 }
+
+#[tokio::test]
+async fn a_node_that_an_old_server_does_not_have_need_not_be_removed() {
+    // 0.26 has no better words for it.
+    let gone = r#"{"code":2,"message":"record not found"}"#;
+    let gone = Answer::Say("500 Internal Server Error", "", gone.into());
+    let server = Scripted::start(vec![gone]).await;
+    headscale(&server).delete_device("5").await.unwrap();
+}
