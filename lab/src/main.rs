@@ -3,7 +3,7 @@
 use std::{error::Error, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use homelab_lab::{artifacts, conformance, outside, pve, world};
+use homelab_lab::{artifacts, conformance, outside, pve, sim, world};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Command {
     Conformance(conformance::Args),
     /// Do to an emulator what a command line would do on a real host.
     Outside(outside::Args),
+    /// Run a command in a simulated world: no root, no other machine.
+    Sim(sim::command::Arguments),
     #[command(flatten)]
     World(world::command::Command),
 }
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Command::Pve(arguments) => block_on(pve::run(arguments)),
         Command::Conformance(arguments) => block_on(conformance::run(arguments)),
         Command::Outside(arguments) => block_on(outside::run(arguments)),
+        Command::Sim(arguments) => block_on(sim::command::run(arguments)),
         Command::World(command) => block_on(world::command::run(command)),
     }
 }

@@ -9,7 +9,11 @@
 
 mod operator;
 mod points;
+mod story;
 mod warden;
 
+mod faults;
+mod journal;
 mod kills;
+mod secrets;
 mod undisturbed;

@@ -12,6 +12,14 @@ pub(crate) struct Point {
     pub(crate) moment: Moment,
 }
 
+impl Point {
+    /// The effect of the undisturbed run that is meant.
+    pub(crate) fn effect<'a>(&self, effects: &'a [Effect]) -> &'a Effect {
+        let index = usize::try_from(self.number - 1).expect("it was counted");
+        &effects[index]
+    }
+}
+
 /// Both moments of every effect (`HOMELAB_SWEEP=all`), or of the first of each kind for each object.
 pub(crate) fn points(effects: &[Effect]) -> Vec<Point> {
     let all = std::env::var("HOMELAB_SWEEP").is_ok_and(|wish| wish == "all");

@@ -56,3 +56,28 @@ impl Warden for Killer {
         })
     }
 }
+
+/// Harms the first effect that is like one of an undisturbed run, once.
+pub(crate) struct Harmer {
+    wanted: Effect,
+    moment: Moment,
+    verdict: Verdict,
+    done: AtomicBool,
+}
+
+impl Harmer {
+    pub(crate) fn new(wanted: Effect, moment: Moment, verdict: Verdict) -> Self {
+        Self { wanted, moment, verdict, done: AtomicBool::new(false) }
+    }
+}
+
+impl Warden for Harmer {
+    fn rule<'a>(&'a self, _: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
+        let like = effect.system == self.wanted.system && effect.kind == self.wanted.kind;
+        // Taken once, by the first that fits.
+        let fits = like && moment == self.moment;
+        let harmed = fits && !self.done.swap(true, Ordering::SeqCst);
+        let verdict = if harmed { self.verdict.clone() } else { Verdict::Pass };
+        Box::pin(async move { verdict })
+    }
+}

@@ -27,9 +27,9 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    pub fn new(kubernetes: Arc<Kubernetes>) -> Self {
-        let server_token = uuid::Uuid::new_v4().simple().to_string();
-        Self { kubernetes, server_token, networks: Mutex::default() }
+    /// A cluster that its first server makes with this token.
+    pub fn new(kubernetes: Arc<Kubernetes>, server_token: &str) -> Self {
+        Self { kubernetes, server_token: server_token.to_owned(), networks: Mutex::default() }
     }
 
     pub(super) fn secrets(&self) -> ClusterSecrets {

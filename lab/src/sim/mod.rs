@@ -12,8 +12,10 @@
 //! * [`tailnet`]: the control plane.
 //! * [`outside`], [`roads`]: what guests reach outside of themselves.
 //! * [`files`]: where k3s, Tailscale and the image come from.
+//! * [`command`]: a command in a world of its own.
 
 pub mod cluster;
+pub mod command;
 pub mod files;
 pub mod gate;
 pub mod guest;

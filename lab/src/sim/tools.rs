@@ -112,12 +112,15 @@ const SUDO: &str =
     "#!/bin/sh\nwhile :; do case $1 in -*) shift ;; *) break ;; esac; done\nexec \"$@\"\n";
 
 type Guests = Arc<Mutex<BTreeMap<u32, Weak<Guest>>>>;
+/// Every command line that was seen on any guest.
+type Lines = Arc<Mutex<Vec<String>>>;
 
 /// The folder that guests share, and who answers the stand-ins. Dropping it ends the answers.
 pub struct Tools {
     folder: Utf8PathBuf,
     port: u16,
     guests: Guests,
+    lines: Lines,
     answers: JoinHandle<()>,
 }
 
@@ -146,8 +149,9 @@ impl Tools {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let guests = Guests::default();
-        let answers = tokio::spawn(answer_all(listener, guests.clone()));
-        Ok(Self { folder, port, guests, answers })
+        let lines = Lines::default();
+        let answers = tokio::spawn(answer_all(listener, guests.clone(), lines.clone()));
+        Ok(Self { folder, port, guests, lines, answers })
     }
 
     /// Gives a guest its stand-ins.
@@ -164,6 +168,16 @@ impl Tools {
         }
         lock(&self.guests).insert(guest.vmid, Arc::downgrade(guest));
         Ok(())
+    }
+
+    /// Notes what sshd is asked to run.
+    pub(super) fn note(&self, line: &str) {
+        lock(&self.lines).push(line.to_owned());
+    }
+
+    /// What sshd was asked to run, and each call of a stand-in: what anybody on a guest could have seen.
+    pub fn command_lines(&self) -> Vec<String> {
+        lock(&self.lines).clone()
     }
 
     /// The environment of everything that runs on a guest, and nothing else.
@@ -195,18 +209,18 @@ fn real(name: &str) -> io::Result<Utf8PathBuf> {
         })
 }
 
-async fn answer_all(listener: TcpListener, guests: Guests) {
+async fn answer_all(listener: TcpListener, guests: Guests, lines: Lines) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let guests = guests.clone();
+        let (guests, lines) = (guests.clone(), lines.clone());
         tokio::spawn(async move {
             // Whoever hung up wants no answer.
-            answer(stream, &guests).await.ok();
+            answer(stream, &guests, &lines).await.ok();
         });
     }
 }
 
-async fn answer(stream: TcpStream, guests: &Guests) -> io::Result<()> {
+async fn answer(stream: TcpStream, guests: &Guests, lines: &Lines) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let vmid = word(&mut stream).await?;
     let program = word(&mut stream).await?;
@@ -215,6 +229,7 @@ async fn answer(stream: TcpStream, guests: &Guests) -> io::Result<()> {
     for _ in 0..count {
         arguments.push(word(&mut stream).await?);
     }
+    lock(lines).push(format!("{program} {}", arguments.join(" ")));
     let guest = vmid.parse().ok().and_then(|vmid: u32| lock(guests).get(&vmid)?.upgrade());
     let answer = match guest {
         // What a program does may write files.

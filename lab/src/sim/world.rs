@@ -54,6 +54,7 @@ pub struct World {
     folder: Utf8PathBuf,
     token: String,
     headscale_key: String,
+    server_token: String,
     proxmox: Running,
     control: Control,
     files: Files,
@@ -61,7 +62,7 @@ pub struct World {
     pub kubernetes: Arc<Kubernetes>,
     pub tailnet: Arc<Tailnet>,
     pub hypervisor: Arc<SimHypervisor>,
-    _tools: Arc<Tools>,
+    tools: Arc<Tools>,
 }
 
 /// Why a world did not come to be.
@@ -93,6 +94,7 @@ impl World {
         let files = Files::start(K3S, TAILSCALE).await?;
         let tools = Arc::new(Tools::start(folder.join("programs")).await?);
         let guests = folder.join("guests");
+        let server_token = uuid::Uuid::new_v4().simple().to_string();
         let hypervisor = Arc::new(SimHypervisor::new(guests, options.ssh_port, options.boot));
         let network = Arc::new(Network {
             hypervisor: Arc::downgrade(&hypervisor),
@@ -100,7 +102,7 @@ impl World {
         });
         let surroundings = Arc::new(Outside {
             tailnet: tailnet.clone(),
-            cluster: Cluster::new(kubernetes.clone()),
+            cluster: Cluster::new(kubernetes.clone(), &server_token),
             network: network.clone(),
         });
         let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network };
@@ -138,6 +140,7 @@ impl World {
             folder,
             token,
             headscale_key,
+            server_token,
             proxmox,
             control,
             files,
@@ -145,7 +148,7 @@ impl World {
             kubernetes,
             tailnet,
             hypervisor,
-            _tools: tools,
+            tools,
         };
         Ok(world)
     }
@@ -162,6 +165,21 @@ impl World {
     /// Whole secrets of the world, by the variables that the inventory names.
     pub fn secrets(&self) -> [(&'static str, &str); 2] {
         [("PROXMOX_VE_API_TOKEN", &self.token), ("HEADSCALE_API_KEY", &self.headscale_key)]
+    }
+
+    /// The password half of the token that servers join with.
+    pub fn server_token(&self) -> &str {
+        &self.server_token
+    }
+
+    /// What anybody on a guest could have seen of what ran there.
+    pub fn command_lines(&self) -> Vec<String> {
+        self.tools.command_lines()
+    }
+
+    /// The loopback address of the node of that number; the server is 0.
+    pub fn address(&self, number: u32) -> Ipv4Addr {
+        address(self.options.network, number)
     }
 
     /// An inventory of this world; its nodes are `server` and `agent-1` to `agent-N`.

@@ -28,6 +28,7 @@ pub(super) async fn run(
 ) {
     let (mut read, write) = channel.split();
     let Some(begun) = script(&mut read, &line).await else { return };
+    site.tools.note(&line);
     let name = guest.state().node_name.clone();
     let (kind, mutating) = kind(&line, &begun);
     let effect = Effect { system: System::Host, kind, about: name, mutating };

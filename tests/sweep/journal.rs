@@ -1,0 +1,60 @@
+//! A journal that was damaged: the world is the truth, and the next run goes on from it.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use homelab_lab::sim::gate::Moment;
+
+use crate::{
+    story::{FIRST_UP, differences, undisturbed},
+    warden::Killer,
+};
+
+/// What becomes of a journal's text.
+type Damage = fn(&str) -> String;
+
+/// What became of a journal after its run had died.
+const DAMAGES: [(&str, Damage); 6] = [
+    ("cut in the middle of its last line", |text| text[..text.len() - 12].to_owned()),
+    ("cut in the middle", |text| text[..text.len() / 2].to_owned()),
+    ("with its last line twice", |text| {
+        format!("{text}{}\n", text.lines().last().unwrap_or_default())
+    }),
+    ("with a line that is none", |text| format!("{text}\u{0}\u{1}{{{{\n")),
+    ("with its lines in another order", |text| {
+        let mut lines: Vec<&str> = text.lines().collect();
+        lines.reverse();
+        lines.join("\n") + "\n"
+    }),
+    ("gone", |_| String::new()),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
+    let (effects, whole) = undisturbed(&FIRST_UP).await;
+    let mut wrong = Vec::new();
+    // Early, in the middle and late; always with an answer lost, too.
+    for share in [3, 5, 8] {
+        let number = effects.len() as u64 * share / 10;
+        for (name, damage) in DAMAGES {
+            let operator = FIRST_UP.begin().await;
+            let killer = Arc::new(Killer::new(number, Moment::After));
+            operator.world.gate.set_warden(Some(killer.clone()));
+            let child = operator.start(FIRST_UP.run);
+            killer.process.store(child.id().expect("it runs"), Ordering::SeqCst);
+            operator.end(child).await;
+            operator.world.gate.set_warden(None);
+            let journal = operator.path("state/homelab/sim/journal.jsonl");
+            let text = fs_err::read_to_string(&journal).unwrap();
+            fs_err::write(&journal, damage(&text)).unwrap();
+            operator.succeed(FIRST_UP.run).await;
+            let seen = operator.world.picture().await.unwrap();
+            if seen != whole {
+                let at = killer.at.lock().unwrap().clone();
+                wrong.push(format!("{name}, at {at:?}:\n{}", differences(&whole, &seen)));
+            }
+        }
+    }
+    println!("damaged journals: {} tried, {} ended otherwise", 3 * DAMAGES.len(), wrong.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,72 @@
+//! What is done before the run that is harmed, and that run.
+
+use homelab_lab::sim::{gate::Effect, picture::Picture, world::Options};
+
+use crate::operator::Operator;
+
+pub(crate) struct Story {
+    pub(crate) name: &'static str,
+    /// Runs before, each with its words.
+    pub(crate) before: &'static [&'static [&'static str]],
+    /// What is changed in the inventory then, from and to.
+    pub(crate) edits: &'static [(&'static str, &'static str)],
+    pub(crate) run: &'static [&'static str],
+}
+
+const UP: &[&str] = &["up", "--yes"];
+
+pub(crate) const FIRST_UP: Story = Story { name: "first up", before: &[], edits: &[], run: UP };
+
+pub(crate) const MEMORY_AND_DISK: Story = Story {
+    name: "memory and disk",
+    before: &[UP],
+    edits: &[("memory: 2G\n  disk: 6G", "memory: 3G\n  disk: 8G")],
+    run: UP,
+};
+
+pub(crate) const ANOTHER_NODE: Story = Story {
+    name: "another node",
+    before: &[UP],
+    edits: &[(
+        "tailnet:\n",
+        "  agent-9:\n    role: agent\n    vmid: 1009\n    address: NEXT\ntailnet:\n",
+    )],
+    run: UP,
+};
+
+pub(crate) const DESTROY: Story =
+    Story { name: "destroy", before: &[UP], edits: &[], run: &["destroy", "--yes"] };
+
+impl Story {
+    /// A world of its own in which all that comes before was done.
+    pub(crate) async fn begin(&self) -> Operator {
+        let operator = Operator::new(Options::default()).await;
+        for words in self.before {
+            operator.succeed(words).await;
+        }
+        for (from, to) in self.edits {
+            operator.edit(from, &to.replace("NEXT", &operator.world.address(9).to_string()));
+        }
+        operator.world.gate.forget();
+        operator
+    }
+}
+
+/// What an undisturbed run asks for, and what the world is like afterwards.
+pub(crate) async fn undisturbed(story: &Story) -> (Vec<Effect>, Picture) {
+    let operator = story.begin().await;
+    operator.succeed(story.run).await;
+    (operator.world.gate.log(), operator.world.picture().await.unwrap())
+}
+
+/// The lines in which two pictures differ.
+pub(crate) fn differences(left: &Picture, right: &Picture) -> String {
+    let lines = |picture: &Picture| {
+        let text = serde_json::to_string_pretty(picture).unwrap();
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (left, right) = (lines(left), lines(right));
+    let gone = left.iter().filter(|line| !right.contains(line)).map(|line| format!("- {line}"));
+    let new = right.iter().filter(|line| !left.contains(line)).map(|line| format!("+ {line}"));
+    gone.chain(new).collect::<Vec<_>>().join("\n")
+}
