@@ -36,6 +36,7 @@ pub mod observe;
 pub mod plan;
 pub mod ports;
 pub mod render;
+pub mod sample;
 pub mod script;
 pub mod secret;
 pub mod seed;

@@ -52,7 +52,13 @@ impl AgeKey {
         // Opened once: what is checked is what is read.
         let file = match named_file::open(path) {
             Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let Some(target) = named_file::led_to(path) else { return Ok(None) };
+                let why = format!("the age key is a link to {target}, where nothing is");
+                return Err(failure(why).hint(
+                    "put the key back there, mount what holds it, or take the link away where no key is to be kept",
+                ));
+            }
             Err(error) => return Err(unreadable(error)),
         };
         let mode = file.metadata().map_err(unreadable)?.permissions().mode() & 0o777;

@@ -29,7 +29,13 @@ impl DeployKey {
     pub fn read(path: &Utf8Path) -> Result<Option<Self>> {
         let text = match named_file::bytes(path, named_file::KEY) {
             Ok(bytes) => Zeroizing::new(bytes),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let Some(target) = named_file::led_to(path) else { return Ok(None) };
+                let why = format!("the deploy key is a link to {target}, where nothing is");
+                return Err(Failure::new(Kind::Inventory, why).at(path).hint(
+                    "put the key back there, mount what holds it, or take the link away: then a new key is made",
+                ));
+            }
             Err(error) => return Err(unreadable(path).because(error)),
         };
         let text = std::str::from_utf8(&text).map_err(|error| unreadable(path).because(error))?;
@@ -102,6 +108,9 @@ mod tests {
         assert!(made.is(&made.public) && made.is(&format!("{} somebody@desk\n", made.public)));
         let other = DeployKey::make(&path.with_file_name("other")).unwrap();
         assert!(!made.is(&other.public) && !made.is("ssh-ed25519 AAAA") && !made.is(""));
+        let link = path.with_file_name("link");
+        std::os::unix::fs::symlink("not-mounted", &link).unwrap();
+        assert!(DeployKey::read(&link).unwrap_err().message.contains("a link to not-mounted"));
         fs_err::write(&path, "").unwrap();
         assert!(DeployKey::read(&path).unwrap_err().message.contains("is empty"));
         fs_err::write(&path, "no key").unwrap();

@@ -9,6 +9,7 @@
 //! encrypts them, and an unchanged secret keeps its ciphertext.
 
 pub mod age_key;
+pub mod ciphertext;
 pub mod compare;
 mod component;
 pub mod deploy_key;

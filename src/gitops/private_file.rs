@@ -24,10 +24,10 @@ pub(super) fn make(path: &Utf8Path, text: &str) -> Result<()> {
 pub(super) fn replace(path: &Utf8Path, text: &str) -> Result<()> {
     let path = &resolved(path);
     let prefix = prefix(path);
-    for entry in folder(path).read_dir_utf8()? {
-        let entry = entry?;
-        let name = entry.file_name();
-        if name.starts_with(&prefix) && name.ends_with(SUFFIX) {
+    // Names that are no text are none of ours.
+    for entry in folder(path).read_dir_utf8()?.flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && is_half_written(entry.file_name(), &prefix) {
             fs_err::remove_file(entry.path())?;
         }
     }
@@ -43,6 +43,12 @@ fn written(path: &Utf8Path, text: &str) -> Result<NamedTempFile> {
     file.write_all(text.as_bytes())?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// Six letters and digits between the two: anything else is somebody's own.
+fn is_half_written(name: &str, prefix: &str) -> bool {
+    let middle = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(SUFFIX));
+    middle.is_some_and(|it| it.len() == 6 && it.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 fn prefix(path: &Utf8Path) -> String {
@@ -76,5 +82,18 @@ mod tests {
         replace(&path, "three").unwrap();
         assert_eq!(fs_err::read_to_string(&path).unwrap(), "three");
         assert_eq!(fs_err::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_somebody_elses_stays_however_much_its_name_is_like_ours() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(temporary.path().join("key")).unwrap();
+        for name in [".key-backup-of-may.tmp", ".key-a1B2c.tmp"] {
+            fs_err::write(path.with_file_name(name), "mine").unwrap();
+        }
+        fs_err::create_dir(path.with_file_name(".key-a1B2c3.tmp")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", path.with_file_name(".key-a1B2c4.tmp")).unwrap();
+        replace(&path, "one").unwrap();
+        assert_eq!(fs_err::read_dir(temporary.path()).unwrap().count(), 5);
     }
 }

@@ -30,16 +30,62 @@ fn collect(value: &Value, all: &mut Vec<String>) {
     }
 }
 
-/// Rules that somebody edited, with the key in use in the place of retired ones.
+/// Rules that somebody edited, with the key in use in the place of retired ones: in each list of keys once.
 pub fn renewed(text: &str, retired: &[String], newest: &str) -> String {
-    let mut text = text.to_owned();
-    for older in retired {
-        if text.contains(newest) {
-            text = text.replace(&format!(",{older}"), "").replace(&format!("{older},"), "");
+    let mut renewed = String::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let length = list(rest);
+        if length == 0 {
+            let other = rest.find(is_word).unwrap_or(rest.len());
+            renewed.push_str(&rest[..other]);
+            rest = &rest[other..];
+            continue;
         }
-        text = text.replace(older.as_str(), newest);
+        renewed.push_str(&list_renewed(&rest[..length], retired, newest));
+        rest = &rest[length..];
     }
-    text
+    renewed
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_ascii_alphanumeric()
+}
+
+/// How long the list is with which a text begins: words with commas and blanks between them.
+fn list(text: &str) -> usize {
+    let word = |text: &str| text.find(|letter| !is_word(letter)).unwrap_or(text.len());
+    let mut length = word(text);
+    loop {
+        let rest = text[length..].trim_start();
+        let Some(next) = rest.strip_prefix(',').map(str::trim_start) else { return length };
+        match word(next) {
+            0 => return length,
+            more => length = text.len() - next.len() + more,
+        }
+    }
+}
+
+/// A list without retired keys; what stands between the others stays.
+fn list_renewed(list: &str, retired: &[String], newest: &str) -> String {
+    let is_older = |word: &str| retired.iter().any(|older| older == word);
+    let mut named = list.split(',').any(|word| word.trim() == newest);
+    let mut words: Vec<String> = Vec::new();
+    for word in list.split(',') {
+        if !is_older(word.trim()) {
+            words.push(word.to_owned());
+        } else if !named {
+            named = true;
+            words.push(word.replace(word.trim(), newest));
+        }
+    }
+    let joined = words.join(",");
+    // The first may have gone, and with it what stands before the list: nothing.
+    if is_older(list.split(',').next().unwrap_or_default().trim()) {
+        joined.trim_start().to_owned()
+    } else {
+        joined
+    }
 }
 
 #[cfg(test)]
@@ -60,5 +106,22 @@ mod tests {
         assert_eq!(renewed("age: other,old"), "age: other,newest");
         assert_eq!(renewed("age: old,newest"), "age: newest");
         assert_eq!(renewed("age: newest,old"), "age: newest");
+        assert_eq!(renewed("age: old, older, newest"), "age: newest");
+        assert_eq!(
+            renewed("age: >-\n  other,\n  old,\n  newest\n"),
+            "age: >-\n  other,\n  newest\n"
+        );
+        assert_eq!(
+            renewed("- age: [old, other]\n- age: [newest]"),
+            "- age: [newest, other]\n- age: [newest]"
+        );
+        assert_eq!(renewed("- 'gold' # old"), "- 'gold' # newest");
+    }
+
+    #[test]
+    fn each_rule_keeps_the_key_in_use_whatever_another_names() {
+        let text = "- age: newest\n- age: other,old\n- {age: \"old,other\"}\n";
+        let wanted = "- age: newest\n- age: other,newest\n- {age: \"newest,other\"}\n";
+        assert_eq!(renewed(text, &["old".into()], "newest"), wanted);
     }
 }

@@ -40,6 +40,15 @@ pub struct Desired {
     pub longhorn: Option<Longhorn>,
     pub flux: Option<Flux>,
     pub gitops: Option<Gitops>,
+    /// Every encrypted file that the inventory takes a secret from.
+    pub age_files: Vec<AgeFile>,
+}
+
+/// A file encrypted with age that the inventory names, and the identity that opens it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgeFile {
+    pub file: Utf8PathBuf,
+    pub identity: Utf8PathBuf,
 }
 
 /// Where a secret comes from; resolved by [`crate::inventory`] only when it is used.

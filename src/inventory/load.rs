@@ -1,5 +1,7 @@
 //! Reads an inventory and its lock file.
 
+use std::cell::RefCell;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use garde::Validate;
 use sha2::{Digest, Sha256};
@@ -103,6 +105,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
             overrides: &options.overrides,
             lock: &lock,
             lock_is_faulty,
+            age_files: RefCell::default(),
             pins: options.pins,
             lock_name: lock_path.file_name().unwrap_or("homelab.lock"),
         };

@@ -4,13 +4,15 @@ mod artifact;
 mod gitops;
 mod keys;
 
+use std::cell::RefCell;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
     authority,
     desired::{
-        Access, CloudImage, Desired, Exposure, K3s, Node, Overlay, ProxmoxSite, Role, SecretSource,
-        TailnetControl, TailnetPlan, TailscaleCredentials, TlsTrust,
+        Access, AgeFile, CloudImage, Desired, Exposure, K3s, Node, Overlay, ProxmoxSite, Role,
+        SecretSource, TailnetControl, TailnetPlan, TailscaleCredentials, TlsTrust,
     },
     discretion::shown_value,
     file::{
@@ -41,6 +43,8 @@ pub(crate) struct Context<'a> {
     /// Whether the lock file was faulty: then what it lacks has been told.
     pub(crate) lock_is_faulty: bool,
     pub(crate) pins: Pins,
+    /// The files of age that secrets were found to be in, by what opens them.
+    pub(crate) age_files: RefCell<Vec<AgeFile>>,
 }
 
 impl Context<'_> {
@@ -56,7 +60,10 @@ impl Context<'_> {
             SecretReference::File(file) => SecretSource::File(self.path(file)),
             SecretReference::Command(command) => SecretSource::Command(command.clone()),
             SecretReference::Age(age) => {
-                SecretSource::Age { file: self.path(&age.file), identity: self.path(&age.identity) }
+                let (file, identity) = (self.path(&age.file), self.path(&age.identity));
+                let known = AgeFile { file: file.clone(), identity: identity.clone() };
+                self.age_files.borrow_mut().push(known);
+                SecretSource::Age { file, identity }
             }
         }
     }
@@ -92,6 +99,8 @@ pub(crate) fn desired(
         longhorn: gitops::longhorn(file, context),
         flux,
         gitops,
+        // Every reference was read before.
+        age_files: context.age_files.take(),
     })
 }
 
@@ -131,7 +140,13 @@ fn proxmox(
         }
     };
     let token = match (&context.overrides.token_variable, &site.token) {
-        (Some(variable), _) => Some(SecretSource::Env(variable.value.to_owned())),
+        (Some(variable), reference) => {
+            // A variable may be gone the next time, and what it stands for is needed then.
+            if let Some(reference) = reference {
+                context.secret(reference);
+            }
+            Some(SecretSource::Env(variable.value.to_owned()))
+        }
         (None, Some(reference)) => Some(context.secret(reference)),
         (None, None) => {
             report.fault(

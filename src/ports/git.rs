@@ -54,6 +54,8 @@ pub enum GitError {
     NoGit,
     #[error("{url}: there is no branch `{branch}`")]
     NoBranch { url: String, branch: String },
+    #[error("{url}: what answers there is no Git server")]
+    NoServer { url: String },
     /// Git's own words.
     #[error("{url}: {reason}")]
     Refused { url: String, reason: String },
@@ -70,6 +72,13 @@ impl From<GitError> for Failure {
             GitError::NoBranch { .. } => {
                 Some("`homelab gitops init DIR` renders the tree; commit it and push it there")
             }
+            GitError::NoServer { .. } => Some(
+                "a web page, as that of a login or a proxy, answers in the place of a repository: write `flux.url` as \
+                 the host itself shows it for `git clone`, often with `.git` at its end",
+            ),
+            GitError::Refused { reason, .. } if reason.contains("ut of memory") => Some(
+                "git was held to 1 GiB: what answers there sends more than a repository of manifests has",
+            ),
             GitError::Refused { reason, .. } if reason.contains("Host key verification failed") => {
                 Some("its key is none of `flux.known_hosts`: compare it on the host itself")
             }

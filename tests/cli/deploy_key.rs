@@ -24,6 +24,10 @@ struct Host {
     loses_an_answer: bool,
     /// What is registered may write, whatever was asked for.
     lets_write: bool,
+    /// What is registered is another key than it was given.
+    takes_another: bool,
+    /// Where the repository is now.
+    moved: Option<&'static str>,
     /// The next DELETE is refused.
     keeps_one: bool,
 }
@@ -64,6 +68,13 @@ fn answer(mut stream: TcpStream, host: &mut Host, path: &str, credentials: &str)
     let (method, target) = (words.next().unwrap(), words.next().unwrap());
     host.asked.push(format!("{method} {target}"));
     let (target, _) = target.split_once('?').unwrap_or((target, ""));
+    if let Some(place) = host.moved {
+        let _ = write!(
+            stream,
+            "HTTP/1.1 301 Moved Permanently\r\nlocation: {place}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        );
+        return;
+    }
     let allowed = head.lines().any(|line| line == credentials);
     let (status, said) = match (method, target.strip_prefix(path)) {
         _ if !allowed => ("401 Unauthorized", json!({ "message": "Bad credentials" })),
@@ -71,6 +82,9 @@ fn answer(mut stream: TcpStream, host: &mut Host, path: &str, credentials: &str)
         ("POST", Some("")) => {
             let mut key: Value = serde_json::from_slice(&body).unwrap();
             key["id"] = json!(host.next);
+            if host.takes_another {
+                key["key"] = json!("ssh-ed25519 AAAA other");
+            }
             if host.lets_write {
                 key["read_only"] = json!(false);
             }
@@ -205,6 +219,24 @@ async fn a_host_that_lets_the_new_key_write_is_told_of() {
     api.host.lock().unwrap().lets_write = true;
     let refused = run(&world, &api, "github", &[]).await.refused(20);
     assert!(refused.contains("lets this key write"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_host_that_registers_another_key_is_no_success() {
+    let (world, api) = (world().await, github());
+    api.host.lock().unwrap().takes_another = true;
+    let refused = run(&world, &api, "github", &[]).await.refused(19);
+    assert!(refused.contains("another key"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_repository_that_was_renamed_is_told_with_where_it_is_now() {
+    let (world, api) = (world().await, github());
+    let place = "https://api.github.com/repositories/77/keys";
+    api.host.lock().unwrap().moved = Some(place);
+    let refused = run(&world, &api, "github", &[]).await.refused(19);
+    assert!(refused.contains(place) && refused.contains("nothing was registered"), "{refused}");
+    assert!(refused.contains("flux.url"), "{refused}");
 }
 
 #[tokio::test]

@@ -10,6 +10,8 @@
 mod charts;
 mod commands;
 mod faults;
+mod forgetting;
+mod forms;
 mod kustomize;
 mod outdated;
 mod outside;

@@ -1,6 +1,9 @@
 //! `homelab gitops rotate`: whatever is in the tree stays what it is, and no Secret is left without a key.
 
-use std::{fs::File, os::unix::fs::symlink};
+use std::{
+    fs::File,
+    os::unix::fs::{PermissionsExt, symlink},
+};
 
 use homelab::gitops::{age_key::AgeKey, sops};
 use jiff::Timestamp;
@@ -235,7 +238,9 @@ fn a_rotation_that_was_stopped_goes_on_with_the_key_that_it_made() {
     world.homelab(&["gitops", "rotate", "tree"]).code(0);
     let newest = world.key().recipient().to_string();
     world.write(&format!("tree/{TUNNEL}"), &before[TUNNEL]);
-    world.homelab(&["gitops", "rotate", "tree"]).code(0);
+    let ended = world.homelab(&["gitops", "rotate", "tree"]).code(0);
+    assert!(!ended.err.contains("A new age key"), "{}", ended.err);
+    assert!(ended.err.contains("made no other"), "{}", ended.err);
     assert_eq!(world.key().recipient().to_string(), newest);
     assert_eq!(retired(&world), 1);
     world.opened(TUNNEL);
@@ -244,6 +249,42 @@ fn a_rotation_that_was_stopped_goes_on_with_the_key_that_it_made() {
     assert_eq!(world.key().recipient().to_string(), newest);
     assert!(world.tree()[RULES].contains(&newest));
     world.homelab(&["gitops", "diff", "tree", "--detailed-exitcode"]).code(0);
+}
+
+#[test]
+fn a_file_that_comes_after_a_whole_rotation_is_no_sign_of_a_stopped_one() {
+    let world = world();
+    world.homelab(&["gitops", "rotate", "tree"]).code(0);
+    let leaked = world.key().recipient().to_string();
+    world.write("tree/mine/late.yaml", FOREIGN);
+    let ended = world.homelab(&["gitops", "rotate", "tree"]).code(0);
+    assert_ne!(world.key().recipient().to_string(), leaked, "{}", ended.err);
+    assert!(ended.err.contains("A new age key"), "{}", ended.err);
+    assert_eq!(retired(&world), 2);
+    world.opened("mine/late.yaml");
+    world.opened(TUNNEL);
+}
+
+#[test]
+fn a_file_keeps_its_mode_and_what_only_looks_half_written_stays_beside_the_key() {
+    let world = world();
+    let path = world.path.join("tree").join(TUNNEL);
+    fs_err::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    let beside = world.path.join(KEY).with_file_name(".homelab.agekey-mine.tmp");
+    fs_err::create_dir(&beside).unwrap();
+    world.homelab(&["gitops", "rotate", "tree"]).code(0);
+    assert_eq!(fs_err::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(beside.exists());
+}
+
+#[test]
+fn a_name_that_is_no_text_is_told_with_how_it_is_found() {
+    use std::os::unix::ffi::OsStrExt;
+    let world = world();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.yaml");
+    fs_err::write(world.path.join("tree").as_std_path().join(name), "a: b\n").unwrap();
+    let ended = world.homelab(&["gitops", "rotate", "tree"]).code(10);
+    assert!(ended.err.contains("UTF-8") && ended.err.contains("ls -b"), "{}", ended.err);
 }
 
 #[test]
@@ -277,6 +318,13 @@ fn a_key_that_is_a_link_stays_one() {
     symlink(world.path.join("tree/vault"), &link).unwrap();
     let ended = world.homelab(&["gitops", "update", "tree"]).code(20);
     assert!(ended.err.contains("the repository that it opens"), "{}", ended.err);
+    // One that leads nowhere is named with where that is.
+    fs_err::remove_file(&link).unwrap();
+    symlink(world.path.join("not-mounted/key"), &link).unwrap();
+    for arguments in [&["gitops", "rotate", "tree"][..], &["gitops", "key"]] {
+        let ended = world.homelab(arguments).code(15);
+        assert!(ended.err.contains("not-mounted/key"), "{}", ended.err);
+    }
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn what_was_altered_is_refused() {
     assert!(refused("a: b\n").unwrap().contains("no `sops` section"));
 }
 
-fn official() -> Option<std::ffi::OsString> {
+pub(crate) fn official() -> Option<std::ffi::OsString> {
     let program = std::env::var_os("HOMELAB_TEST_SOPS");
     if program.is_none() {
         eprintln!("skipped: HOMELAB_TEST_SOPS names no sops");
@@ -76,7 +76,7 @@ fn official() -> Option<std::ffi::OsString> {
 }
 
 /// Runs the official program with a key; its standard output.
-fn run(program: &std::ffi::OsStr, key_file: &Path, arguments: &[&str]) -> String {
+pub(crate) fn run(program: &std::ffi::OsStr, key_file: &Path, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .env("SOPS_AGE_KEY_FILE", key_file)

@@ -8,7 +8,12 @@ use super::login::Login;
 
 /// Git in a process group of its own, which is ended as soon as nobody holds the other end of the pipe: given up,
 /// interrupted or killed. Git alone would leave its helpers for HTTPS and SSH behind.
+///
+/// What a server sends is not bounded by git: 1 GiB of memory in each of its processes (KiB), and files of 1 GiB
+/// (blocks of 512 bytes), are far more than a repository of manifests needs.
 const SUPERVISED: &str = r#"
+ulimit -d 1048576 2>/dev/null || :
+ulimit -f 2097152 2>/dev/null || :
 exec 3<&0 </dev/null
 git "$@" 3<&- &
 git=$!
@@ -37,6 +42,9 @@ const KEPT: &[&str] = &[
     "GIT_CURL_VERBOSE",
 ];
 
+/// No folder, and nothing below it.
+const NOWHERE: &str = "/dev/null";
+
 /// What the shell says of a program that is not there.
 pub(super) const NOT_FOUND: i32 = 127;
 
@@ -62,6 +70,8 @@ pub(super) fn command(login: &Login, folder: Option<&Path>, words: &[&str]) -> C
     // Proxies and authorities are found by their variables (HTTPS_PROXY, GIT_SSL_CAINFO), not by a configuration
     // that may as well rewrite URLs, switch certificates off, or run programs.
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_NOSYSTEM", "1");
+    // Nor in a `.netrc`, whose logins count before those of our helper. Without HOME the user's own would be found.
+    command.env("HOME", NOWHERE).env_remove("XDG_CONFIG_HOME").env_remove("NETRC");
     command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
     command.envs(login.environment.iter().map(|(name, value)| (*name, value.as_str())));
     match folder {
@@ -101,8 +111,12 @@ mod tests {
             .get_envs()
             .filter_map(|(name, value)| Some(format!("{}={}", name.to_str()?, value?.to_str()?)))
             .collect();
-        for wanted in ["GIT_CONFIG_GLOBAL=/dev/null", "GIT_CONFIG_NOSYSTEM=1", "GIT_DIR=/dev/null"]
-        {
+        for wanted in [
+            "GIT_CONFIG_GLOBAL=/dev/null",
+            "GIT_CONFIG_NOSYSTEM=1",
+            "GIT_DIR=/dev/null",
+            "HOME=/dev/null",
+        ] {
             assert!(set.iter().any(|one| one == wanted), "{set:?}");
         }
         let words: Vec<&str> = command.as_std().get_args().filter_map(|it| it.to_str()).collect();

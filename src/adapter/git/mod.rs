@@ -1,22 +1,21 @@
 //! Git by its own program, which knows every transport and server.
 
+mod call;
 mod child;
+mod folder;
 mod handed;
 mod login;
 #[cfg(test)]
 mod tests;
+mod whole;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use self::login::Login;
-use super::calls::cut;
+use self::{call::run, folder::Folder, login::Login};
 use crate::ports::{Checkout, Git, GitError, GitSource};
 
 /// How long one call may take; a repository of manifests is small.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
-
-/// How many lines of a complaint are repeated.
-const MOST_LINES: usize = 8;
 
 /// The `git` of this computer.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,25 +25,20 @@ impl Git for GitProgram {
     async fn head(&self, source: &GitSource) -> Result<String, GitError> {
         let login = Login::new(source)?;
         let reference = format!("refs/heads/{}", source.branch);
-        let listed =
-            run(source, &login, None, &["ls-remote", "--", &source.url, &reference]).await?;
-        let head = listed.split_ascii_whitespace().next().unwrap_or_default();
-        if head.is_empty() { Err(no_branch(source)) } else { Ok(head.to_owned()) }
+        let words = ["ls-remote", "--", &source.url, &reference];
+        let listed = run(source, &login, None, &words).await?;
+        // It lists whatever ends so: `refs/heads/x/refs/heads/main`, too.
+        let lines = listed.lines().filter_map(|line| line.split_once('\t'));
+        let head = lines.into_iter().find(|(_, name)| *name == reference);
+        match head {
+            Some((head, _)) => Ok(head.to_owned()),
+            None => Err(no_branch(source, &login).await),
+        }
     }
 
     async fn read(&self, source: &GitSource, paths: &[String]) -> Result<Checkout, GitError> {
-        let login = Login::new(source)?;
-        let folder = tempfile::tempdir()?;
+        let Fetched { login, folder } = fetched(source).await?;
         let folder = Some(folder.path());
-        run(source, &login, folder, &["init", "--quiet", "--bare", "."]).await?;
-        let reference = format!("refs/heads/{}", source.branch);
-        let fetch = ["fetch", "--quiet", "--depth=1", "--no-tags", "--", &source.url, &reference];
-        run(source, &login, folder, &fetch).await.map_err(|error| match error {
-            GitError::Refused { reason, .. } if reason.contains("couldn't find remote ref") => {
-                no_branch(source)
-            }
-            other => other,
-        })?;
         let head = run(source, &login, folder, &["rev-parse", "FETCH_HEAD"]).await?;
         let mut files = BTreeMap::new();
         for path in paths {
@@ -58,49 +52,38 @@ impl Git for GitProgram {
     }
 }
 
-fn no_branch(source: &GitSource) -> GitError {
-    GitError::NoBranch { url: source.url.clone(), branch: source.branch.clone() }
+/// The head of a branch, in a folder of its own.
+struct Fetched {
+    login: Login,
+    folder: Folder,
 }
 
-/// Runs `git`.
-async fn run(
-    source: &GitSource,
-    login: &Login,
-    folder: Option<&Path>,
-    words: &[&str],
-) -> Result<String, GitError> {
-    let command = child::command(login, folder, words);
-    let (child, held) = child::start(command).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => GitError::NoGit,
-        _ => GitError::Local(error),
-    })?;
-    let output = tokio::time::timeout(CALL_LIMIT, child.wait_with_output()).await;
-    // Whatever is left of it ends with this.
-    drop(held);
-    let output = output.map_err(|_| GitError::Silent {
-        url: source.url.clone(),
-        seconds: CALL_LIMIT.as_secs(),
-    })??;
-    if output.status.code() == Some(child::NOT_FOUND) {
-        return Err(GitError::NoGit);
+async fn fetched(source: &GitSource) -> Result<Fetched, GitError> {
+    let login = Login::new(source)?;
+    let folder = Folder::new()?;
+    let place = Some(folder.path());
+    run(source, &login, place, &["init", "--quiet", "--bare", "."]).await?;
+    let reference = format!("refs/heads/{}", source.branch);
+    let fetch = ["fetch", "--quiet", "--depth=1", "--no-tags", "--", &source.url, &reference];
+    match run(source, &login, place, &fetch).await {
+        Ok(_) => Ok(Fetched { login, folder }),
+        Err(GitError::Refused { reason, .. }) if reason.contains("couldn't find remote ref") => {
+            Err(no_branch(source, &login).await)
+        }
+        Err(other) => Err(other),
     }
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(GitError::Refused { url: source.url.clone(), reason: complaint(&said) });
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// What of git's words says why: ssh's line before it, without the advice behind.
-fn complaint(said: &str) -> String {
-    let lines: Vec<&str> = said
-        .lines()
-        .map(|line| line.trim().trim_start_matches("fatal: ").trim_start_matches("remote: "))
-        .filter(|line| !line.is_empty())
-        .take_while(|line| !line.starts_with("Please make sure you have the correct access"))
-        .collect();
-    // The cause stands last; a server may say much before it.
-    let last = &lines[lines.len().saturating_sub(MOST_LINES)..];
-    let told: Vec<String> = last.iter().map(|line| cut(line)).collect();
-    if told.is_empty() { "git failed and said nothing".to_owned() } else { told.join("; ") }
+/// Why a branch is not there: a web page in the place of a repository has none either, and git takes it for a
+/// repository without branches. What speaks Git is seen by its packets.
+async fn no_branch(source: &GitSource, login: &Login) -> GitError {
+    let url = source.url.clone();
+    if url.starts_with("http") {
+        let words = ["ls-remote", "--", &source.url];
+        let traced = call::said(source, login, None, &words, &[("GIT_TRACE_PACKET", "1")]).await;
+        if traced.is_ok_and(|said| said.output.is_empty() && !said.complaint.contains("packet:")) {
+            return GitError::NoServer { url };
+        }
+    }
+    GitError::NoBranch { url, branch: source.branch.clone() }
 }

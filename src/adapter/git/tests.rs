@@ -55,6 +55,76 @@ async fn files_are_read_at_the_head_of_the_branch() {
     assert_eq!(checkout.files, files);
 }
 
+/// Git in a repository of [`repository`].
+fn git(folder: &tempfile::TempDir, words: &[&str]) {
+    let identity = ["-c", "user.name=me", "-c", "user.email=me@example.org"];
+    let mut command = Command::new("git");
+    command.current_dir(folder.path()).args(identity).args(words);
+    assert!(command.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap().status.success());
+}
+
+#[tokio::test]
+async fn a_branch_whose_name_ends_like_the_one_asked_for_is_another() {
+    let Some((folder, source)) = repository() else { return };
+    let head = GitProgram.head(&source).await.unwrap();
+    git(&folder, &["checkout", "--quiet", "-b", "a/refs/heads/main"]);
+    git(&folder, &["commit", "--quiet", "--allow-empty", "--message", "two"]);
+    assert_eq!(GitProgram.head(&source).await.unwrap(), head);
+}
+
+#[tokio::test]
+async fn every_file_at_the_head_is_shown_whatever_the_repository_says_of_it() {
+    let Some((folder, source)) = repository() else { return };
+    let place = folder.path();
+    fs_err::write(place.join("same.yaml"), "kind: List\n").unwrap();
+    fs_err::write(place.join("large"), vec![7; 17 << 20]).unwrap();
+    fs_err::write(place.join(".gitattributes"), "* export-ignore -diff\n").unwrap();
+    std::os::unix::fs::symlink("same.yaml", place.join("link")).unwrap();
+    git(&folder, &["add", "--all"]);
+    git(&folder, &["commit", "--quiet", "--message", "two"]);
+    let mut seen = BTreeMap::new();
+    let see = &mut |name: &str, file: &crate::sample::Sample| {
+        seen.insert(name.to_owned(), (file.is_whole(), file.head().len()));
+    };
+    GitProgram.each_file(&source, see).await.unwrap();
+    let wanted = [
+        (".gitattributes", (true, 22)),
+        ("clusters/lab/apps.yaml", (true, 11)),
+        ("large", (false, 1 << 20)),
+        ("same.yaml", (true, 11)),
+    ];
+    assert_eq!(seen, wanted.map(|(name, found)| (name.to_owned(), found)).into());
+}
+
+#[tokio::test]
+async fn a_web_page_is_no_repository_without_branches() {
+    let page = || Answer::Say("200 OK", "content-type: text/html\r\n", "<html>login</html>".into());
+    let server = Scripted::start((0..20).map(|_| page()).collect()).await;
+    for read in [false, true] {
+        let source = GitSource { access: None, ..with_token(&server, "") };
+        let error = match read {
+            false => GitProgram.head(&source).await.unwrap_err(),
+            true => GitProgram.read(&source, &[]).await.unwrap_err(),
+        };
+        assert!(matches!(error, GitError::NoServer { .. }), "{error}");
+        let failure = Failure::from(error);
+        assert!(failure.hints.iter().any(|hint| hint.contains("flux.url")), "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn git_is_held_to_its_memory_its_files_and_what_it_may_say() {
+    let Some((_folder, source)) = repository() else { return };
+    let login = Login::new(&source).unwrap();
+    let shell = |script: &str| format!("alias.ask=!{script}");
+    let limits = shell("ulimit -d; ulimit -f; echo $HOME");
+    let said = run(&source, &login, None, &["-c", &limits, "ask"]).await.unwrap();
+    assert_eq!(said, "1048576\n2097152\n/dev/null\n");
+    let endless = shell("yes");
+    let error = run(&source, &login, None, &["-c", &endless, "ask"]).await.unwrap_err();
+    assert!(error.to_string().contains("more than 16 MiB"), "{error}");
+}
+
 #[tokio::test]
 async fn a_branch_or_repository_that_is_not_there_is_told() {
     let Some((_folder, source)) = repository() else { return };
@@ -69,17 +139,6 @@ async fn a_branch_or_repository_that_is_not_there_is_told() {
     let failure = Failure::from(GitProgram.head(&nowhere).await.unwrap_err());
     assert_eq!(failure.kind, Kind::Git);
     assert!(failure.message.contains("does not appear to be a git repository"), "{failure}");
-}
-
-#[test]
-fn the_complaint_is_what_says_why() {
-    let said = "me@git.lan: Permission denied (publickey).\n\
-                fatal: Could not read from remote repository.\n\n\
-                Please make sure you have the correct access rights\nand the repository exists.\n";
-    assert_eq!(
-        complaint(said),
-        "me@git.lan: Permission denied (publickey).; Could not read from remote repository."
-    );
 }
 
 fn with_token(server: &Scripted, token: &str) -> GitSource {

@@ -45,6 +45,14 @@ pub(super) fn misread(call: &str, why: &str, effect: Effect) -> Failure {
     Failure::new(Kind::Git, why).effect(effect)
 }
 
+/// As for a repository that was renamed. The token goes nowhere else.
+fn moved(call: &str, status: StatusCode, location: &str) -> Failure {
+    let why = format!("{call}: {status}: it leads to {location}; nothing was registered");
+    Failure::new(Kind::Git, why).hint(
+        "write `flux.url` with the name that the repository has now, or `--api` where the host's API is elsewhere",
+    )
+}
+
 impl GitHost {
     /// What it answers; null where it says nothing.
     pub(super) async fn call(
@@ -96,6 +104,8 @@ impl GitHost {
         })?;
         let status = answer.status();
         let pause = retry_after(answer.headers());
+        let location = answer.headers().get(header::LOCATION);
+        let location = location.and_then(|value| value.to_str().ok()).map(cut);
         let text = body(answer).await.map_err(|unread| {
             lost(&unread.to_string(), reads, matches!(unread, Unread::Lost(_)))
         })?;
@@ -105,6 +115,14 @@ impl GitHost {
         // GitHub says 403 to haste, and for how long.
         let hasty = status == StatusCode::TOO_MANY_REQUESTS
             || status == StatusCode::FORBIDDEN && pause.is_some();
+        if let Some(location) = location.filter(|_| status.is_redirection()) {
+            let failure = moved(name, status, &location);
+            return Err(Setback {
+                error: Missed { failure, passing: false },
+                harmless: true,
+                pause,
+            });
+        }
         let mut failure = self.refused(name, status, &text);
         if status.is_server_error() && !reads {
             failure = failure.effect(Effect::Unknown);

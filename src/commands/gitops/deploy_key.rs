@@ -169,7 +169,11 @@ async fn register(
             .hint("put its file back where the inventory names it; or `--replace`: Flux gets the new one by `homelab up`"));
         }
         // First the new one: between the two Flux can still read.
-        reads_only(&host.add(&title, &key.public).await?, Effect::Partial)?;
+        let registered = host.add(&title, &key.public).await?;
+        if !key.is(&registered.key) {
+            return Err(another(&registered));
+        }
+        reads_only(&registered, Effect::Partial)?;
     }
     // Also where ours was there before: a run may have been broken off between the two.
     let removed = if replace { older.len() } else { 0 };
@@ -180,6 +184,17 @@ async fn register(
         None => Outcome::Registered { replaced: removed },
         Some(_) => Outcome::Already { replaced: removed, older: older.len() - removed },
     })
+}
+
+/// What the host says that it registered is not what it was given.
+fn another(key: &Registered) -> Failure {
+    let why = format!(
+        "the host says that it registered another key (number {}, `{}`)",
+        key.id, key.title
+    );
+    Failure::new(Kind::Git, why)
+        .effect(Effect::Unknown)
+        .hint("look at the repository's keys there, delete what is not yours, and run this again")
 }
 
 fn reads_only(key: &Registered, effect: Effect) -> Result<()> {

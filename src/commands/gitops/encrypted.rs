@@ -7,27 +7,36 @@ use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use super::folder::{Folder, unreadable};
 use crate::{
     error::{Failure, Kind, Result},
-    gitops::{RULES, record::TreeRecord, sops::is_sealed},
+    gitops::{RULES, ciphertext::Ciphertext, record::TreeRecord},
     named_file,
+    sample::Sample,
 };
 
-/// The texts by where the files are once links are followed, from the tree's root.
-pub(super) type Encrypted = BTreeMap<String, String>;
+/// What of a tree is about keys, by where the files are once links are followed, from the tree's root.
+#[derive(Default)]
+pub(super) struct Encrypted {
+    /// The texts of files of SOPS, and of what is named as one.
+    pub(super) sops: BTreeMap<String, String>,
+    /// Files of age itself.
+    pub(super) age: BTreeMap<String, Ciphertext>,
+    /// The rules below the root: the official `sops` takes those that are nearest to a file.
+    pub(super) rules: BTreeMap<String, String>,
+}
 
 /// Looks through the whole tree. What the record names as a Secret is one.
 ///
 /// # Errors
 ///
 /// [`Kind::Refused`] for links that lead out of the tree to a folder or an encrypted file: it is not known whose
-/// they are.
+/// they are; and for an encrypted file that cannot be looked into.
 pub(super) fn find(folder: &Folder, record: &TreeRecord) -> Result<Encrypted> {
     let root = folder.0.canonicalize_utf8().map_err(|error| unreadable(&folder.0, error))?;
-    let mut search = Search { shown: &folder.0, root, found: Encrypted::new() };
+    let mut search = Search { shown: &folder.0, root, found: Encrypted::default() };
     let mut folders = vec![search.root.clone()];
     while let Some(one) = folders.pop() {
         let entries = one.read_dir_utf8().map_err(|error| unreadable(&one, error))?;
         for entry in entries {
-            let entry = entry.map_err(|error| unreadable(&one, error))?;
+            let entry = entry.map_err(|error| unnamed(&one, error))?;
             let kind = entry.file_type().map_err(|error| unreadable(entry.path(), error))?;
             if entry.file_name() == ".git" {
                 continue;
@@ -65,8 +74,26 @@ struct Search<'a> {
 impl Search<'_> {
     fn file(&mut self, path: &Utf8Path, is_secret: bool) -> Result<()> {
         let Ok(name) = path.strip_prefix(&self.root) else { return Ok(()) };
-        if let Some(text) = sealed(path, is_secret)? {
-            self.found.insert(name.to_string(), text);
+        let name = name.to_string();
+        if path.file_name() == Some(RULES) && name != RULES {
+            let text = named_file::text(path, named_file::DOCUMENT);
+            let text = text.map_err(|error| unreadable(path, error))?;
+            self.found.rules.insert(name, text);
+            return Ok(());
+        }
+        match seen(path, is_secret)? {
+            None => {}
+            Some(Ciphertext::Sops(text)) => {
+                self.found.sops.insert(name, text);
+            }
+            Some(Ciphertext::Closed(why)) => {
+                return Err(Failure::new(Kind::Refused, why).at(self.shown.join(name)).hint(
+                    "put it elsewhere, or let what is in it be smaller and UTF-8: it would be lost with the older key",
+                ));
+            }
+            Some(age) => {
+                self.found.age.insert(name, age);
+            }
         }
         Ok(())
     }
@@ -77,7 +104,7 @@ impl Search<'_> {
         if target.starts_with(&self.root) {
             return Ok(());
         }
-        if !target.is_dir() && sealed(&target, is_named_so(entry.file_name()))?.is_none() {
+        if !target.is_dir() && seen(&target, is_named_so(entry.file_name()))?.is_none() {
             return Ok(());
         }
         let name = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
@@ -87,17 +114,38 @@ impl Search<'_> {
     }
 }
 
-/// The text of a file that is encrypted, or is meant to be.
-fn sealed(path: &Utf8Path, is_secret: bool) -> Result<Option<String>> {
-    let text = match named_file::text(path, named_file::DOCUMENT) {
-        Ok(text) => text,
-        Err(error) if is_secret => return Err(unreadable(path, error)),
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            return Err(unreadable(path, error));
-        }
-        // No text, or a device, or too large for a Secret.
-        Err(_) => return Ok(None),
+/// What a file is to a key; one that is meant to be encrypted is taken for it.
+fn seen(path: &Utf8Path, is_secret: bool) -> Result<Option<Ciphertext>> {
+    let sampled = || -> std::io::Result<Sample> {
+        let file = named_file::open(path)?;
+        let size = file.metadata()?.len();
+        Sample::of(file, size)
     };
-    let name = path.file_name().unwrap_or_default();
-    Ok((is_secret || is_sealed(name, &text)).then_some(text))
+    let sample = match sampled() {
+        Ok(sample) => sample,
+        Err(error) if is_secret => return Err(unreadable(path, error)),
+        // A device, or gone meanwhile.
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => return Ok(None),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(path, error)),
+    };
+    let found = Ciphertext::seen(path.file_name().unwrap_or_default(), &sample);
+    if found.is_some() || !is_secret {
+        return Ok(found);
+    }
+    match std::str::from_utf8(sample.head()) {
+        Ok(text) if sample.is_whole() => Ok(Some(Ciphertext::Sops(text.to_owned()))),
+        _ => Ok(Some(Ciphertext::Closed(
+            "it is named as encrypted, and is too large or no UTF-8 text: it cannot be looked into",
+        ))),
+    }
+}
+
+/// A name that is no text.
+fn unnamed(folder: &Utf8Path, error: std::io::Error) -> Failure {
+    let failure = unreadable(folder, error);
+    failure.hint(format!(
+        "a name in this folder is no UTF-8 text: `ls -b {}` shows it, rename it",
+        crate::render::program::word(folder.as_str())
+    ))
 }

@@ -1,6 +1,10 @@
 //! The folder of a tree: read, and written file by file, each whole or not at all.
 
-use std::{collections::BTreeMap, io::Write, os::unix::fs::PermissionsExt};
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 use tempfile::Builder;
@@ -107,8 +111,7 @@ impl Folder {
             fs_err::create_dir_all(folder)?;
             let mut file = Builder::new().prefix(PREFIX).suffix(SUFFIX).tempfile_in(folder)?;
             file.write_all(text.as_bytes())?;
-            // Nothing in it is secret: secrets are encrypted.
-            file.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
+            like(file.as_file(), &path)?;
             file.as_file().sync_all()?;
             file.persist(&path).map_err(|error| error.error)?;
             Ok(())
@@ -159,6 +162,18 @@ impl Folder {
     }
 }
 
+/// Gives a file the mode, and where that is permitted the owner, of the one whose place it takes. Nothing in a new one
+/// is secret: secrets are encrypted.
+fn like(file: &std::fs::File, path: &Utf8Path) -> std::io::Result<()> {
+    let there = fs_err::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file);
+    if let Some(there) = &there {
+        let _ = std::os::unix::fs::fchown(file, Some(there.uid()), Some(there.gid()));
+    }
+    // Afterwards: another owner takes bits of the mode along.
+    let mode = there.map_or(0o644, |there| there.permissions().mode() & 0o777);
+    file.set_permissions(PermissionsExt::from_mode(mode))
+}
+
 fn is_inside(path: &str) -> bool {
     !path.is_empty()
         && Utf8Path::new(path)
@@ -192,6 +207,22 @@ mod tests {
         {
             assert!(!is_inside(path), "{path}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_written_again_keeps_its_mode_and_owner() {
+        let temporary = tempfile::tempdir().unwrap();
+        let folder = Folder(Utf8PathBuf::from_path_buf(temporary.path().to_owned()).unwrap());
+        let looks = || fs_err::metadata(folder.0.join("a.yaml")).unwrap();
+        folder.write("a.yaml", "one").unwrap();
+        assert_eq!(looks().permissions().mode() & 0o777, 0o644);
+        let private = PermissionsExt::from_mode(0o600);
+        fs_err::set_permissions(folder.0.join("a.yaml"), private).unwrap();
+        // Only root may give a file away.
+        let given = std::os::unix::fs::chown(folder.0.join("a.yaml"), Some(1234), None).is_ok();
+        folder.write("a.yaml", "two").unwrap();
+        assert_eq!(looks().permissions().mode() & 0o777, 0o600);
+        assert!(!given || looks().uid() == 1234);
     }
 
     #[test]

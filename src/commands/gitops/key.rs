@@ -46,15 +46,20 @@ pub(super) enum Origin {
     Made,
     /// Everything was encrypted anew for it.
     Rotated,
+    /// The same, and an earlier run had made it.
+    WentOn,
 }
 
 /// What its owner must know.
 pub(super) fn tell(path: &Utf8Path, key: &AgeKey, origin: Origin) {
-    let what = if origin == Origin::Found { "The age key" } else { "A new age key" };
+    let what = match origin {
+        Origin::Found | Origin::WentOn => "The age key",
+        Origin::Made | Origin::Rotated => "A new age key",
+    };
     let opens = match origin {
         Origin::Found => "what is encrypted for it",
         Origin::Made => "what is encrypted from now on (nothing that is encrypted already)",
-        Origin::Rotated => "every Secret of the tree",
+        Origin::Rotated | Origin::WentOn => "every Secret of the tree",
     };
     anstream::eprintln!(
         "{what} is in {path} (public half {}).\nIt opens {opens} and is in no repository: keep a copy of \
@@ -98,10 +103,16 @@ pub(super) async fn reveal(global: &Global, args: RevealArgs) -> Result<()> {
     if wants_json(global) {
         return render::document(&opened.document);
     }
-    let text = serde_saphyr::to_string(&opened.document).map_err(|error| {
+    // Several documents are a list here, and no single one is.
+    let documents = match &opened.document {
+        serde_json::Value::Array(all) => all.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let texts: Result<Vec<String>, _> = documents.iter().map(serde_saphyr::to_string).collect();
+    let texts = texts.map_err(|error| {
         Failure::new(Kind::Runtime, format!("the Secret can't be printed: {error}"))
     })?;
-    render::output::data(text)?;
+    render::output::data(texts.join("---\n"))?;
     Ok(())
 }
 

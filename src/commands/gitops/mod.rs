@@ -7,6 +7,7 @@ mod folder;
 mod forget;
 mod hold;
 mod key;
+mod pushed;
 mod rotate;
 mod work;
 

@@ -7,7 +7,7 @@ use super::{
     RotateArgs,
     encrypted::{self, Encrypted},
     folder::Folder,
-    forget::forget,
+    forget::{self, listed},
     hold::Hold,
     key,
     work::recipients,
@@ -56,7 +56,7 @@ pub(super) async fn run(global: &Global, args: RotateArgs) -> Result<()> {
     folder.sweep()?;
     let files = encrypted::find(&folder, &record)?;
     let rotation = Rotation { desired: &desired, folder, record, files, path, key };
-    if args.forget { forget(rotation).await } else { rotate(global, rotation) }
+    if args.forget { forget::forget(rotation).await } else { rotate(global, rotation) }
 }
 
 /// A file as it will be.
@@ -71,12 +71,13 @@ struct Anew {
 fn rotate(global: &Global, rotation: Rotation<'_>) -> Result<()> {
     let Rotation { desired, folder, mut record, files, path, key: older } = rotation;
     let now = Timestamp::now();
-    let goes_on = is_unfinished(&folder, &files, &older)?;
+    let goes_on = is_unfinished(&folder, &files, &record, &older)?;
     // The older key stays in the file: until all is pushed, and Flux has the new one, both are needed.
     let newer = if goes_on { older } else { AgeKey::generate(now).before(&older) };
+    let by_age = needing_an_older(&files, &newer);
     let recipients = recipients(desired, Some(&newer))?;
     let mut anew = Vec::new();
-    for (path, text) in files {
+    for (path, text) in files.sops {
         let rendered = names_of(&folder, &record, &path).any(|name| record.holds(name, &text));
         let others = if rendered { Others::Dropped } else { Others::Kept };
         let text = sops::renew(&text, newer.identities(), &recipients, others, now)
@@ -84,6 +85,11 @@ fn rotate(global: &Global, rotation: Rotation<'_>) -> Result<()> {
         anew.push(Anew { path, text, rendered });
     }
     let count = anew.len();
+    // Those at the root last: they say that all before them was written.
+    for (path, text) in files.rules {
+        let text = rules::renewed(&text, &newer.recipients()[1..], &newer.recipients()[0]);
+        anew.push(Anew { path, text, rendered: false });
+    }
     let names: Vec<String> = recipients.iter().map(ToString::to_string).collect();
     anew.extend(rules_anew(&folder, &record, &newer, &names)?);
     if !goes_on {
@@ -101,28 +107,49 @@ fn rotate(global: &Global, rotation: Rotation<'_>) -> Result<()> {
         }
     }
     folder.write(record::FILE, &record.text()).map_err(broken_off)?;
+    if !by_age.is_empty() {
+        // Even where nothing else is said: whoever has the older key reads them.
+        anstream::eprintln!(
+            "warning: these are files of age itself, and stay encrypted for an older key:\n{}\n{}",
+            listed(&by_age),
+            forget::by_age(path, &newer)
+        );
+    }
     if !global.quiet {
         tell(&folder, path, &newer, count, goes_on);
     }
     Ok(())
 }
 
-/// Whether a run was stopped after it made a key, and before all was encrypted for it.
-fn is_unfinished(folder: &Folder, files: &Encrypted, key: &AgeKey) -> Result<bool> {
-    let newest = key.recipient().to_string();
-    let mut unfinished = false;
-    for (path, text) in files {
+/// The files of age that retired keys alone open: they are named, and left as they are.
+fn needing_an_older(files: &Encrypted, key: &AgeKey) -> Vec<String> {
+    let (in_use, retired) = key.identities().split_at(1);
+    let needing = files.age.iter().filter(|(_, file)| file.needs(retired, in_use));
+    needing.map(|(path, _)| path.clone()).collect()
+}
+
+/// Whether a run was stopped after it made a key, and before all was encrypted for it. A file that came in later is
+/// no sign of that: the rules at the root are written after every file.
+fn is_unfinished(
+    folder: &Folder,
+    files: &Encrypted,
+    record: &TreeRecord,
+    key: &AgeKey,
+) -> Result<bool> {
+    let held = key.recipients();
+    let [newest, older @ ..] = held.as_slice() else { return Ok(false) };
+    let named = folder.read(RULES)?.map(|text| rules::named(&text)).unwrap_or_default();
+    let behind =
+        |named: &[String]| !named.contains(newest) && older.iter().any(|one| named.contains(one));
+    let mut unfinished = behind(&named);
+    let finished = named.contains(newest);
+    for (path, text) in &files.sops {
         let opened = sops::open(text, key.identities())
             .map_err(|failure| failure.at(folder.0.join(path)))?;
-        unfinished |= !opened.recipients.contains(&newest);
+        let is_behind = !opened.recipients.contains(newest);
+        unfinished |= is_behind && (!finished || names_of(folder, record, path).next().is_some());
     }
-    // The rules are written after the files.
-    if let Some(text) = folder.read(RULES)? {
-        let named = rules::named(&text);
-        let mut held = key.recipients().into_iter().skip(1);
-        unfinished |= !named.contains(&newest) && held.any(|older| named.contains(&older));
-    }
-    Ok(unfinished && key.identities().len() > 1)
+    Ok(unfinished)
 }
 
 /// The names by which the record knows a file: a link may lead to it.
@@ -162,11 +189,11 @@ fn rules_anew(
 fn tell(folder: &Folder, path: &Utf8Path, key: &AgeKey, count: usize, goes_on: bool) {
     if goes_on {
         anstream::eprintln!(
-            "An earlier run was stopped: this one went on with the key that it made ({}).",
-            key.recipient()
+            "The newest key was not in use everywhere, as after a run that was stopped: this one went on with it, and \
+             made no other. Run it again for a new one."
         );
     }
-    key::tell(path, key, key::Origin::Rotated);
+    key::tell(path, key, if goes_on { key::Origin::WentOn } else { key::Origin::Rotated });
     let names_it = |text: String| rules::named(&text).contains(&key.recipient().to_string());
     if !folder.read(RULES).ok().flatten().is_some_and(names_it) {
         anstream::eprintln!(
@@ -175,7 +202,7 @@ fn tell(folder: &Folder, path: &Utf8Path, key: &AgeKey, count: usize, goes_on: b
         );
     }
     let next = format!(
-        "{count} files were encrypted anew; the older key stays in the file behind the new one.\nNext: commit and \
+        "{count} files were encrypted anew; what is older stays in the key's file behind the one in use.\nNext: commit and \
          push; `homelab up` gives the cluster the new key; when it is in sync: `homelab gitops rotate --forget {}`",
         word(folder.0.as_str())
     );

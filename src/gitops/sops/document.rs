@@ -8,7 +8,8 @@ use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 use super::{
-    ENCRYPTED, data_key, failure,
+    ENCRYPTED, comment, data_key, failure,
+    form::Form,
     value::{self, Clear, DataKey},
     yaml,
 };
@@ -24,7 +25,7 @@ const ENCRYPTED_ONLY: [u8; 32] = [
 
 /// A file in the clear. It does not print.
 pub struct Opened {
-    /// The document without its `sops` section.
+    /// The document without its `sops` section; a list where there are several.
     pub document: Value,
     /// Whom it is encrypted for.
     pub recipients: Vec<String>,
@@ -84,6 +85,7 @@ pub fn seal(
 pub fn open(text: &str, identities: &[Identity]) -> Result<Opened> {
     let (mut document, sops) = parsed(text)?;
     let (key, recipients) = opened_key(&sops, identities)?;
+    comment::without(&mut document);
     let encrypted_only = sops.get("mac_only_encrypted") == Some(&Value::Bool(true));
     let mut mac = Sha512::new();
     if encrypted_only {
@@ -104,17 +106,37 @@ pub fn open(text: &str, identities: &[Identity]) -> Result<Opened> {
     let said = mac_of(&sops, &key)?;
     if said.value.as_str() != Some(&hex::encode_upper(mac.finalize())) {
         return Err(failure("it was altered: its values are not those that were encrypted")
-            .hint("take it from Git as it was"));
+            .hint("take it from Git as it was")
+            .hint(
+                "where `sops decrypt` opens it: values in the clear that SOPS counts in another form (a date, `0x1F`, \
+                 `yes`) are to be written as texts, by `sops edit`",
+            ));
     }
     Ok(Opened { document, recipients })
 }
 
-/// The document, encrypted as it is, and its `sops` section.
+/// The document, encrypted as it is, and its `sops` section. Several are a list: where they stand in it is counted
+/// as little as the places of any other list.
 pub(super) fn parsed(text: &str) -> Result<(Value, Value)> {
-    let mut document: Value = serde_saphyr::from_str(text)
-        .map_err(|error| failure("it is no YAML").because(error.to_string()))?;
-    let sops = document.as_object_mut().and_then(|entries| entries.shift_remove("sops"));
+    if let Some(left) = Form::of(text).left_to_sops() {
+        return Err(left);
+    }
+    // SOPS writes out what is merged, below `<<`.
+    let options = serde_saphyr::options! { merge_keys: serde_saphyr::MergeKeyPolicy::AsOrdinary };
+    let mut documents: Vec<Value> = match Form::of(text) {
+        Form::Json => vec![
+            serde_json::from_str(text)
+                .map_err(|error| failure("it is no JSON").because(error.to_string()))?,
+        ],
+        _ => serde_saphyr::from_multiple_with_options(text, options)
+            .map_err(|error| failure("it is no YAML").because(error.to_string()))?,
+    };
+    // Each has the section, and it is the same.
+    let sections =
+        documents.iter_mut().map(|document| document.as_object_mut()?.shift_remove("sops"));
+    let sops = sections.collect::<Option<Vec<Value>>>().and_then(|all| all.into_iter().next());
     let sops = sops.ok_or_else(|| failure("it has no `sops` section: it is not encrypted"))?;
+    let document = if documents.len() == 1 { documents.remove(0) } else { documents.into() };
     Ok((document, sops))
 }
 

@@ -4,15 +4,21 @@
 //! (AES-256-GCM; where a value stands is authenticated with it), with a `sops` section: the data key,
 //! encrypted for each recipient, and a MAC over all values in their order, encrypted too.
 
+mod armour;
+mod comment;
 mod data_key;
 mod document;
+mod form;
 mod renew;
+mod section;
 mod sight;
 mod value;
 mod yaml;
 
 pub use self::{
+    armour::is_opened_by,
     document::{Opened, open, seal},
+    form::shows_section,
     renew::{Others, renew},
     sight::is_sealed,
 };

@@ -8,11 +8,10 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    data_key,
+    comment, data_key,
     document::{mac_of, open, opened_key, parsed, place, walk},
-    failure,
+    failure, section,
     value::{self, DataKey},
-    yaml,
 };
 use crate::error::{Failure, Kind, Result};
 
@@ -54,10 +53,8 @@ pub fn renew(
     let (mut document, mut sops) = parsed(text)?;
     refuse_unknown(&sops)?;
     let (old, named) = opened_key(&sops, identities)?;
-    // Where a comment's ciphertext stands is not known here: it needs the key that it has.
-    let comments = text.contains("#ENC[AES256_GCM,");
-    let key: DataKey = if comments { old.clone() } else { Zeroizing::new(rand::rng().random()) };
-    let mut renewed = text.to_owned();
+    let key: DataKey = Zeroizing::new(rand::rng().random());
+    let mut renewed = comment::renewed(text, &document, &old, &key)?;
     walk(&mut document, &mut Vec::new(), &mut |leaf, path| {
         let Some(token) = leaf.as_str().filter(|text| value::is_encrypted(text)) else {
             return Ok(());
@@ -77,7 +74,7 @@ pub fn renew(
     sops["lastmodified"] = modified.into();
     let held: Vec<String> = identities.iter().map(|one| one.to_public().to_string()).collect();
     sops["age"] = wrapped(&key, recipients, kept(&named, &held, others))?;
-    let renewed = with_section(&renewed, &sops).ok_or_else(odd)?;
+    let renewed = section::replaced(&renewed, &sops).ok_or_else(odd)?;
     // Nothing is taken for granted of a text that others wrote.
     let after = open(&renewed, identities)?;
     if after.document != before.document || encrypted(&renewed)? != encrypted(text)? {
@@ -147,17 +144,6 @@ fn parsed_recipient(name: &str) -> Result<Box<dyn age::Recipient>> {
     }
 }
 
-/// The text with another section; `None` when it is not written as SOPS writes YAML.
-fn with_section(text: &str, sops: &Value) -> Option<String> {
-    let lines: Vec<&str> = text.split_inclusive('\n').collect();
-    let first = lines.iter().position(|line| line.trim_end() == "sops:")?;
-    let inside = |line: &&str| line.starts_with([' ', '\t']) || line.trim().is_empty();
-    let length = lines.iter().skip(first + 1).take_while(|line| inside(line)).count();
-    let (before, rest) = lines.split_at(first);
-    let after = rest.get(length + 1..)?;
-    Some(before.concat() + &yaml::write(&json!({ "sops": sops })) + &after.concat())
-}
-
 /// Where the values stand that are encrypted.
 fn encrypted(text: &str) -> Result<Vec<String>> {
     let mut places = Vec::new();
@@ -172,7 +158,7 @@ fn encrypted(text: &str) -> Result<Vec<String>> {
 }
 
 fn odd() -> Failure {
-    let failure = failure("it is not written as SOPS writes YAML");
+    let failure = failure("it is not written as SOPS writes YAML or JSON");
     Failure { kind: Kind::Refused, ..failure }
         .hint("let `sops` write it once (`sops edit FILE`), or keep it out of this tree")
 }

@@ -42,7 +42,7 @@ pub(super) fn encrypt_as(kind: &str, bytes: &[u8], key: &DataKey, place: &str) -
 /// A value in the clear: as it is in the document, and as the MAC counts it.
 pub(super) struct Clear {
     pub(super) value: Value,
-    /// `str`, `int`, `float`, `bool` or `bytes`.
+    /// `str`, `int`, `float`, `bool`, `time`, `bytes` or, of a comment, `comment`.
     pub(super) kind: String,
     pub(super) bytes: Zeroizing<Vec<u8>>,
 }
@@ -72,7 +72,7 @@ pub(super) fn decrypt(text: &str, key: &DataKey, place: &str) -> Result<Clear> {
     let text = std::str::from_utf8(&clear).map_err(|_| broken())?;
     let kind = field("type").ok_or_else(broken)?;
     let value = match kind {
-        "str" | "bytes" => Value::from(text),
+        "str" | "bytes" | "time" | "comment" => Value::from(text),
         "int" => text.parse::<i64>().map(Value::from).map_err(|_| broken())?,
         "float" => text.parse::<f64>().map(Value::from).map_err(|_| broken())?,
         "bool" => Value::from(text == "True"),

@@ -83,6 +83,7 @@ pub(crate) fn desired() -> Desired {
         longhorn: None,
         flux: None,
         gitops: None,
+        age_files: Vec::new(),
         k3s: K3s {
             binary: artifact("v1.34.4+k3s1", "k3s"),
             images: Some(artifact("v1.34.4+k3s1", "k3s-airgap-images-amd64.tar.zst")),
