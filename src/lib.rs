@@ -35,6 +35,7 @@ pub mod named_file;
 pub mod observe;
 pub mod plan;
 pub mod ports;
+mod private_file;
 pub mod render;
 pub mod script;
 pub mod secret;
