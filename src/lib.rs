@@ -43,3 +43,4 @@ pub mod seed;
 pub mod stage;
 pub mod template;
 pub mod topology;
+pub(crate) mod trace;
