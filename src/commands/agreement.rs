@@ -19,7 +19,7 @@ pub(super) use file::is_replaceable;
 use crate::{
     cli::Selection,
     error::{Failure, Kind, Result},
-    inventory::{Fingerprints, Loaded, discretion::without_secrets},
+    inventory::{Desired, Fingerprints, Loaded, discretion::without_secrets},
     model::ClusterId,
     plan::{Plan, Step},
 };
@@ -54,15 +54,17 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    pub(super) fn of(loaded: &Loaded) -> Self {
-        let desired = &loaded.desired;
-        Self {
+    /// The ground that an inventory is, and what it wants. What else was read is large, and let go of.
+    pub(super) fn of(loaded: Loaded) -> (Self, Desired) {
+        let Loaded { desired, fingerprints, .. } = loaded;
+        let ground = Self {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: desired.cluster.clone(),
             id: desired.id,
             endpoint: without_secrets(&desired.proxmox.endpoint),
-            fingerprints: loaded.fingerprints.clone(),
-        }
+            fingerprints,
+        };
+        (ground, desired)
     }
 }
 

@@ -75,11 +75,11 @@ where
     Make: AsyncFn(&Arc<Run<RealWorld>>, Look) -> Result<(Plan, Observed)>,
 {
     let purpose = Purpose::Change { new_host: terms.new_host };
-    let loaded = load_whole(global, terms.pins)?;
+    let (ground, desired) = Ground::of(load_whole(global, terms.pins)?);
     if let Consent::Agreement(agreement, path) = &terms.consent {
-        agreement.stands_on(&Ground::of(&loaded)).map_err(|failure| failure.at(path))?;
+        agreement.stands_on(&ground).map_err(|failure| failure.at(path))?;
     }
-    let session = Session::of(global, purpose, loaded.desired).await?;
+    let session = Session::of(global, purpose, desired).await?;
     session.stop_on_request(terms.timeout);
     let run = &session.run;
     let name = run_name();

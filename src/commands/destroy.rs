@@ -46,7 +46,7 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
         known_nodes(&run.desired, &args.nodes)?;
         // The guests are asked, too: they know which devices they are.
         let span = tracing::trace_span!(target: trace::TARGET, "look", what = "look at the world");
-        let observed = observe::observe(run, Depth::Guests).instrument(span).await?;
+        let observed = Box::pin(observe::observe(run, Depth::Guests)).instrument(span).await?;
         remember_devices(run, &observed)?;
         let plan = removal(run, &observed, &args).await?;
         Ok((plan, observed))

@@ -83,7 +83,7 @@ pub fn paint(color: Color) {
 
 /// Runs a command; the value is the exit code of success.
 pub async fn run(cli: Cli) -> Result<u8> {
-    let outcome = carried_out(cli).await;
+    let outcome = Box::pin(carried_out(cli)).await;
     let recorded = trace::end();
     let code = outcome?;
     // What is missing of the record fails what went well otherwise.

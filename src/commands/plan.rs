@@ -35,9 +35,8 @@ const CHANGES_PENDING: u8 = 2;
 pub(crate) async fn run(global: &Global, args: PlanArgs) -> Result<u8> {
     // Before minutes are spent on it.
     args.out.as_deref().map(is_replaceable).transpose()?;
-    let loaded = load_whole(global, Pins::Required)?;
-    let ground = Ground::of(&loaded);
-    let session = Session::look_at(global, loaded.desired).await?;
+    let (ground, desired) = Ground::of(load_whole(global, Pins::Required)?);
+    let session = Session::look_at(global, desired).await?;
     let made = make(&session.run, &args.selection).await;
     let (plan, _) = session.close(made).await?;
     if let Some(path) = &args.out {
@@ -102,7 +101,7 @@ async fn compare<W: World>(run: &Arc<Run<W>>, selection: &Selection) -> Result<(
     let stages = stages(selection)?;
     known_nodes(&run.desired, &selection.nodes)?;
     let span = tracing::trace_span!(target: trace::TARGET, "look", what = "look at the world");
-    let mut observed = observe::observe(run, Depth::All).instrument(span).await?;
+    let mut observed = Box::pin(observe::observe(run, Depth::All)).instrument(span).await?;
     observed.datastore_key = cluster::datastore::expected_key(&run.desired).await;
     let wishes = Wishes { prune: selection.prune };
     match diff(&run.desired, &observed, wishes) {

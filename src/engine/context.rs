@@ -79,7 +79,7 @@ impl<W: World> StepContext<W> {
             what = %format_args!("wait for {wanted}"),
             seen = tracing::field::Empty,
         );
-        self.look_until(wanted, limit, look).instrument(span).await
+        Box::pin(self.look_until(wanted, limit, look)).instrument(span).await
     }
 
     async fn look_until<T, F, Fut>(&self, wanted: &str, limit: Duration, mut look: F) -> Result<T>

@@ -216,7 +216,9 @@ impl Transport {
             what = %format_args!("{} {}", verb.method(), trace::shape(path)),
             status = tracing::field::Empty,
         );
-        let result = self.exchange(verb, path, request).instrument(span.clone()).await;
+        // Put away: every look and step carries it around otherwise.
+        let exchange = Box::pin(self.exchange(verb, path, request));
+        let result = exchange.instrument(span.clone()).await;
         let status = match &result {
             Ok((status, ..)) => *status,
             Err(_) => 0,

@@ -171,7 +171,7 @@ mod tests {
     fn what_the_plan_makes_may_be_found_half_made_and_is_still_not_rebooted() {
         let make = Step::new(Change::MakeMachine { node: node() }, Impact::Create, "no such VM");
         let new = configure(Impact::Create, &["a new machine"]);
-        let agreed = [make.clone(), new.clone()];
+        let agreed = [make, new];
         let half = configure(Impact::InPlace, &["cores: 1 -> 2"]);
         assert_eq!(steps(&agreed, std::slice::from_ref(&half)), Vec::<String>::new());
         insta::assert_snapshot!(
