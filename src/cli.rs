@@ -1,19 +1,16 @@
 //! The command line: what can be typed, and nothing of what it does.
 
-use std::{ffi::OsString, time::Duration};
+mod run;
 
-use camino::Utf8PathBuf;
+use std::ffi::OsString;
+
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::{
     ArgAction, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint, error::ErrorKind,
 };
-use clap_complete::ArgValueCandidates;
 
-use crate::{
-    commands::{self, topology::Drawn},
-    completion::candidates,
-    model::NodeName,
-    stage::StageId,
-};
+use crate::commands::{self, topology::Drawn};
+pub use run::{DestroyArgs, PlanArgs, Selection, Traced, UpArgs};
 
 /// Bare metal to cluster: Proxmox VMs, a tailnet, k3s, from one inventory.
 #[derive(Debug, Parser)]
@@ -195,85 +192,18 @@ pub enum ConfigCommand {
     Show(commands::config::Args),
 }
 
-/// Which part of the ladder, and of the nodes.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Selection {
-    /// Begin with this stage
-    #[arg(long, value_enum, value_name = "STAGE")]
-    pub from: Option<StageId>,
-    /// End after this stage (one of those of --from)
-    #[arg(long, value_enum, value_name = "STAGE", hide_possible_values = true)]
-    pub until: Option<StageId>,
-    /// Only this node (may be repeated)
-    #[arg(long = "node", value_name = "NODE", add = ArgValueCandidates::new(candidates::nodes))]
-    pub nodes: Vec<NodeName>,
-    /// Delete nodes of ours that the inventory no longer names
-    #[arg(long)]
-    pub prune: bool,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  homelab plan
-  homelab plan --until machines
-  homelab plan --detailed-exitcode        ends with 2 when there is something to do
-  homelab plan -o json | jq '.steps[].id'")]
-pub struct PlanArgs {
-    #[command(flatten)]
-    pub selection: Selection,
-    /// Exit with 2 when there is something to do
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  homelab up                              shows the plan, asks, does it
-  homelab up --yes --timeout 90m          for CI; run it again after anything
-  homelab up --node k3s-agent-2           one node alone
-  homelab up --yes -o json                one event a line on stdout")]
-pub struct UpArgs {
-    #[command(flatten)]
-    pub selection: Selection,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// Stop, where it can be taken up again, after this time (`90m`, `2h`)
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub timeout: Option<Duration>,
-    /// Forget the ids in the journal: the Proxmox host was reinstalled
-    #[arg(long)]
-    pub new_host: bool,
-}
-
-#[derive(Clone, Debug, Args)]
-#[command(after_help = "Examples:
-  homelab destroy                         shows what is ours, asks, deletes it
-  homelab destroy --node k3s-agent-2      one node; `homelab up` makes it anew
-  homelab destroy --all --yes             template and cloud image, too")]
-pub struct DestroyArgs {
-    /// The template and the cloud image, too
-    #[arg(long)]
-    pub all: bool,
-    /// Only this node (may be repeated)
-    #[arg(long = "node", value_name = "NODE", add = ArgValueCandidates::new(candidates::nodes))]
-    pub nodes: Vec<NodeName>,
-    /// Do not ask
-    #[arg(short, long)]
-    pub yes: bool,
-    /// The Proxmox host was reinstalled or renamed: put the journal aside, and go by the markers
-    #[arg(long)]
-    pub new_host: bool,
-    /// Give up after this time
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub timeout: Option<Duration>,
-}
-
-/// `90s`, `15m`, `2h` and sums of them.
-fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| format!("`{text}` is no time such as 90s, 15m or 2h"))?;
-    Duration::try_from(span).map_err(|_| "a time is not negative".to_owned())
+impl Command {
+    /// Where it is to be written what took how long.
+    pub fn trace(&self) -> Option<&Utf8Path> {
+        let traced = match self {
+            Self::Plan(args) => &args.traced,
+            Self::Up(args) => &args.traced,
+            Self::Verify(args) => &args.traced,
+            Self::Destroy(args) => &args.traced,
+            _ => return None,
+        };
+        traced.trace.as_deref()
+    }
 }
 
 impl Cli {
@@ -305,15 +235,6 @@ impl Cli {
             }
         }
         Ok(cli)
-    }
-}
-
-impl Selection {
-    /// The stages as a range; `None` when `from` lies after `until`.
-    pub fn stages(&self) -> Option<std::ops::RangeInclusive<StageId>> {
-        let first = self.from.unwrap_or(StageId::Preflight);
-        let last = self.until.unwrap_or(StageId::Verify);
-        (first <= last).then_some(first..=last)
     }
 }
 
@@ -367,11 +288,5 @@ mod tests {
     fn an_empty_path_of_the_inventory_says_nothing() {
         assert_eq!(config("").unwrap(), "homelab.yaml");
         assert_eq!(config("lab.yaml").unwrap(), "lab.yaml");
-    }
-
-    #[test]
-    fn a_time_is_written_as_people_write_it() {
-        assert_eq!(duration("90m"), Ok(Duration::from_secs(5400)));
-        assert!(duration("soon").is_err());
     }
 }

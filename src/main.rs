@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             return failed(&Failure::new(Kind::Runtime, message), output);
         }
     };
-    if let Err(error) = commands::prepare(&cli.global) {
+    if let Err(error) = commands::prepare(&cli) {
         return failed(&error, output);
     }
     let outcome = runtime.block_on(commands::run(cli));

@@ -3,9 +3,12 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use camino::Utf8PathBuf;
+
 use super::{
+    agreement::{Agreement, Ground},
     question::confirm,
-    session::{Purpose, Session, wants_json},
+    session::{Purpose, Session, load_whole, wants_json},
 };
 use crate::{
     adapter::RealWorld,
@@ -25,11 +28,37 @@ pub(super) struct Terms {
     pub command: &'static str,
     pub pins: Pins,
     pub new_host: bool,
-    /// Nobody is asked.
-    pub yes: bool,
+    pub consent: Consent,
     pub timeout: Option<Duration>,
     /// What is asked before the plan is carried out.
     pub question: fn(&Plan, &Desired) -> String,
+}
+
+/// Who agrees to the plan.
+pub(super) enum Consent {
+    /// A person, who is asked.
+    Asked,
+    /// Whoever typed `--yes`, to whatever it is.
+    Given,
+    /// Whoever gave this plan, which stands in that file, and to nothing beyond it.
+    Agreement(Box<Agreement>, Utf8PathBuf),
+}
+
+impl Consent {
+    /// That of `--yes`.
+    pub(super) const fn unless_asked(yes: bool) -> Self {
+        if yes { Self::Given } else { Self::Asked }
+    }
+
+    /// Whether a plan may be carried out that a person did not see. Gives what he should know of it.
+    fn to_plan(&self, plan: &Plan) -> Result<Option<String>> {
+        match self {
+            Self::Agreement(agreement, path) => {
+                agreement.admits(plan).map_err(|failure| failure.at(path))
+            }
+            Self::Asked | Self::Given => Ok(None),
+        }
+    }
 }
 
 /// Which look at the world it is.
@@ -46,7 +75,11 @@ where
     Make: AsyncFn(&Arc<Run<RealWorld>>, Look) -> Result<(Plan, Observed)>,
 {
     let purpose = Purpose::Change { new_host: terms.new_host };
-    let session = Session::open(global, purpose, terms.pins).await?;
+    let (ground, desired) = Ground::of(load_whole(global, terms.pins)?);
+    if let Consent::Agreement(agreement, path) = &terms.consent {
+        agreement.stands_on(&ground).map_err(|failure| failure.at(path))?;
+    }
+    let session = Session::of(global, purpose, desired).await?;
     session.stop_on_request(terms.timeout);
     let run = &session.run;
     let name = run_name();
@@ -81,11 +114,14 @@ where
     for note in &plan.notes {
         run.events.send(Event::Warning { step: None, text: note.clone() });
     }
+    if let Some(text) = terms.consent.to_plan(&plan)? {
+        run.events.send(Event::Warning { step: None, text });
+    }
     let nothing = RunOutcome::NothingToDo { in_part: plan.in_part };
     if plan.is_empty() {
         return Ok(nothing);
     }
-    if !terms.yes {
+    if matches!(terms.consent, Consent::Asked) {
         session.pause_rendering().await;
         if !wants_json(global) {
             render::output::talk(render::plan(&plan));
@@ -108,7 +144,7 @@ where
                 break again;
             }
         };
-        let plan = agreed(&plan, again, terms.yes)?;
+        let plan = agreed(&plan, again, &terms.consent)?;
         if plan.is_empty() {
             // Whoever had the lease before did it all.
             return Ok(nothing);
@@ -136,8 +172,9 @@ async fn unless_stopped<T>(
     }
 }
 
-/// The plan of the second look, unless a person agreed to less.
-fn agreed(shown: &Plan, now: Plan, yes: bool) -> Result<Plan> {
+/// The plan of the second look, unless less was agreed to.
+fn agreed(shown: &Plan, now: Plan, consent: &Consent) -> Result<Plan> {
+    consent.to_plan(&now)?;
     let known = |step: &Step| {
         shown.steps.iter().any(|known| {
             known.id == step.id
@@ -147,7 +184,7 @@ fn agreed(shown: &Plan, now: Plan, yes: bool) -> Result<Plan> {
         })
     };
     match now.steps.iter().find(|step| !known(step)) {
-        Some(step) if !yes => Err(Failure::new(
+        Some(step) if matches!(consent, Consent::Asked) => Err(Failure::new(
             Kind::Refused,
             format!(
                 "what is to be done changed since it was shown: `{}` is new, or has another reason",
@@ -186,10 +223,11 @@ mod tests {
         };
         let lost = plan("its VM is gone, its device is not", Impact::DataLoss);
         let made = plan("asked for", Impact::DataLoss);
-        assert!(agreed(&lost, lost.clone(), false).is_ok());
-        assert_eq!(agreed(&lost, made.clone(), false).unwrap_err().kind, Kind::Refused);
-        assert!(agreed(&lost, made, true).is_ok(), "nobody was asked");
+        assert!(agreed(&lost, lost.clone(), &Consent::Asked).is_ok());
+        assert_eq!(agreed(&lost, made.clone(), &Consent::Asked).unwrap_err().kind, Kind::Refused);
+        assert!(agreed(&lost, made, &Consent::Given).is_ok(), "nobody was asked");
         let created = plan("it is not there", Impact::Create);
-        assert!(agreed(&created, plan("it is half made", Impact::Create), false).is_ok());
+        let half_made = plan("it is half made", Impact::Create);
+        assert!(agreed(&created, half_made, &Consent::Asked).is_ok());
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use tracing::Instrument;
+
 use super::{
-    change::{Terms, carry_out},
+    change::{Consent, Terms, carry_out},
     nodes::known_nodes,
     plan::remember_devices,
 };
@@ -22,6 +24,7 @@ use crate::{
     },
     ports::{ContentKind, GuestSummary, Proxmox, World},
     stage::image,
+    trace,
 };
 
 /// Proxmox takes none below it.
@@ -33,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
         // What is there is known by its markers.
         pins: Pins::Optional,
         new_host: args.new_host,
-        yes: args.yes,
+        consent: Consent::unless_asked(args.yes),
         timeout: args.timeout,
         question: |_, desired| {
             format!("Delete all this of cluster `{}` for good?", desired.cluster)
@@ -42,7 +45,8 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
     carry_out(global, terms, async |run, _| {
         known_nodes(&run.desired, &args.nodes)?;
         // The guests are asked, too: they know which devices they are.
-        let observed = observe::observe(run, Depth::Guests).await?;
+        let span = tracing::trace_span!(target: trace::TARGET, "look", what = "look at the world");
+        let observed = Box::pin(observe::observe(run, Depth::Guests)).instrument(span).await?;
         remember_devices(run, &observed)?;
         let plan = removal(run, &observed, &args).await?;
         Ok((plan, observed))

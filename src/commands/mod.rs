@@ -1,5 +1,6 @@
 //! One file a command. What a command does stands below; how it is typed stands in [`crate::cli`].
 
+mod agreement;
 pub mod bucket_policy;
 mod change;
 pub mod completions;
@@ -28,20 +29,22 @@ pub mod verify;
 
 use std::io::IsTerminal;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::{
     cli::{Cli, Color, Command, ConfigCommand, Global},
     environment,
     error::{Failure, Kind, Result},
     render::{log::Log, output, program},
+    trace,
 };
 
 /// Colour and logging, before anything is printed.
 ///
 /// # Errors
-/// When HOMELAB_LOG is no filter.
-pub fn prepare(global: &Global) -> Result<()> {
+/// When HOMELAB_LOG is no filter, or `--trace` names a file that cannot be written.
+pub fn prepare(cli: &Cli) -> Result<()> {
+    let global = &cli.global;
     paint(global.color);
     program::remember(global);
     let default = match global.verbose {
@@ -55,13 +58,17 @@ pub fn prepare(global: &Global) -> Result<()> {
             .because(error)
             .hint("`homelab=debug` is one; `unset HOMELAB_LOG` does without")
     })?;
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(Log::open)
         // A stderr that cannot be written is nothing to panic over.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal() && global.color != Color::Never)
-        .init();
+        .with_filter(filter);
+    let subscriber = tracing_subscriber::registry().with(log);
+    match cli.command.trace() {
+        Some(path) => subscriber.with(trace::begin(path)?.layer()).init(),
+        None => subscriber.init(),
+    }
     Ok(())
 }
 
@@ -76,6 +83,15 @@ pub fn paint(color: Color) {
 
 /// Runs a command; the value is the exit code of success.
 pub async fn run(cli: Cli) -> Result<u8> {
+    let outcome = Box::pin(carried_out(cli)).await;
+    let recorded = trace::end();
+    let code = outcome?;
+    // What is missing of the record fails what went well otherwise.
+    recorded?;
+    Ok(code)
+}
+
+async fn carried_out(cli: Cli) -> Result<u8> {
     let global = &cli.global;
     match cli.command {
         Command::Init(args) => init::run(global, args).await.map(|()| 0),

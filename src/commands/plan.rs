@@ -3,9 +3,12 @@
 use std::{ops::RangeInclusive, sync::Arc};
 
 use super::{
+    agreement::{Agreement, Ground, is_replaceable},
     nodes::known_nodes,
-    session::{Session, wants_json},
+    session::{Session, load_whole, wants_json},
 };
+use tracing::Instrument;
+
 use crate::{
     cli::{Global, PlanArgs, Selection},
     engine::Run,
@@ -15,24 +18,39 @@ use crate::{
     observe::{self, Depth},
     plan::{Observed, Plan, Refusal, diff, diff::Wishes, probe::HostProbe},
     ports::World,
-    render,
+    render::{
+        self,
+        program::{completed, word},
+    },
     stage::{
         StageId, cluster,
         preflight::{self, Scope},
     },
+    trace,
 };
 
 /// Exit code of `--detailed-exitcode` when there is something to do.
 const CHANGES_PENDING: u8 = 2;
 
 pub(crate) async fn run(global: &Global, args: PlanArgs) -> Result<u8> {
-    let session = Session::look(global, Pins::Required).await?;
+    // Before minutes are spent on it.
+    args.out.as_deref().map(is_replaceable).transpose()?;
+    let (ground, desired) = Ground::of(load_whole(global, Pins::Required)?);
+    let session = Session::look_at(global, desired).await?;
     let made = make(&session.run, &args.selection).await;
     let (plan, _) = session.close(made).await?;
+    if let Some(path) = &args.out {
+        Agreement::new(ground, args.selection, plan.clone()).write(path)?;
+    }
     if wants_json(global) {
         render::plan::document(&plan)?;
     } else {
         render::output::data(render::plan(&plan))?;
+    }
+    if let Some(path) = args.out.filter(|_| !global.quiet && !wants_json(global)) {
+        let told =
+            format!("`homelab up --plan {}` does this, and nothing else", word(path.as_str()));
+        render::output::say(completed(&told));
     }
     Ok(if args.detailed_exitcode && !plan.is_empty() { CHANGES_PENDING } else { 0 })
 }
@@ -82,7 +100,8 @@ fn stages(selection: &Selection) -> Result<RangeInclusive<StageId>> {
 async fn compare<W: World>(run: &Arc<Run<W>>, selection: &Selection) -> Result<(Plan, Observed)> {
     let stages = stages(selection)?;
     known_nodes(&run.desired, &selection.nodes)?;
-    let mut observed = observe::observe(run, Depth::All).await?;
+    let span = tracing::trace_span!(target: trace::TARGET, "look", what = "look at the world");
+    let mut observed = Box::pin(observe::observe(run, Depth::All)).instrument(span).await?;
     observed.datastore_key = cluster::datastore::expected_key(&run.desired).await;
     let wishes = Wishes { prune: selection.prune };
     match diff(&run.desired, &observed, wishes) {

@@ -17,13 +17,13 @@ use crate::{
     engine::Run,
     error::{Failure, Kind, Result},
     event::{Event, Events},
-    inventory::{self, Desired, LoadOptions, Overrides, Pins},
+    inventory::{self, Desired, LoadOptions, Loaded, Overrides, Pins},
     journal::{
         Journal, Record, RunState, StateLock,
         lock::state_folder,
         record::{JOURNAL_VERSION, SiteIdentity},
     },
-    render,
+    render, trace,
 };
 
 /// An open session.
@@ -54,6 +54,11 @@ pub(super) fn options(global: &Global, pins: Pins) -> Result<LoadOptions> {
 
 /// Reads the inventory; its warnings go to stderr.
 pub(super) fn load(global: &Global, pins: Pins) -> Result<Desired> {
+    Ok(load_whole(global, pins)?.desired)
+}
+
+/// The same with what it was read from.
+pub(super) fn load_whole(global: &Global, pins: Pins) -> Result<Loaded> {
     let options = options(global, pins)?;
     let loaded = inventory::load(&options)?;
     if !global.quiet {
@@ -61,7 +66,7 @@ pub(super) fn load(global: &Global, pins: Pins) -> Result<Desired> {
             render::output::say(render::fault(warning));
         }
     }
-    Ok(loaded.desired)
+    Ok(loaded)
 }
 
 impl Session {
@@ -94,7 +99,20 @@ impl Session {
 
     /// Opens it for a look whose end is awaited, and says so where somebody watches.
     pub(super) async fn look(global: &Global, pins: Pins) -> Result<Self> {
-        let session = Self::open(global, Purpose::Look, pins).await?;
+        Self::look_at(global, load(global, pins)?).await
+    }
+
+    /// The same for an inventory that was read already.
+    pub(super) async fn look_at(global: &Global, desired: Desired) -> Result<Self> {
+        let session = Self::of(global, Purpose::Look, desired).await?;
+        if trace::is_recording() {
+            // A look may end at any moment; its record is to tell what it was waiting for.
+            tokio::spawn(async {
+                interrupted().await;
+                let _ = trace::end();
+                std::process::exit(i32::from(Kind::Interrupted.exit_code()));
+            });
+        }
         let cluster = session.run.desired.cluster.clone();
         session.run.events.send(Event::Looking { cluster });
         Ok(session)
@@ -147,6 +165,7 @@ impl Session {
             }
             run.stop.cancel();
             interrupted().await;
+            let _ = trace::end();
             std::process::exit(i32::from(Kind::Interrupted.exit_code()));
         });
     }

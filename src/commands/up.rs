@@ -1,7 +1,8 @@
 //! `homelab up`: make the world as the inventory says; run it again after anything.
 
 use super::{
-    change::{Look, Terms, carry_out},
+    agreement::Agreement,
+    change::{Consent, Look, Terms, carry_out},
     plan,
 };
 use crate::{
@@ -12,11 +13,19 @@ use crate::{
 };
 
 pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<()> {
+    let (consent, selection) = match &args.plan {
+        Some(path) => {
+            let agreement = Agreement::read(path)?;
+            let selection = agreement.selection.clone();
+            (Consent::Agreement(Box::new(agreement), path.clone()), selection)
+        }
+        None => (Consent::unless_asked(args.yes), args.selection),
+    };
     let terms = Terms {
         command: "up",
         pins: Pins::Required,
         new_host: args.new_host,
-        yes: args.yes,
+        consent,
         timeout: args.timeout,
         question: |plan, desired| {
             format!("{} on cluster `{}`. Go on?", render::steps(plan.steps.len()), desired.cluster)
@@ -24,8 +33,8 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<()> {
     };
     carry_out(global, terms, async |run, look| {
         let (plan, observed) = match look {
-            Look::First => plan::make(run, &args.selection).await?,
-            Look::UnderLease => plan::look(run, &args.selection).await?,
+            Look::First => plan::make(run, &selection).await?,
+            Look::UnderLease => plan::look(run, &selection).await?,
         };
         plan::remember_devices(run, &observed)?;
         Ok((plan, observed))

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use comfy_table::{Attribute, Cell, Color};
+use tracing::Instrument;
 
 use super::session::{Session, wants_json};
 use crate::{
-    cli::Global,
+    cli::{Global, Traced},
     engine::Run,
     error::{Failure, Kind, Result},
     inventory::Pins,
@@ -16,6 +17,7 @@ use crate::{
         check::{Check, CheckState},
         drift, trial, verify,
     },
+    trace,
 };
 
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,8 @@ use crate::{
   homelab verify -o json
   homelab verify -o junit > homelab.xml   for GitLab, Jenkins and others that read JUnit reports
   homelab verify --drift                  changes a probe object, and sees Flux revert it
-  homelab verify --volume                 makes a small volume, writes, reads back, deletes it")]
+  homelab verify --volume                 makes a small volume, writes, reads back, deletes it
+  homelab verify --trace verify.json      what took how long, for ui.perfetto.dev")]
 pub struct Args {
     /// Of `-o junit`, which no other command takes.
     #[arg(skip)]
@@ -35,6 +38,8 @@ pub struct Args {
     /// Make a small volume, write to it, read it back and delete it, as an app would
     #[arg(long)]
     volume: bool,
+    #[command(flatten)]
+    pub(crate) traced: Traced,
 }
 
 pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
@@ -98,7 +103,8 @@ async fn all<W: World>(run: &Arc<Run<W>>, args: &Args) -> Result<Vec<Check>> {
             "`--volume` tries Longhorn's volumes, and the inventory has no `longhorn` section",
         ));
     }
-    let mut checks = verify::all(run).await?;
+    let span = tracing::trace_span!(target: trace::TARGET, "look", what = "look and check");
+    let mut checks = verify::all(run).instrument(span).await?;
     if args.drift {
         checks.push(drift::check(run).await);
     }

@@ -2,6 +2,8 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
+use tracing::Instrument;
+
 use super::Run;
 use crate::{
     error::{Failure, Kind, Result},
@@ -9,6 +11,7 @@ use crate::{
     journal::Record,
     plan::StepId,
     ports::{Clock, World},
+    trace,
 };
 
 /// A step's view of its run.
@@ -65,7 +68,21 @@ impl<W: World> StepContext<W> {
     /// # Errors
     /// What `look` fails with; [`Kind::Deadline`] with what was wanted and last seen;
     /// [`Kind::Interrupted`].
-    pub async fn wait_for<T, F, Fut>(&self, wanted: &str, limit: Duration, mut look: F) -> Result<T>
+    pub async fn wait_for<T, F, Fut>(&self, wanted: &str, limit: Duration, look: F) -> Result<T>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Look<T>>>,
+    {
+        let span = tracing::trace_span!(
+            target: trace::TARGET,
+            "wait",
+            what = %format_args!("wait for {wanted}"),
+            seen = tracing::field::Empty,
+        );
+        Box::pin(self.look_until(wanted, limit, look)).instrument(span).await
+    }
+
+    async fn look_until<T, F, Fut>(&self, wanted: &str, limit: Duration, mut look: F) -> Result<T>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<Look<T>>>,
@@ -78,6 +95,7 @@ impl<W: World> StepContext<W> {
                 Look::There(value) => return Ok(value),
                 Look::NotYet(seen) => seen,
             };
+            tracing::Span::current().record("seen", &seen);
             let waited = clock.now().saturating_sub(begun);
             if waited >= limit {
                 return Err(Failure::new(

@@ -7,6 +7,7 @@ use std::{
 };
 
 use tokio::task::JoinSet;
+use tracing::Instrument;
 
 use super::{Run, StepContext, lease};
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     plan::{Impact, Plan, Step, StepId},
     ports::{Clock, World},
     stage::{self, StageId},
+    trace,
 };
 
 /// How many steps ended how, and when each stage began and ended by the world's clock.
@@ -148,15 +150,25 @@ async fn run_step<W: World>(context: StepContext<W>, step: Step) -> Result<()> {
         node: step.change.node().cloned(),
         title: step.change.title(),
     });
+    let span = tracing::trace_span!(
+        target: trace::TARGET,
+        "step",
+        what = %step.id,
+        node = step.change.node().map(tracing::field::display),
+        title = step.change.title(),
+        outcome = tracing::field::Empty,
+    );
     let outcome = async {
         if step.impact > Impact::Check {
             lease::nobody_else(&run).await?;
         }
         stage::apply(&context, &step.change).await
     };
-    let outcome = Box::pin(outcome).await.map_err(|failure| match step.change.node() {
-        Some(node) => failure.at(node),
-        None => failure,
+    let outcome = Box::pin(outcome).instrument(span.clone()).await.map_err(|failure| {
+        match step.change.node() {
+            Some(node) => failure.at(node),
+            None => failure,
+        }
     });
     let (result, shown) = match &outcome {
         Ok(stage::Outcome::Done) => (StepResult::Done, StepOutcome::Done),
@@ -175,10 +187,21 @@ async fn run_step<W: World>(context: StepContext<W>, step: Step) -> Result<()> {
             )
         }
     };
+    span.record("outcome", told(&shown));
     run.record(&Record::StepFinished { step: step.id.clone(), result })?;
     let seconds = run.world.clock().now().saturating_sub(begun).as_secs_f64();
     run.events.send(Event::StepFinished { step: step.id, outcome: shown, seconds });
     outcome.map(|_| ())
+}
+
+/// How a step ended, in a few words.
+fn told(outcome: &StepOutcome) -> &str {
+    match outcome {
+        StepOutcome::Done => "done",
+        StepOutcome::Unchanged { why } | StepOutcome::Skipped { why } => why,
+        StepOutcome::Warned { .. } => "done, with warnings",
+        StepOutcome::Failed { message } => message,
+    }
 }
 
 fn skip<W: World>(run: &Run<W>, step: &Step, why: &str) {

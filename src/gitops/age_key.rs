@@ -10,11 +10,10 @@ use camino::Utf8Path;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use super::private_file;
 use crate::{
     error::{Failure, Kind, Result},
     inventory::{Desired, desired::SecretStore},
-    named_file,
+    named_file, private_file,
     secret::Secret,
 };
 

@@ -7,10 +7,9 @@ use russh::keys::{
 };
 use zeroize::Zeroizing;
 
-use super::private_file;
 use crate::{
     error::{Failure, Kind, Result},
-    named_file,
+    named_file, private_file,
 };
 
 /// The public half: what a Git host registers.

@@ -17,7 +17,6 @@ mod given;
 mod outdated;
 mod overview;
 mod part;
-mod private_file;
 pub mod record;
 pub mod repository;
 pub mod rules;

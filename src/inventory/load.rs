@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use garde::Validate;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -68,9 +69,16 @@ pub struct Loaded {
     pub lock: LockFile,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Fault>,
-    /// SHA-256 of the inventory's and the lock file's bytes, in hexadecimal digits.
-    pub fingerprint: String,
+    pub fingerprints: Fingerprints,
     pub(crate) document: Document,
+}
+
+/// SHA-256 of the two files' bytes, in hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprints {
+    pub inventory: String,
+    /// `None` where there is no lock file.
+    pub lock: Option<String>,
 }
 
 /// A sound inventory whose artifacts need not be pinned yet.
@@ -122,7 +130,7 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Failure> {
             file,
             lock,
             warnings: Faults::sorted(warnings).0,
-            fingerprint: texts.fingerprint(),
+            fingerprints: texts.fingerprints(),
             document,
         }),
         _ => Err(Faults::sorted(faults).into()),
@@ -188,13 +196,12 @@ impl Texts {
         (lock, faults)
     }
 
-    fn fingerprint(&self) -> String {
-        let digest = Sha256::new()
-            .chain_update((self.inventory.len() as u64).to_be_bytes())
-            .chain_update(&self.inventory)
-            .chain_update(self.lock.as_deref().unwrap_or_default())
-            .finalize();
-        hex::encode(digest)
+    fn fingerprints(&self) -> Fingerprints {
+        let fingerprint = |text: &String| hex::encode(Sha256::digest(text));
+        Fingerprints {
+            inventory: fingerprint(&self.inventory),
+            lock: self.lock.as_ref().map(fingerprint),
+        }
     }
 }
 

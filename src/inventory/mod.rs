@@ -42,7 +42,7 @@ pub use self::{
     desired::Desired,
     fault::{Fault, Faults, Severity},
     file::InventoryFile,
-    load::{LoadOptions, Loaded, Pins, Unpinned, load, load_unpinned},
+    load::{Fingerprints, LoadOptions, Loaded, Pins, Unpinned, load, load_unpinned},
     lock::{LockFile, LockedArtifact},
     overrides::{Origin, Override, Overrides},
 };

@@ -55,7 +55,7 @@ impl Impact {
 }
 
 /// Everything that a step can be. Closed, so that whoever matches sees each.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
     FetchImage {
@@ -304,7 +304,7 @@ impl Change {
 }
 
 /// One step of a plan.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     pub id: StepId,
     #[serde(flatten)]
@@ -326,7 +326,7 @@ impl Step {
 }
 
 /// All steps, in the order of the ladder.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     pub steps: Vec<Step>,
     /// What a person should know and the plan does not change.

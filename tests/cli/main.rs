@@ -6,6 +6,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod agreement;
 mod commands;
 mod completions;
 mod deploy_key;
@@ -32,6 +33,7 @@ mod served;
 mod state;
 mod streams;
 mod terminal;
+mod trace;
 mod variables;
 mod wizard;
 mod words;

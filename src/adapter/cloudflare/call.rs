@@ -15,6 +15,7 @@ use rustls::{ClientConfig, crypto::ring};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::OnceCell;
+use tracing::Instrument;
 
 use super::answer::{Envelope, text};
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
     },
     ports::{EdgeError, Permission},
     secret::Secret,
+    trace,
 };
 
 /// A limit lasts up to five minutes (1200 requests in 300 s, developers.cloudflare.com/fundamentals/api/reference/limits).
@@ -159,7 +161,15 @@ impl Api {
     /// The body of a successful answer.
     async fn text(&self, call: &Call) -> Result<String, EdgeError> {
         let name = call.name();
-        patiently(&name, call.repeatable, LONGEST_PAUSE, || self.attempt(call)).await
+        patiently(&name, call.repeatable, LONGEST_PAUSE, || {
+            let span = tracing::trace_span!(
+                target: trace::TARGET,
+                "cloudflare",
+                what = %format_args!("{} {}", call.method, trace::shape(&call.path)),
+            );
+            self.attempt(call).instrument(span)
+        })
+        .await
     }
 
     async fn attempt(&self, call: &Call) -> Result<String, Setback> {

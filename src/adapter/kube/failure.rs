@@ -2,10 +2,13 @@
 
 use std::{error::Error, time::Duration};
 
+use tracing::Instrument;
+
 use crate::{
     error::Effect,
     model::NodeName,
     ports::{ClusterError, HostError},
+    trace,
 };
 
 /// How long one call may take.
@@ -28,7 +31,10 @@ impl Call<'_> {
     ) -> impl Future<Output = Result<T, ClusterError>> {
         let call = Box::pin(call);
         async move {
-            match tokio::time::timeout(CALL_TIMEOUT, call).await {
+            let span = tracing::trace_span!(
+                target: trace::TARGET, "kubernetes", what = self.name, server = %self.server
+            );
+            match tokio::time::timeout(CALL_TIMEOUT, call).instrument(span).await {
                 Ok(result) => result.map_err(|error| self.failed(error)),
                 Err(_) => {
                     Err(self.unanswered(format!("nothing within {} s", CALL_TIMEOUT.as_secs())))

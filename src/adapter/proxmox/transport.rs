@@ -16,6 +16,7 @@ use http::{HeaderValue, Method, header};
 use hyper::ext::ReasonPhrase;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Body, Client, Response};
+use tracing::Instrument;
 
 use super::{
     answer::Answer,
@@ -23,7 +24,9 @@ use super::{
     retry::{Notices, Retry, RetryPolicy},
     trust,
 };
-use crate::{error::Effect, inventory::desired::ProxmoxSite, ports::ProxmoxError, secret::Secret};
+use crate::{
+    error::Effect, inventory::desired::ProxmoxSite, ports::ProxmoxError, secret::Secret, trace,
+};
 
 /// Names and values, in order.
 pub(super) type Parameters = Vec<(String, String)>;
@@ -207,11 +210,20 @@ impl Transport {
         let counter = if verb.writes() { &self.sent.writes } else { &self.sent.reads };
         counter.fetch_add(1, Ordering::Relaxed);
         let started = Instant::now();
-        let result = self.exchange(verb, path, request).await;
+        let span = tracing::trace_span!(
+            target: trace::TARGET,
+            "proxmox",
+            what = %format_args!("{} {}", verb.method(), trace::shape(path)),
+            status = tracing::field::Empty,
+        );
+        // Put away: every look and step carries it around otherwise.
+        let exchange = Box::pin(self.exchange(verb, path, request));
+        let result = exchange.instrument(span.clone()).await;
         let status = match &result {
             Ok((status, ..)) => *status,
             Err(_) => 0,
         };
+        span.record("status", status);
         let milliseconds = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::debug!(method = %verb.method(), path, status, milliseconds, "Proxmox answered");
         let call = format!("{} {path}", verb.method());

@@ -4,12 +4,14 @@ use std::{net::IpAddr, sync::Arc};
 
 use russh::{ChannelOpenFailure, Disconnect, client::Msg};
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use super::{execute::Command, push, session::Session};
 use crate::{
     model::NodeName,
     ports::{Host, HostError, HostTarget, Output, RemoteFile},
     script::{SUPERVISOR, Script, quote},
+    trace,
 };
 
 /// Commands at once: below `MaxSessions`, which is 10 unless said otherwise (CI-07). Forwarded TCP
@@ -41,8 +43,15 @@ impl SshHost {
         command: Command<'_, R>,
     ) -> Result<Output, HostError> {
         let Connected { node, session, permits, .. } = &*self.0;
-        let _permit = permits.acquire().await.expect("the semaphore is never closed");
-        command.execute(session, node).await
+        let span = tracing::trace_span!(
+            target: trace::TARGET, "ssh", what = command.doing, node = %node
+        );
+        async {
+            let _permit = permits.acquire().await.expect("the semaphore is never closed");
+            command.execute(session, node).await
+        }
+        .instrument(span)
+        .await
     }
 }
 

@@ -16,13 +16,17 @@ mod tests;
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpStream, time::timeout};
+use tracing::Instrument;
 
 pub use credentials::Credentials;
 pub use host::SshHost;
 pub use pinned::PinnedKeys;
 
 use self::session::{Session, SessionError};
-use crate::ports::{Connector, HostError, HostTarget};
+use crate::{
+    ports::{Connector, HostError, HostTarget},
+    trace,
+};
 
 /// How long one address may take to accept a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,7 +92,10 @@ impl Connector for SshConnector {
         let pinned = PinnedKeys::of(target)?;
         let (mut tried, mut stranger) = (Vec::new(), None);
         for &address in &target.addresses {
-            match self.attempt(target, address, &pinned).await {
+            let span = tracing::trace_span!(
+                target: trace::TARGET, "ssh", what = "connect", node = %target.node, %address
+            );
+            match self.attempt(target, address, &pinned).instrument(span).await {
                 Ok(host) => return Ok(host),
                 Err(Refusal::Final(error)) => return Err(error),
                 Err(Refusal::Silent(reason)) => tried.push(format!("{address}: {reason}")),

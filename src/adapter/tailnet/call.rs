@@ -12,12 +12,14 @@ use http::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tracing::Instrument;
 
 use crate::{
     adapter::calls::{self, Passing, innermost, is_passing_status, patiently, retry_after},
     error::{Effect, Failure, Kind},
     ports::TailnetError,
     secret::Secret,
+    trace,
 };
 
 /// A server that asks for more patience than this is not waited for.
@@ -85,7 +87,15 @@ impl Api {
     /// The body of a successful answer.
     pub(super) async fn text(&self, call: Call<'_>) -> Result<String, TailnetError> {
         let name = call.name();
-        patiently(&name, call.repeatable, LONGEST_PAUSE, || self.attempt(&call)).await
+        patiently(&name, call.repeatable, LONGEST_PAUSE, || {
+            let span = tracing::trace_span!(
+                target: trace::TARGET,
+                "tailnet",
+                what = %format_args!("{} {}", call.method, trace::shape(&call.path)),
+            );
+            self.attempt(&call).instrument(span)
+        })
+        .await
     }
 
     async fn attempt(&self, call: &Call<'_>) -> Result<String, Setback> {

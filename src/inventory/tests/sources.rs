@@ -80,11 +80,11 @@ fn the_environment_wins_over_the_file_and_is_checked_like_it() {
 #[test]
 fn the_fingerprint_follows_inventory_and_lock() {
     let folder = lab(&[]);
-    let first = folder.load().unwrap().fingerprint;
-    assert_eq!(folder.load().unwrap().fingerprint, first);
+    let first = folder.load().unwrap().fingerprints;
+    assert_eq!(folder.load().unwrap().fingerprints, first);
     let lock = fs_err::read_to_string(folder.path("homelab.lock")).unwrap();
     fs_err::write(folder.path("homelab.lock"), lock + "\n").unwrap();
-    assert_ne!(folder.load().unwrap().fingerprint, first);
+    assert_ne!(folder.load().unwrap().fingerprints, first);
 }
 
 #[test]

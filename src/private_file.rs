@@ -1,4 +1,4 @@
-//! Files with keys: whole or not at all, for their owner alone.
+//! Files for their owner alone, whole or not at all: keys, plans, what took how long.
 
 use std::io::{Result, Write};
 
@@ -9,19 +9,19 @@ use tempfile::{Builder, NamedTempFile};
 const SUFFIX: &str = ".tmp";
 
 /// Where a file is that a link leads to: it is to stay a link.
-pub(super) fn resolved(path: &Utf8Path) -> Utf8PathBuf {
+pub(crate) fn resolved(path: &Utf8Path) -> Utf8PathBuf {
     path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned())
 }
 
 /// Makes a file, and never over another: there is all of it, or nothing.
-pub(super) fn make(path: &Utf8Path, text: &str) -> Result<()> {
+pub(crate) fn make(path: &Utf8Path, text: &str) -> Result<()> {
     let file = written(path, text)?;
     file.persist_noclobber(path).map_err(|error| error.error)?;
     sync(path)
 }
 
 /// Puts a file in another's place. What an earlier run left half-written goes: it holds keys, too.
-pub(super) fn replace(path: &Utf8Path, text: &str) -> Result<()> {
+pub(crate) fn replace(path: &Utf8Path, text: &str) -> Result<()> {
     let path = &resolved(path);
     let prefix = prefix(path);
     // Names that are no text are none of ours.
