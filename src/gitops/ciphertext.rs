@@ -92,9 +92,12 @@ mod tests {
             writer.write_all(&vec![7; 17 << 20]).unwrap();
             let bytes = writer.finish().unwrap().finish().unwrap();
             let found = Ciphertext::seen("backup.bin", &sampled(&bytes)).unwrap();
-            assert!(found.is_opened_by(&[mine.clone()]) && !found.is_opened_by(&[other.clone()]));
-            assert!(found.needs(&[mine.clone()], &[other.clone()]));
-            assert!(!found.needs(&[mine.clone()], &[mine.clone()]));
+            assert!(
+                found.is_opened_by(std::slice::from_ref(&mine))
+                    && !found.is_opened_by(std::slice::from_ref(&other))
+            );
+            assert!(found.needs(std::slice::from_ref(&mine), std::slice::from_ref(&other)));
+            assert!(!found.needs(std::slice::from_ref(&mine), std::slice::from_ref(&mine)));
         }
     }
 

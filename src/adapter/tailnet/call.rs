@@ -183,7 +183,9 @@ impl Passing for TailnetError {
     fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable { .. } => true,
-            Self::Refused { status, .. } => is_passing_status(*status),
+            Self::Refused { status, message, .. } => {
+                is_passing_status(*status) && !says_gone(*status, message)
+            }
             _ => false,
         }
     }
@@ -219,14 +221,14 @@ impl<'a> Call<'a> {
 pub(super) fn gone_is_fine(result: Result<String, TailnetError>) -> Result<(), TailnetError> {
     match result {
         Ok(_) | Err(TailnetError::Refused { status: 404, .. }) => Ok(()),
-        // Headscale 0.26 has no better words for a node that it does not have.
-        Err(TailnetError::Refused { status: 500, message, .. })
-            if message.contains("record not found") =>
-        {
-            Ok(())
-        }
+        Err(TailnetError::Refused { status, message, .. }) if says_gone(status, &message) => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Headscale 0.26 has no better words for a node that it does not have.
+fn says_gone(status: u16, message: &str) -> bool {
+    status == 500 && message.contains("record not found")
 }
 
 /// What a refusal says: both services answer with a JSON `message`, proxies before them with a page.

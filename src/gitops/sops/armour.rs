@@ -40,7 +40,7 @@ mod tests {
             format!("sops_age__list_0__map_enc={}\n", armour.replace('\n', "\\n")),
         ] {
             assert!(is_opened_by(&text, &[other.clone(), mine.clone()]), "{text}");
-            assert!(!is_opened_by(&text, &[other.clone()]), "{text}");
+            assert!(!is_opened_by(&text, std::slice::from_ref(&other)), "{text}");
         }
     }
 }
