@@ -131,6 +131,8 @@ pub enum RunOutcome {
     NothingToDo {
         /// Only some stages or nodes were asked for.
         in_part: bool,
+        /// Of how much the run warned that it could not see, or does not do.
+        reservations: usize,
     },
     Failed {
         message: String,

@@ -1,6 +1,6 @@
 //! `homelab init bucket-policy`: what the keys of backups must be allowed, as IAM policies, and nothing more.
 //!
-//! Longhorn looks into its folder alone. k3s and CloudNativePG's plugin ask whether the bucket is there
+//! Longhorn looks into its folder alone, and so does `verify`, which lists the newest backups by their keys. k3s and CloudNativePG's plugin ask whether the bucket is there
 //! (HeadBucket), which S3 answers by ListBucket without a prefix: theirs is not narrowed to the folder, and tells the
 //! names of other objects, never what is in them. Large objects are sent in parts, and an upload that fails is
 //! taken back.
@@ -138,6 +138,19 @@ mod tests {
             .map(|policy| serde_json::to_string_pretty(&policy.document).unwrap())
             .collect();
         insta::assert_snapshot!(format!("{}\n\n{}", instructions(&policies), text.join("\n")));
+    }
+
+    /// `verify` lists by the whole key of the newest backup, in the folder of its volume.
+    #[test]
+    fn what_verify_lists_is_allowed() {
+        let desired = desired();
+        let policies = policies(&desired);
+        let listed = &policies[0].document["Statement"][0];
+        assert_eq!(listed["Action"], json!(["s3:ListBucket"]));
+        let allowed = listed["Condition"]["StringLike"]["s3:prefix"][1].as_str().unwrap();
+        let folder = &desired.longhorn.as_ref().unwrap().backup.as_ref().unwrap().prefix;
+        let key = format!("{folder}/backupstore/volumes/7e/ed/pvc-1/backups/backup_a.cfg");
+        assert!(key.starts_with(allowed.trim_end_matches('*')), "{allowed}");
     }
 
     #[test]

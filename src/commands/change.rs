@@ -13,7 +13,7 @@ use super::{
 use crate::{
     adapter::RealWorld,
     cli::Global,
-    engine::{Run, lease, run::run_name, run_plan},
+    engine::{Run, STOPPED, lease, run::run_name, run_plan},
     error::{Failure, Kind, Result},
     event::{Event, RunOutcome},
     inventory::{Desired, Pins},
@@ -117,7 +117,7 @@ where
     if let Some(text) = terms.consent.to_plan(&plan)? {
         run.events.send(Event::Warning { step: None, text });
     }
-    let nothing = RunOutcome::NothingToDo { in_part: plan.in_part };
+    let nothing = RunOutcome::NothingToDo { in_part: plan.in_part, reservations: plan.notes.len() };
     if plan.is_empty() {
         return Ok(nothing);
     }
@@ -167,7 +167,7 @@ async fn unless_stopped<T>(
 ) -> Result<T> {
     tokio::select! {
         seen = look => seen,
-        () = run.stop.cancelled() => Err(Failure::new(Kind::Interrupted, "stopped on request")
+        () = run.stop.cancelled() => Err(Failure::new(Kind::Interrupted, format!("{STOPPED}; it was still looking at what is there"))
             .hint("the same command goes on from here")),
     }
 }

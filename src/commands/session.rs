@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use crate::{
     adapter::RealWorld,
     cli::{Global, OutputFormat},
-    engine::Run,
+    engine::{Run, STOPPED},
     error::{Failure, Kind, Result},
     event::{Event, Events},
     inventory::{self, Desired, LoadOptions, Loaded, Overrides, Pins},
@@ -141,7 +141,7 @@ impl Session {
         let _ = tokio::time::timeout(Duration::from_secs(1), cleared.notified()).await;
     }
 
-    /// Lets the first Ctrl-C, a termination signal or the deadline stop the run where it can be taken up
+    /// Lets the first Ctrl-C, a termination signal, the end of the terminal or the deadline stop the run where it can be taken up
     /// again, and the second end the process.
     pub(super) fn stop_on_request(&self, deadline: Option<Duration>) {
         let run = self.run.clone();
@@ -155,6 +155,8 @@ impl Session {
             };
             tokio::select! {
                 () = interrupted() => run.events.send(Event::Interrupted),
+                // A terminal that is closed sends it twice, and so it is never the second request.
+                () = hung_up() => run.events.send(Event::Interrupted),
                 () = limit => {
                     deadline_over.store(true, Ordering::Relaxed);
                     run.events.send(Event::Warning {
@@ -176,10 +178,34 @@ impl Session {
             if failure.kind != Kind::Interrupted || !self.deadline_over.load(Ordering::Relaxed) {
                 return failure;
             }
-            let message = "the time given with --timeout was over before everything was done";
-            Failure { kind: Kind::Deadline, message: message.to_owned(), ..failure }
+            let message = over(&failure.message);
+            Failure { kind: Kind::Deadline, message, ..failure }
         })
     }
+}
+
+/// A stop's message, of the run's deadline: what was under way stays in it.
+fn over(stopped: &str) -> String {
+    let under_way = stopped.strip_prefix(STOPPED).unwrap_or_default();
+    format!("the time given with --timeout was over before everything was done{under_way}")
+}
+
+/// The terminal, or the SSH session that it came with, is gone; never where `nohup` asked to go on without it.
+async fn hung_up() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let ignored =
+        fs_err::read_to_string("/proc/self/status").is_ok_and(|told| ignores_hangup(&told));
+    if !ignored && let Ok(mut hangup) = signal(SignalKind::hangup()) {
+        hangup.recv().await;
+        return;
+    }
+    std::future::pending().await
+}
+
+/// Whether signal 1 is in the set of those that a process ignores, as its `/proc/PID/status` tells it.
+fn ignores_hangup(status: &str) -> bool {
+    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set & 1 == 1)
 }
 
 async fn interrupted() {
@@ -270,4 +296,26 @@ fn open_journal(folder: &Utf8PathBuf, desired: &Desired, new_host: bool) -> Resu
 /// Whether stdout takes documents.
 pub(super) fn wants_json(global: &Global) -> bool {
     global.output == OutputFormat::Json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_keeps_what_was_under_way() {
+        assert_eq!(
+            over("stopped on request; under way:\nsync/head"),
+            "the time given with --timeout was over before everything was done; under way:\nsync/head"
+        );
+    }
+
+    #[test]
+    fn nohup_is_told_by_the_set_of_ignored_signals() {
+        let status =
+            |set: &str| format!("Name:\thomelab\nSigBlk:\t0000000000000001\nSigIgn:\t{set}\n");
+        assert!(ignores_hangup(&status("0000000000001001")));
+        assert!(!ignores_hangup(&status("0000000000001000")));
+        assert!(!ignores_hangup(""));
+    }
 }

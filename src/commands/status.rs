@@ -10,7 +10,7 @@ use crate::{
     inventory::{Desired, Pins, desired::Role, discretion::without_secrets},
     observe::{self, Depth},
     plan::{
-        Observed,
+        Observed, Room,
         datastore::{Snapshot, newest},
         observed::{MachineSight, Sight},
         schedule::age,
@@ -38,6 +38,11 @@ struct Row {
     mtu: Option<u32>,
     kubernetes: Option<String>,
     vtep: Option<String>,
+    /// How full its root file system is.
+    root_disk: Option<String>,
+    /// What of that there is too little of.
+    #[serde(skip)]
+    lacks_room: Option<String>,
     /// Of a server, where the cluster was asked.
     snapshots: Option<Snapshots>,
 }
@@ -60,7 +65,7 @@ struct Aged {
 
 pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
     let session = Session::look(global, Pins::Optional).await?;
-    let observed = observe::observe(&session.run, Depth::All).await;
+    let observed = observe::observe(&session.run, Depth::Cluster).await;
     let now = session.run.world.clock().wall();
     let rows = observed.map(|observed| rows(&session.run.desired, &observed, now));
     let rows = session.close(rows).await?;
@@ -80,6 +85,9 @@ pub(crate) async fn run(global: &Global, _args: Args) -> Result<()> {
     ]);
     let mut reasons = Vec::new();
     for row in rows {
+        if let Some(lack) = &row.lacks_room {
+            reasons.push(format!("{}: its root file system has little room: {lack}", row.node));
+        }
         if let Some(snapshots) = &row.snapshots {
             reasons.extend(snapshots.lines(&row.node));
         }
@@ -178,6 +186,7 @@ fn rows(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Row> {
                 (None, Sight::Silent(why)) => Some(why.clone()),
                 (None, _) => None,
             };
+            let room = probe.and_then(|probe| Room::of(&probe.root_disk));
             let shown = |told: Option<String>| told.map(|text| without_secrets(&text));
             Row {
                 node: node.name.to_string(),
@@ -188,6 +197,8 @@ fn rows(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Row> {
                 tailnet: probe.and_then(|probe| probe.tailnet_ipv4()).map(|ip| ip.to_string()),
                 mtu: probe.and_then(|probe| probe.mtu("tailscale0")),
                 kubernetes: shown(kubernetes),
+                root_disk: room.map(|room| room.words()),
+                lacks_room: room.and_then(|room| room.lack()),
                 vtep: kube.and_then(|seen| seen.vtep).map(|vtep| vtep.to_string()),
                 snapshots: observed
                     .snapshots

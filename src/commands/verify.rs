@@ -147,7 +147,13 @@ pub(crate) fn verdict(checks: &[Check]) -> Result<()> {
         })
         .collect();
     // Each on a line of its own: there may be dozens.
-    let message = format!("{} of {} checks failed:\n", failed.len(), checks.len());
+    let left_out = checks.iter().filter(|check| matches!(check.state, CheckState::Skipped { .. }));
+    let left_out = match left_out.count() {
+        0 => String::new(),
+        1 => ", 1 was not made".to_owned(),
+        number => format!(", {number} were not made"),
+    };
+    let message = format!("{} of {} checks failed{left_out}:\n", failed.len(), checks.len());
     Err(Failure::new(Kind::Checks, message + &named.join("\n")))
 }
 
@@ -167,7 +173,10 @@ mod tests {
         let told: Vec<String> =
             worth_telling(&checks).into_iter().map(|check| check.title).collect();
         assert_eq!(told, ["ill", "suspended"]);
-        assert_eq!(verdict(&checks).unwrap_err().to_string(), "1 of 4 checks failed:\nill");
+        assert_eq!(
+            verdict(&checks).unwrap_err().to_string(),
+            "1 of 4 checks failed, 2 were not made:\nill"
+        );
     }
 
     #[test]

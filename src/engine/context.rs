@@ -14,6 +14,9 @@ use crate::{
     trace,
 };
 
+/// How each message of a stop begins; what was under way follows.
+pub const STOPPED: &str = "stopped on request";
+
 /// A step's view of its run.
 pub struct StepContext<W: World> {
     pub run: Arc<Run<W>>,
@@ -90,10 +93,18 @@ impl<W: World> StepContext<W> {
         let clock = self.run.world.clock();
         let begun = clock.now();
         let mut pause = Duration::from_millis(100);
+        let mut seen = "nothing yet".to_owned();
+        let told = |failure: Failure, seen: &str| {
+            failure.because(format!("it waited for {wanted}; seen: {seen}"))
+        };
         loop {
-            let seen = match look().await? {
-                Look::There(value) => return Ok(value),
-                Look::NotYet(seen) => seen,
+            seen = match look().await {
+                Ok(Look::There(value)) => return Ok(value),
+                Ok(Look::NotYet(seen)) => seen,
+                Err(failure) if failure.kind == Kind::Interrupted => {
+                    return Err(told(failure, &seen));
+                }
+                Err(failure) => return Err(failure),
             };
             tracing::Span::current().record("seen", &seen);
             let waited = clock.now().saturating_sub(begun);
@@ -109,11 +120,21 @@ impl<W: World> StepContext<W> {
                 seen: seen.clone(),
                 seconds_left: (limit - waited).as_secs(),
             });
-            let told =
-                |failure: Failure| failure.because(format!("it waited for {wanted}; seen: {seen}"));
-            self.pause(pause).await.map_err(told)?;
+            self.pause(pause).await.map_err(|failure| told(failure, &seen))?;
             // Quick at first, for what takes a moment; then once a second.
             pause = (pause * 3 / 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Waits for what changes nothing and only waits itself, such as a script that looks until something is there: a
+    /// stop leaves it at once, and whoever comes next waits anew.
+    ///
+    /// # Errors
+    /// As `waiting`; [`Kind::Interrupted`].
+    pub async fn unless_stopped<T>(&self, waiting: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            outcome = waiting => outcome,
+            () = self.run.stop.cancelled() => Err(interrupted()),
         }
     }
 
@@ -127,5 +148,5 @@ impl<W: World> StepContext<W> {
 }
 
 fn interrupted() -> Failure {
-    Failure::new(Kind::Interrupted, "stopped on request").hint("the same command goes on from here")
+    Failure::new(Kind::Interrupted, STOPPED).hint("the same command goes on from here")
 }

@@ -16,6 +16,6 @@ pub mod scheduler;
 pub mod task;
 mod task_log;
 
-pub use context::{Look, StepContext};
+pub use context::{Look, STOPPED, StepContext};
 pub use run::Run;
 pub use scheduler::run_plan;

@@ -92,7 +92,7 @@ impl<W: World> Run<W> {
         if !self.stop.is_cancelled() {
             return Ok(());
         }
-        Err(Failure::new(Kind::Interrupted, "stopped on request")
+        Err(Failure::new(Kind::Interrupted, super::STOPPED)
             .hint("the same command goes on from here"))
     }
 

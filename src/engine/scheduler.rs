@@ -9,7 +9,7 @@ use std::{
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use super::{Run, StepContext, lease};
+use super::{Run, STOPPED, StepContext, lease};
 use crate::{
     error::{Effect, Failure, Kind, Result},
     event::{Event, PlannedStep, StageTime, StepOutcome},
@@ -59,7 +59,7 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
     let mut running = JoinSet::new();
     let mut stages_of: BTreeMap<StepId, StageId> = BTreeMap::new();
     let mut tally = Tally::default();
-    let mut failures: Vec<Failure> = Vec::new();
+    let mut failures: Vec<(Option<StepId>, Failure)> = Vec::new();
     loop {
         let doomed: Vec<usize> = waiting
             .iter()
@@ -105,39 +105,52 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
                 tally.done += 1;
             }
             Ok((id, Err(failure))) => {
-                lost.insert(id);
+                lost.insert(id.clone());
                 tally.failed += 1;
-                failures.push(failure);
+                failures.push((Some(id), failure));
             }
             Err(panic) => {
                 tally.failed += 1;
-                failures.push(
-                    Failure::new(Kind::Runtime, format!("a step panicked (a bug): {panic}"))
-                        .effect(Effect::Unknown),
-                );
+                let message = format!("a step panicked (a bug): {panic}");
+                failures.push((None, Failure::new(Kind::Runtime, message).effect(Effect::Unknown)));
             }
         }
     }
     // An interruption explains the failures that it caused, not the other way round.
     let (left, failures): (Vec<_>, Vec<_>) =
-        failures.into_iter().partition(|failure| failure.kind == Kind::Interrupted);
+        failures.into_iter().partition(|(_, failure)| failure.kind == Kind::Interrupted);
     match failures.into_iter().next() {
-        Some(failure) => Err(failure),
-        None if tally.skipped > 0 || !left.is_empty() => Err(stopped(&tally, !left.is_empty())),
+        Some((_, failure)) => Err(failure),
+        None if tally.skipped > 0 || !left.is_empty() => Err(stopped(&tally, &left)),
         None => Ok(tally),
     }
 }
 
-/// The stop of the whole run, whichever of its steps it met: `left` in the middle, or not begun.
-fn stopped(tally: &Tally, left: bool) -> Failure {
+/// The stop of the whole run, whichever of its steps it met: those `left` in the middle, each with what it waited for.
+fn stopped(tally: &Tally, left: &[(Option<StepId>, Failure)]) -> Failure {
     let effect = match (tally.done, left) {
-        (0, false) => Effect::None,
-        (0, true) => Effect::Unknown,
+        (0, []) => Effect::None,
+        (0, _) => Effect::Unknown,
         _ => Effect::Partial,
     };
-    Failure::new(Kind::Interrupted, "stopped on request")
+    let told = |(step, failure): &(Option<StepId>, Failure)| {
+        let step = step.as_ref().map(StepId::words).unwrap_or_default();
+        match &failure.source {
+            Some(waited) => format!("\n{step}: {waited}"),
+            None => format!("\n{step}"),
+        }
+    };
+    let message = match left {
+        [] => format!("{STOPPED}; {} not begun", count(tally.skipped)),
+        _ => format!("{STOPPED}; under way:{}", left.iter().map(told).collect::<String>()),
+    };
+    Failure::new(Kind::Interrupted, message)
         .effect(effect)
         .hint("the same command goes on from here")
+}
+
+fn count(steps: usize) -> String {
+    if steps == 1 { "1 step was".to_owned() } else { format!("{steps} steps were") }
 }
 
 async fn run_step<W: World>(context: StepContext<W>, step: Step) -> Result<()> {
@@ -218,5 +231,34 @@ fn planned(step: &Step) -> PlannedStep {
         stage: step.stage(),
         node: step.change.node().cloned(),
         title: step.change.title(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_names_each_step_that_was_under_way_and_what_it_waited_for() {
+        let left = |step: &str, waited: Option<&str>| {
+            let failure = Failure::new(Kind::Interrupted, STOPPED);
+            let failure = match waited {
+                Some(waited) => failure.because(waited),
+                None => failure,
+            };
+            (Some(StepId(step.into())), failure)
+        };
+        let tally = Tally { done: 3, skipped: 2, ..Tally::default() };
+        let waited = "it waited for k3s-agent to be ready; seen: k3s-agent is activating";
+        let under_way = [left("cluster/agent/k3s-agent-1", Some(waited)), left("sync/head", None)];
+        let failure = stopped(&tally, &under_way);
+        assert_eq!(
+            failure.message,
+            "stopped on request; under way:\n\
+             k3s-agent-1 cluster/agent: it waited for k3s-agent to be ready; seen: k3s-agent is activating\n\
+             sync/head"
+        );
+        assert_eq!(failure.effect, Effect::Partial);
+        assert_eq!(stopped(&tally, &[]).message, "stopped on request; 2 steps were not begun");
     }
 }

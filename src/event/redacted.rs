@@ -87,7 +87,7 @@ impl RunOutcome {
         match self {
             // Stages and their times are no texts.
             Self::Done { changed, stages } => Self::Done { changed, stages },
-            Self::NothingToDo { in_part } => Self::NothingToDo { in_part },
+            same @ Self::NothingToDo { .. } => same,
             Self::Failed { message } => Self::Failed { message: shown(&message) },
             Self::Interrupted => Self::Interrupted,
         }

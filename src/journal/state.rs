@@ -33,6 +33,9 @@ pub struct RunState {
     #[serde(default)]
     pub former_keys: BTreeMap<NodeName, Vec<String>>,
     pub devices: BTreeMap<NodeName, DeviceIdentity>,
+    /// Something between the nodes was changed, and the network between them has not passed its check since.
+    #[serde(default)]
+    pub unchecked: bool,
     /// Runs of this state folder that may still hold the lease: all of them dead, but for this one.
     #[serde(default)]
     pub leases: BTreeSet<String>,
@@ -67,6 +70,15 @@ pub enum IllegalRecord {
     OtherCluster { expected: ClusterId, found: ClusterId },
 }
 
+/// The step that sends packets between all nodes.
+const NETWORK_CHECK: &str = "network/check";
+
+/// Whether a step belongs to the stages that the check of the network follows.
+fn touches_the_network(step: &StepId) -> bool {
+    let stage = step.0.split('/').next().unwrap_or_default();
+    matches!(stage, "machines" | "tailnet" | "cluster" | "network") && step.0 != NETWORK_CHECK
+}
+
 impl RunState {
     /// Whether a record can follow.
     pub fn admits(&self, record: &Record) -> Result<(), IllegalRecord> {
@@ -92,11 +104,13 @@ impl RunState {
             Record::RunStarted { .. } => self.open_steps.clear(),
             Record::RunFinished { .. } => {}
             Record::StepStarted { step } => {
+                self.unchecked |= touches_the_network(&step);
                 self.open_steps.insert(step);
             }
             Record::StepFinished { step, result } => {
                 self.open_steps.remove(&step);
                 if matches!(result, StepResult::Done | StepResult::Unchanged) {
+                    self.unchecked &= step.0 != NETWORK_CHECK;
                     self.open_tasks.retain(|_, owner| *owner != step);
                 }
             }
@@ -200,6 +214,22 @@ mod tests {
 
     fn after(records: &[Record]) -> RunState {
         records.iter().try_fold(RunState::default(), RunState::next).unwrap()
+    }
+
+    #[test]
+    fn what_was_changed_between_the_nodes_is_unchecked_until_the_check_has_passed() {
+        let started = |step: &str| Record::StepStarted { step: StepId(step.into()) };
+        let ended = |step: &str, result| Record::StepFinished { step: StepId(step.into()), result };
+        let changed = [started("cluster/agent/a"), ended("cluster/agent/a", StepResult::Done)];
+        assert!(after(&changed).unchecked);
+        let died = [&changed[..], &[started("network/check")]].concat();
+        assert!(after(&died).unchecked, "a run that was killed in it has not checked it");
+        let left = [&died[..], &[ended("network/check", StepResult::Left)]].concat();
+        assert!(after(&left).unchecked);
+        let passed = [&left[..], &[ended("network/check", StepResult::Done)]].concat();
+        assert!(!after(&passed).unchecked);
+        let above = [&passed[..], &[started("flux/install"), started("verify/all")]].concat();
+        assert!(!after(&above).unchecked);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The buckets that hold backups.
 
-use futures::future::join_all;
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, future::join_all, stream};
 
 use crate::{
     engine::Run,
@@ -59,15 +61,25 @@ pub struct BucketSight {
     /// Not asked where it cannot be reached.
     pub rules: Option<Result<Vec<LifecycleRule>, BucketError>>,
     pub encryption: Option<Result<Option<String>, BucketError>>,
+    /// Of each object that was looked for, by its key: whether it is there.
+    pub objects: BTreeMap<String, Result<bool, BucketError>>,
 }
 
-/// Asks for each, all at once: three requests a folder.
-pub async fn buckets<W: World>(run: &Run<W>) -> Vec<BucketSight> {
+/// How many objects of a folder are looked for at once.
+const AT_ONCE: usize = 8;
+
+/// Asks for each, all at once: three requests a folder, and one for each object that is looked for by its key.
+pub async fn buckets<W: World>(run: &Run<W>, objects: &[(Purpose, String)]) -> Vec<BucketSight> {
     let stores = stores(&run.desired);
-    join_all(stores.into_iter().map(|(purpose, store)| look(run, purpose, store))).await
+    join_all(stores.into_iter().map(|(purpose, store)| look(run, purpose, store, objects))).await
 }
 
-async fn look<W: World>(run: &Run<W>, purpose: Purpose, store: &ObjectStore) -> BucketSight {
+async fn look<W: World>(
+    run: &Run<W>,
+    purpose: Purpose,
+    store: &ObjectStore,
+    objects: &[(Purpose, String)],
+) -> BucketSight {
     let endpoint = store.endpoint.clone().unwrap_or_else(|| format!("AWS, {}", store.region));
     let mut sight = BucketSight {
         purpose,
@@ -77,6 +89,7 @@ async fn look<W: World>(run: &Run<W>, purpose: Purpose, store: &ObjectStore) -> 
         reach: Ok(()),
         rules: None,
         encryption: None,
+        objects: BTreeMap::new(),
     };
     let access = match access(store).await {
         Ok(access) => access,
@@ -85,9 +98,20 @@ async fn look<W: World>(run: &Run<W>, purpose: Purpose, store: &ObjectStore) -> 
     let buckets = run.world.buckets();
     sight.reach = buckets.reach(&access).await;
     if sight.reach.is_ok() {
-        let (rules, encryption) =
-            futures::join!(buckets.lifecycle(&access), buckets.encryption(&access));
+        let keys: Vec<String> =
+            objects.iter().filter(|(of, _)| *of == purpose).map(|(_, key)| key.clone()).collect();
+        let access = &access;
+        let looked_for = stream::iter(keys)
+            .map(|key| async move {
+                let there = buckets.has(access, &key).await;
+                (key, there)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect();
+        let (rules, encryption, found) =
+            futures::join!(buckets.lifecycle(access), buckets.encryption(access), looked_for);
         (sight.rules, sight.encryption) = (Some(rules), Some(encryption));
+        sight.objects = found;
     }
     sight
 }

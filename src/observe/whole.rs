@@ -35,14 +35,23 @@ use crate::{
 };
 
 /// How far to look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
     /// Proxmox alone.
     Proxmox,
-    /// The guests and the tailnet, too.
+    /// The guests, and Kubernetes' own nodes and snapshots: what `status` prints. Nobody outside is asked.
+    Cluster,
+    /// The guests, the tailnet and the edge.
     Guests,
-    /// Kubernetes and what Flux reads, too.
+    /// Of those Kubernetes as well, what runs on it, and what Flux reads.
     All,
+}
+
+impl Depth {
+    /// Whether those outside the cluster are asked: the tailnet, and who makes the edge.
+    const fn asks_others(self) -> bool {
+        matches!(self, Self::Guests | Self::All)
+    }
 }
 
 /// Looks at everything that the diff reads. Nothing is changed.
@@ -98,11 +107,11 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         guests.iter().find(known).is_some_and(|guest| guest.power == PowerState::Running)
     });
     let devices = async {
-        Ok(if depth >= Depth::Guests && any_guest { devices(run).await } else { Sight::Unseen })
+        Ok(if depth.asks_others() && any_guest { devices(run).await } else { Sight::Unseen })
     };
     let repository =
         async { Ok(if depth == Depth::All { repository(run).await } else { Sight::Unseen }) };
-    let edge = async { Ok(if depth >= Depth::Guests { edge(run).await } else { Sight::Unseen }) };
+    let edge = async { Ok(if depth.asks_others() { edge(run).await } else { Sight::Unseen }) };
     let ((((machines, hosts, inside), templates), ((seeds, strays), devices)), (repository, edge)) =
         try_join(
             try_join(try_join(machines, templates), try_join(try_join(seeds, strays), devices)),
@@ -135,6 +144,7 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         held: AgeKey::held(&run.desired),
         edge,
         tunnel: run.memory().tunnel,
+        unchecked: run.memory().unchecked,
         seeds: seeds.into_iter().collect(),
         strays,
     })
@@ -186,15 +196,15 @@ async fn join_machines<W: World>(
         };
         let host = match &sight {
             MachineSight::Ours(machine)
-                if machine.power == PowerState::Running && depth >= Depth::Guests =>
+                if machine.power == PowerState::Running && depth != Depth::Proxmox =>
             {
                 probe(run, &node.name).await
             }
             _ => Sight::Unseen,
         };
         // Not waiting for the others, which may be slow to answer.
-        let inside = if node.name == *first && depth == Depth::All {
-            inside(run, &host).await
+        let inside = if node.name == *first && matches!(depth, Depth::Cluster | Depth::All) {
+            inside(run, &host, depth).await
         } else {
             Inside::UNSEEN
         };
@@ -217,7 +227,7 @@ async fn join_machines<W: World>(
 async fn find_addresses<W: World>(run: &Arc<Run<W>>, depth: Depth) {
     let known = run.memory().devices;
     let lost = run.desired.nodes.keys().any(|node| !known.contains_key(node));
-    if run.desired.access.exposure != Exposure::Tailnet || depth < Depth::Guests || !lost {
+    if run.desired.access.exposure != Exposure::Tailnet || depth == Depth::Proxmox || !lost {
         return;
     }
     let Ok(devices) = run.world.tailnet().devices().await else { return };
@@ -247,9 +257,13 @@ async fn devices<W: World>(run: &Arc<Run<W>>) -> Sight<Vec<crate::ports::Device>
 }
 
 /// What the first server's Kubernetes says, where its host runs it.
-async fn inside<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>) -> Inside {
+async fn inside<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>, depth: Depth) -> Inside {
     if !server.seen().is_some_and(crate::stage::cluster::is_running) {
         return Inside::UNSEEN;
+    }
+    if depth == Depth::Cluster {
+        let (kube, snapshots) = futures::join!(kube(run), snapshots(run));
+        return Inside { kube, snapshots, ..Inside::UNSEEN };
     }
     let (kube, flux, longhorn, snapshots, secret) =
         futures::join!(kube(run), flux(run), longhorn(run), snapshots(run), edge_secret(run));

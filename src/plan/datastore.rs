@@ -64,6 +64,11 @@ impl Snapshot {
         })
     }
 
+    /// The key of its object, where it lies in this bucket.
+    pub fn key(&self, bucket: &str) -> Option<&str> {
+        self.location.strip_prefix("s3://")?.strip_prefix(bucket)?.strip_prefix('/')
+    }
+
     /// Taken by the clock, not because somebody asked for it.
     pub fn is_scheduled(&self) -> bool {
         self.name.starts_with(SCHEDULED)
@@ -104,6 +109,9 @@ mod tests {
         let read = Snapshot::read(&object).unwrap();
         assert_eq!((read.bytes, read.remote, read.failure.as_deref()), (2048, true, None));
         assert_eq!(read.node, "k3s-server");
+        assert_eq!(read.key("b"), Some("k3s/lab/etcd-snapshot-k3s-server-1764352800"));
+        let elsewhere = Snapshot { location: "s3://backups/k3s/lab/a".into(), ..read.clone() };
+        assert_eq!(elsewhere.key("b"), None, "it lies in another bucket");
         assert_eq!(Snapshot::read(&json!({"spec": {}, "status": {}})), None);
     }
 

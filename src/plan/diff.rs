@@ -10,6 +10,7 @@ mod node;
 use super::{
     guest,
     observed::{MachineSight, Observed},
+    room::Room,
     step::{Change, Impact, Plan, Step, StepId},
 };
 pub use edge::{abandoned as abandoned_tunnel, foreign as foreign_record};
@@ -84,6 +85,7 @@ pub fn diff(desired: &Desired, observed: &Observed, wishes: Wishes) -> Result<Pl
     }
     whole_cluster(desired, observed, &mut plan, &mut refusals);
     strays(observed, wishes, &mut plan);
+    room(desired, observed, &mut plan);
     sweep(desired, observed, &mut plan);
     if refusals.is_empty() { Ok(plan) } else { Err(refusals) }
 }
@@ -95,9 +97,13 @@ fn whole_cluster(
     refusals: &mut Vec<Refusal>,
 ) {
     exposure(desired, observed, plan);
-    if !plan.is_empty() {
+    if !plan.is_empty() || observed.unchecked {
         let all: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
-        let reason = "something between the nodes changes";
+        let reason = if plan.is_empty() {
+            "a run that changed something ended before it was checked"
+        } else {
+            "something between the nodes changes"
+        };
         plan.add(Step::new(Change::CheckNetwork, Impact::Check, reason), &all);
     }
     for node in desired.nodes.values() {
@@ -151,6 +157,18 @@ fn strays(observed: &Observed, wishes: Wishes, plan: &mut Plan) {
             plan.notes.push(format!(
                 "{} (VMID {}) is ours and not in the inventory: `--prune` deletes it",
                 stray.node, stray.vmid
+            ));
+        }
+    }
+}
+
+/// Nothing that a run does makes room; who reads the plan should know.
+fn room(desired: &Desired, observed: &Observed, plan: &mut Plan) {
+    for node in desired.nodes.keys() {
+        let room = observed.probe(node).and_then(|probe| Room::of(&probe.root_disk));
+        if let Some(lack) = room.and_then(|room| room.lack()) {
+            plan.notes.push(format!(
+                "{node}: its root file system has little room: {lack}; `homelab verify` says what to do"
             ));
         }
     }

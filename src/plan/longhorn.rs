@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub use backup::{Backups, backups};
+pub use backup::{Backups, backups, newest_key};
 
 use crate::ports::ObjectKind;
 
@@ -88,6 +88,10 @@ pub struct Volume {
     /// Those of them that hold all of its data.
     pub whole: Vec<String>,
     pub last_backup: Option<Timestamp>,
+    /// The name of that backup.
+    pub last_backup_name: Option<String>,
+    /// The target that its backups go to.
+    pub backup_target: String,
     pub created: Option<Timestamp>,
     /// Groups and jobs that its labels name; both empty: the group `default`.
     pub groups: BTreeSet<String>,
@@ -173,6 +177,15 @@ impl Volume {
             copies: replicas.iter().filter(of_it).filter_map(place).collect(),
             whole: replicas.iter().filter(of_it).filter(is_whole).filter_map(place).collect(),
             last_backup: time(&status["lastBackupAt"]),
+            last_backup_name: status["lastBackup"]
+                .as_str()
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
+            // Before there could be several it was not named.
+            backup_target: match spec["backupTargetName"].as_str() {
+                None | Some("") => DEFAULT_TARGET.to_owned(),
+                Some(name) => name.to_owned(),
+            },
             created: time(&metadata["creationTimestamp"]),
             groups: labelled("recurring-job-group.longhorn.io/"),
             jobs: labelled("recurring-job.longhorn.io/"),

@@ -65,6 +65,8 @@ pub struct Observed {
     pub edge: Sight<Result<EdgeSight, Refusal>>,
     /// The tunnel that a run made: of the journal.
     pub tunnel: Option<String>,
+    /// Something between the nodes was changed, and a run ended before that was checked: of the journal.
+    pub unchecked: bool,
     /// Seeds with our cluster's name, by Proxmox node.
     pub seeds: BTreeMap<String, Vec<Volume>>,
     /// Guests with our cluster's marker that the inventory does not name.
@@ -148,6 +150,21 @@ pub struct Stray {
 }
 
 impl Observed {
+    /// Why Kubernetes is unseen, whose API is asked on this server.
+    pub fn why_unasked(&self, server: &NodeName) -> String {
+        match self.hosts.get(server) {
+            Some(Sight::Silent(_)) => {
+                format!("{server} does not answer by SSH, so the Kubernetes API cannot be asked")
+            }
+            Some(Sight::Seen(_)) => {
+                format!("k3s does not run on {server}, so the Kubernetes API cannot be asked")
+            }
+            Some(Sight::Unseen) | None => {
+                format!("{server} does not run, so the Kubernetes API cannot be asked")
+            }
+        }
+    }
+
     pub fn machine(&self, node: &NodeName) -> Option<&Machine> {
         match self.machines.get(node) {
             Some(MachineSight::Ours(machine)) => Some(machine),

@@ -100,6 +100,13 @@ pub struct RootDisk {
     /// The partition's number; `None`: the whole disk.
     pub partition: Option<u32>,
     pub filesystem_bytes: Option<u64>,
+    /// What files can have of it all.
+    pub usable_bytes: Option<u64>,
+    /// What is left of that for those who are not root.
+    pub available_bytes: Option<u64>,
+    /// 0 where the file system makes them as it needs them.
+    pub inodes: Option<u64>,
+    pub free_inodes: Option<u64>,
     pub partition_bytes: Option<u64>,
     pub disk_bytes: Option<u64>,
 }

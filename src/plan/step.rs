@@ -20,6 +20,17 @@ impl fmt::Display for StepId {
     }
 }
 
+impl StepId {
+    /// As a person reads it, with what it is about in front: `k3s-agent-1 cluster/agent`.
+    pub fn words(&self) -> String {
+        let mut parts = self.0.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(stage), Some(verb), Some(object)) => format!("{object} {stage}/{verb}"),
+            _ => self.0.clone(),
+        }
+    }
+}
+
 /// The price of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

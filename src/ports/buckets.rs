@@ -27,6 +27,13 @@ pub trait Buckets: Send + Sync {
     /// Lists one key of the folder at most: the key opens it, and the bucket is there.
     fn reach(&self, bucket: &BucketAccess) -> impl Future<Output = Result<(), BucketError>> + Send;
 
+    /// Whether an object of this whole key lies in the bucket; its content is not read.
+    fn has(
+        &self,
+        bucket: &BucketAccess,
+        key: &str,
+    ) -> impl Future<Output = Result<bool, BucketError>> + Send;
+
     /// The bucket's life-cycle rules; none where it has no configuration of them.
     fn lifecycle(
         &self,

@@ -80,6 +80,8 @@ pub struct KubeNode {
     pub ready: bool,
     /// The Ready condition's reason and message when it is not.
     pub not_ready: Option<String>,
+    /// What kubelet says it is short of: `DiskPressure: KubeletHasDiskPressure: ...`.
+    pub pressures: Vec<String>,
     pub internal_ip: Option<IpAddr>,
     /// Flannel's `public-ip` annotation: the VTEP.
     pub vtep: Option<IpAddr>,

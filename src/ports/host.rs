@@ -51,6 +51,15 @@ pub trait Host: Clone + Send + Sync + 'static {
     fn run(&self, script: &Script) -> impl Future<Output = Result<Output, HostError>> + Send;
     /// Writes a file as root, atomically, and checks its sha256 on the host.
     fn write(&self, file: &RemoteFile) -> impl Future<Output = Result<(), HostError>> + Send;
+    /// As [`Self::write`], and tells how many bytes have been taken so far.
+    fn write_telling<'a>(
+        &'a self,
+        file: &'a RemoteFile,
+        sent: &'a (dyn Fn(u64) + Send + Sync),
+    ) -> impl Future<Output = Result<(), HostError>> + Send + 'a {
+        let _ = sent;
+        self.write(file)
+    }
     /// A TCP connection made by the host (`direct-tcpip`).
     fn tunnel(
         &self,

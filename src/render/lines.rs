@@ -32,14 +32,14 @@ impl Lines {
                 self.planned = true;
                 words::steps(steps.len())
             }
-            Event::StepStarted { step, title, .. } => format!("{}: {title}", words::prefix(step)),
+            Event::StepStarted { step, title, .. } => format!("{}: {title}", step.words()),
             Event::Waiting { step, wanted, seen, seconds_left } => {
                 let text = format!("waiting for {wanted}; seen: {seen}");
                 // Said once; what changes meanwhile is how long is left.
                 if self.waits.insert(step.clone(), text.clone()).as_ref() == Some(&text) {
                     return None;
                 }
-                format!("{}: {text} ({})", words::prefix(step), words::gives_up(*seconds_left))
+                format!("{}: {text} ({})", step.words(), words::gives_up(*seconds_left))
             }
             // A quarter at a time, so that a log is not all progress.
             Event::Progress { step, done, total, unit } => {
@@ -48,27 +48,22 @@ impl Lines {
                 if quarter <= known || quarter > 3 {
                     return None;
                 }
-                format!("{}: {}", words::prefix(step), words::progress(*done, *total, unit))
+                format!("{}: {}", step.words(), words::progress(*done, *total, unit))
             }
-            Event::Output { step, line } => format!("{}: {line}", words::prefix(step)),
+            Event::Output { step, line } => format!("{}: {line}", step.words()),
             Event::Retrying { step, attempt, error, seconds } => {
                 format!(
                     "{}: try {attempt} met a busy lock ({error}); again in {seconds} s",
-                    words::prefix(step)
+                    step.words()
                 )
             }
             Event::StepFinished { step, outcome, seconds } => {
                 self.waits.remove(step);
                 self.quarters.remove(step);
-                format!(
-                    "{}: {} ({})",
-                    words::prefix(step),
-                    words::outcome(outcome),
-                    words::time(*seconds)
-                )
+                format!("{}: {} ({})", step.words(), words::outcome(outcome), words::time(*seconds))
             }
             Event::Warning { step, text } => match step {
-                Some(step) => format!("{}: warning: {text}", words::prefix(step)),
+                Some(step) => format!("{}: warning: {text}", step.words()),
                 None => format!("warning: {text}"),
             },
             Event::Interrupted => {

@@ -4,7 +4,10 @@ use std::fmt::Write;
 
 use owo_colors::OwoColorize;
 
-use super::{program::completed, words::steps};
+use super::{
+    program::completed,
+    words::{reservation, steps},
+};
 use crate::{
     error::Result,
     inventory::discretion::{without_secrets, without_secrets_in},
@@ -15,11 +18,14 @@ use crate::{
 pub fn plan(plan: &Plan) -> String {
     let mut text = String::new();
     if plan.is_empty() {
-        text.push_str(if plan.in_part {
-            "Nothing to do in the part that was asked for.\n"
-        } else {
-            "Nothing to do: everything is as the inventory says.\n"
-        });
+        let reservation = reservation(plan.notes.len(), "note", "below");
+        let _ = match (plan.in_part, reservation.as_str()) {
+            (false, "") => writeln!(text, "Nothing to do: everything is as the inventory says."),
+            (false, _) => writeln!(text, "Nothing to do{reservation}."),
+            (true, _) => {
+                writeln!(text, "Nothing to do in the part that was asked for{reservation}.")
+            }
+        };
     }
     let mut stage = None;
     for step in &plan.steps {

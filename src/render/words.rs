@@ -1,9 +1,6 @@
 //! Events in words, the same for bars and lines.
 
-use crate::{
-    event::{RunOutcome, StepOutcome},
-    plan::StepId,
-};
+use crate::event::{RunOutcome, StepOutcome};
 
 /// `12 s`, `3 min 05 s`.
 pub(super) fn time(seconds: f64) -> String {
@@ -64,17 +61,27 @@ pub(super) fn is_told_by_its_error(outcome: &RunOutcome, begun: bool) -> bool {
     }
 }
 
+/// Who says that there is nothing to do, and could not see everything, must not say that all is well.
+pub(super) fn reservation(number: usize, called: &str, place: &str) -> String {
+    match number {
+        0 => String::new(),
+        1 => format!(", with a reservation: see the {called} {place}"),
+        number => format!(", with {number} reservations: see the {called}s {place}"),
+    }
+}
+
 pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
     match outcome {
         RunOutcome::Done { changed, .. } => format!("{} done", steps(*changed)),
         RunOutcome::NothingToDo { .. } if command == "destroy" => {
             "nothing to do: nothing of this cluster is there".into()
         }
-        RunOutcome::NothingToDo { in_part: true } => {
-            "nothing to do in the part that was asked for".into()
-        }
-        RunOutcome::NothingToDo { in_part: false } => {
+        RunOutcome::NothingToDo { in_part: false, reservations: 0 } => {
             "nothing to do: everything is as the inventory says".into()
+        }
+        RunOutcome::NothingToDo { in_part, reservations } => {
+            let part = if *in_part { " in the part that was asked for" } else { "" };
+            format!("nothing to do{part}{}", reservation(*reservations, "warning", "above"))
         }
         RunOutcome::Failed { .. } => "failed".into(),
         RunOutcome::Interrupted => "stopped".into(),
@@ -90,16 +97,6 @@ pub(super) fn stage_times(outcome: &RunOutcome) -> Option<String> {
             Some(told.collect::<Vec<_>>().join(", "))
         }
         _ => None,
-    }
-}
-
-/// Of `machines/make/k3s-server`, what stands before a line that is about it.
-pub(super) fn prefix(step: &StepId) -> String {
-    let mut parts = step.0.splitn(3, '/');
-    let (stage, verb, object) = (parts.next(), parts.next(), parts.next());
-    match (stage, verb, object) {
-        (Some(stage), Some(verb), Some(object)) => format!("{object} {stage}/{verb}"),
-        _ => step.to_string(),
     }
 }
 
@@ -132,7 +129,21 @@ mod tests {
 
     #[test]
     fn a_line_begins_with_the_node_it_is_about() {
-        assert_eq!(prefix(&StepId("machines/make/k3s-server".into())), "k3s-server machines/make");
-        assert_eq!(prefix(&StepId("network/check".into())), "network/check");
+        let words = |step: &str| crate::plan::StepId(step.into()).words();
+        assert_eq!(words("machines/make/k3s-server"), "k3s-server machines/make");
+        assert_eq!(words("network/check"), "network/check");
+    }
+
+    #[test]
+    fn nothing_to_do_does_not_say_that_all_is_well_where_something_could_not_be_seen() {
+        let told = |reservations, in_part| {
+            run_outcome("up", &RunOutcome::NothingToDo { in_part, reservations })
+        };
+        assert_eq!(told(0, false), "nothing to do: everything is as the inventory says");
+        assert_eq!(told(1, false), "nothing to do, with a reservation: see the warning above");
+        assert_eq!(
+            told(2, true),
+            "nothing to do in the part that was asked for, with 2 reservations: see the warnings above"
+        );
     }
 }

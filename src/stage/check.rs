@@ -19,6 +19,9 @@ pub struct Check {
     /// else failures alone are.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unattended: bool,
+    /// It could not be made: what it asks did not answer. What it is about may be well or ill.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub blind: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -48,7 +51,14 @@ impl Check {
         title: impl Into<String>,
         state: CheckState,
     ) -> Self {
-        Self { id, node, title: without_secrets(&title.into()), state, unattended: false }
+        Self {
+            id,
+            node,
+            title: without_secrets(&title.into()),
+            state,
+            unattended: false,
+            blind: false,
+        }
     }
 
     pub(crate) fn of(
@@ -84,6 +94,16 @@ impl Check {
         why: impl Into<String>,
     ) -> Self {
         Self { unattended: true, ..Self::skipped(id, node, title, why) }
+    }
+
+    /// Skipped, since what it asks did not answer, which another check tells.
+    pub(crate) fn blind(
+        id: &'static str,
+        node: impl Into<Option<NodeName>>,
+        title: impl Into<String>,
+        why: impl Into<String>,
+    ) -> Self {
+        Self { blind: true, ..Self::skipped(id, node, title, why) }
     }
 
     /// Whether a person should hear of it even where all that is well is left out.

@@ -24,7 +24,7 @@ pub use reasons::{
 };
 
 use super::{
-    guest, paths,
+    paths,
     run::{run, run_for},
 };
 use crate::{
@@ -36,11 +36,6 @@ use crate::{
     secret::Secret,
     template,
 };
-
-/// How long one look at a starting k3s takes at most.
-const LOOK: Duration = Duration::from_secs(15);
-/// How many looks a start may take: five minutes.
-const LOOKS: usize = 20;
 
 pub(crate) fn unit_name(role: Role) -> &'static str {
     match role {
@@ -162,24 +157,21 @@ pub(crate) fn install_script(
     Ok(script)
 }
 
-/// Sets k3s up and follows it until it is ready. Its artifacts must be on the node. `membership` is
+/// Sets k3s up and starts it, without waiting until it is ready. Its artifacts must be on the node. `membership` is
 /// `None` for the server that makes the cluster; `datastore_key` is [`datastore::key`]; `restart` says why k3s must start anew even where no file of
-/// it changes. What can't heal ends the wait at once, with its meaning.
+/// it changes.
 pub async fn install(
     host: &impl Host,
     desired: &Desired,
     node: &Node,
-    probe: &mut HostProbe,
+    probe: &HostProbe,
     membership: Option<&Membership>,
     datastore_key: Option<&Secret>,
     restart: Option<&str>,
 ) -> Result<()> {
     let place = Place::of(desired, node, probe, membership.map(|membership| membership.server))?;
     let script = install_script(desired, node, &place, membership, datastore_key, restart)?;
-    run(host, &script).await?;
-    follow(host, node).await?;
-    *probe = guest::probe(host).await?;
-    Ok(())
+    run(host, &script).await.map(drop)
 }
 
 /// How a starting k3s is.
@@ -225,28 +217,17 @@ pub async fn progress(host: &impl Host, role: Role, patience: Duration) -> Resul
     run_for(host, &await_script(role, patience)?).await
 }
 
-async fn follow(host: &impl Host, node: &Node) -> Result<()> {
-    let mut last = K3sProgress::default();
-    for _ in 0..LOOKS {
-        last = progress(host, node.role, LOOK).await?;
-        if last.ready {
-            return Ok(());
-        }
-        if let Some(diagnosis) = diagnose(&last.journal).filter(|diagnosis| diagnosis.is_final) {
-            return Err(diagnosis.failure(node));
-        }
-    }
+/// Why a k3s did not get ready in time, by what it said last.
+pub(super) fn never_ready(node: &Node, last: &K3sProgress) -> Failure {
     if let Some(diagnosis) = diagnose(&last.journal) {
-        return Err(diagnosis.failure(node));
+        return diagnosis.failure(node);
     }
     let unit = unit_name(node.role);
-    Err(Failure::new(
-        Kind::Kubernetes,
-        format!("not ready after five minutes: {}", last.words(node.role)),
-    )
-    .at(&node.name)
-    .effect(Effect::Partial)
-    .hint(format!("`journalctl -u {unit}` on the node tells more")))
+    let message = format!("not ready after five minutes: {}", last.words(node.role));
+    Failure::new(Kind::Kubernetes, message)
+        .at(&node.name)
+        .effect(Effect::Partial)
+        .hint(format!("`journalctl -u {unit}` on the node tells more"))
 }
 
 pub(crate) fn kubeconfig_script() -> Result<Script> {

@@ -34,14 +34,21 @@ async fn fetched_here<W: World>(
     context: &StepContext<W>,
     wanted: &Artifact,
 ) -> Result<Utf8PathBuf> {
+    adapter::artifact::file(wanted, &by_mebibytes(context)).await
+}
+
+/// Tells how far a transfer has come, each mebibyte once.
+fn by_mebibytes<W: World>(
+    context: &StepContext<W>,
+) -> impl Fn(u64, Option<u64>) + Send + Sync + use<W> {
+    let context = context.clone();
     let told = AtomicU64::new(0);
-    let progress = |done: u64, total: Option<u64>| {
+    move |done, total| {
         let mebibytes = done >> 20;
         if told.swap(mebibytes, Ordering::Relaxed) != mebibytes {
             context.progress(mebibytes, total.map(|total| total >> 20), "MiB");
         }
-    };
-    adapter::artifact::file(wanted, &progress).await
+    }
 }
 
 /// Fetches an artifact once, for all nodes, and sends it to one that lacks it.
@@ -60,5 +67,7 @@ pub(super) async fn send<W: World>(
     let local = fetched_here(context, wanted).await?;
     context.output(format!("sending {remote}"));
     let file = RemoteFile { local, remote: remote.to_owned(), mode, sha256: wanted.sha256.clone() };
-    Ok(host.write(&file).await?)
+    let size = fs_err::metadata(&file.local)?.len();
+    let progress = by_mebibytes(context);
+    Ok(host.write_telling(&file, &|sent| progress(sent, Some(size))).await?)
 }

@@ -309,5 +309,7 @@ async fn take_address_back<W: World>(
         })?;
     tailnet_port.set_address(&own.id, recorded).await?;
     let host = context.run.host(node).await?;
-    tailnet::await_address(&host, recorded, Duration::from_secs(60)).await
+    context.output(format!("waiting until it has its address {recorded} back"));
+    let waiting = tailnet::await_address(&host, recorded, Duration::from_secs(60));
+    context.unless_stopped(waiting).await
 }

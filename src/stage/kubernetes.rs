@@ -1,16 +1,29 @@
 //! The cluster stage as steps: what is looked at before k3s is set up, and when a node counts as there.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
-use super::{Outcome, cluster, deliver::send, overlay, remove};
+use super::{
+    Outcome,
+    cluster::{self, K3sProgress, diagnose},
+    deliver::send,
+    overlay, remove,
+};
 use crate::{
     engine::{Look, StepContext},
     error::{Failure, Kind, Result},
     inventory::desired::{Node, Role},
     model::NodeName,
     plan::probe::HostProbe,
-    ports::{Cluster, World},
+    ports::{Cluster, HostOf, World},
 };
+
+/// How long one look at a starting k3s takes at most, so that a person hears of it.
+const LOOK: Duration = Duration::from_secs(3);
+/// How long a start may take.
+const START_LIMIT: Duration = Duration::from_secs(300);
 
 /// k3s as a server or an agent.
 pub(super) async fn install_k3s<W: World>(
@@ -21,7 +34,7 @@ pub(super) async fn install_k3s<W: World>(
     let desired = &run.desired;
     let wanted = &desired.nodes[node];
     let host = run.host(node).await?;
-    let mut probe = run.probe(node).await?;
+    let probe = run.probe(node).await?;
     if let Some((message, hint)) = cluster::immutable_change(desired, wanted, &probe, None) {
         return Err(Failure::new(Kind::Refused, message).at(node).hint(hint));
     }
@@ -46,7 +59,8 @@ pub(super) async fn install_k3s<W: World>(
         Role::Agent => None,
     };
     let membership = membership.as_ref();
-    cluster::install(&host, desired, wanted, &mut probe, membership, key.as_ref(), restart).await?;
+    cluster::install(&host, desired, wanted, &probe, membership, key.as_ref(), restart).await?;
+    follow(context, &host, wanted).await?;
     if desired.tailnet.guard {
         overlay::install_guard(&host, desired, wanted).await?;
     }
@@ -57,6 +71,34 @@ pub(super) async fn install_k3s<W: World>(
         label(context, node).await?;
     }
     Ok(Outcome::Done)
+}
+
+/// Until k3s is ready, which takes an agent as long as its server is far away. What can't heal ends the wait at once, with
+/// its meaning.
+async fn follow<W: World>(context: &StepContext<W>, host: &HostOf<W>, node: &Node) -> Result<()> {
+    let last = Mutex::new(K3sProgress::default());
+    let unit = cluster::unit_name(node.role);
+    let waited = context
+        .wait_for(&format!("{unit} to be ready"), START_LIMIT, || async {
+            let seen = context.unless_stopped(cluster::progress(host, node.role, LOOK)).await?;
+            if seen.ready {
+                return Ok(Look::There(()));
+            }
+            if let Some(known) = diagnose(&seen.journal).filter(|known| known.is_final) {
+                return Err(known.failure(node));
+            }
+            let words = seen.words(node.role);
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = seen;
+            Ok(Look::NotYet(words))
+        })
+        .await;
+    waited.map_err(|failure| match failure.kind {
+        Kind::Deadline => {
+            let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+            cluster::never_ready(node, &last)
+        }
+        _ => failure,
+    })
 }
 
 /// What a k3s that runs announces wrongly until it starts anew.
@@ -138,13 +180,14 @@ async fn ready<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
 /// What waiting does not help.
 async fn said<W: World>(context: &StepContext<W>, node: &Node) -> Result<Option<String>> {
     let Ok(host) = context.run.host(&node.name).await else { return Ok(None) };
-    let Ok(seen) = cluster::progress(&host, node.role, Duration::from_secs(1)).await else {
+    let look = cluster::progress(&host, node.role, Duration::from_secs(1));
+    let Ok(seen) = context.unless_stopped(look).await else {
         return Ok(None);
     };
     if seen.ready {
         return Ok(None);
     }
-    match cluster::diagnose(&seen.journal).filter(|diagnosis| diagnosis.is_final) {
+    match diagnose(&seen.journal).filter(|diagnosis| diagnosis.is_final) {
         Some(diagnosis) => Err(diagnosis.failure(node)),
         None => Ok(Some(seen.words(node.role))),
     }

@@ -23,6 +23,7 @@ mod paths;
 pub mod preflight;
 pub mod remove;
 mod remove_proxies;
+mod room;
 mod run;
 pub mod scripts;
 pub mod sync;

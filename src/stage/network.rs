@@ -27,7 +27,7 @@ use crate::{
     template,
 };
 
-pub use tables::evaluate;
+pub use tables::{Known, evaluate};
 
 /// What VXLAN adds to a packet over IPv4, in bytes.
 const VXLAN: u16 = 50;
@@ -248,6 +248,18 @@ pub(crate) fn dns_address(desired: &Desired) -> Ipv4Addr {
     Ipv4Addr::from(u32::from(desired.k3s.service_cidr.network()).saturating_add(10))
 }
 
+/// Once more, where it is worth it: a pod of the DNS that ends closes the connections that it has, and says nothing of the
+/// others.
+async fn twice<T, E, F: Future<Output = Result<T, E>>>(
+    attempt: impl Fn() -> F,
+    is_worth_it: impl Fn(&E) -> bool,
+) -> Result<T, E> {
+    match attempt().await {
+        Err(error) if is_worth_it(&error) => attempt().await,
+        outcome => outcome,
+    }
+}
+
 async fn name_from(host: &impl Host, desired: &Desired, node: &NodeName) -> Check {
     const NAME: &str = "kubernetes.default.svc.cluster.local";
     let server = dns_address(desired);
@@ -256,10 +268,11 @@ async fn name_from(host: &impl Host, desired: &Desired, node: &NodeName) -> Chec
         return Check::skipped("network/dns", node.clone(), title, "coredns is disabled");
     }
     let next = "`kubectl -n kube-system get pods -l k8s-app=kube-dns -o wide`, then the checks between this node and that pod's";
-    let attempt = async {
+    let ask = || async {
         let connection = host.tunnel(IpAddr::V4(server), 53).await.map_err(Trouble::from)?;
         dns::ask(connection, NAME).await.map_err(|error| Trouble::Failed(error.to_string()))
     };
+    let attempt = twice(ask, |trouble| matches!(trouble, Trouble::Failed(_)));
     let finding = match tokio::time::timeout(PATIENCE, attempt).await {
         Ok(Ok(addresses)) if addresses.is_empty() => {
             Err((format!("it knows no address of {NAME}"), next.to_owned()))

@@ -42,7 +42,7 @@ pub async fn sync<W: World>(context: &StepContext<W>) -> Result<Outcome> {
             let seen = match observe::flux(run).await {
                 Sight::Seen(seen) => seen,
                 Sight::Silent(why) => return Ok(Look::NotYet(why)),
-                Sight::Unseen => return Ok(Look::NotYet("Kubernetes does not run".into())),
+                Sight::Unseen => return Ok(Look::NotYet("Flux was not asked".into())),
             };
             let missing =
                 if seen.held().next().is_some() { storage(run, &seen).await } else { Vec::new() };

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::{
     Outcome, access, backup,
     check::{Check, CheckState, expect},
-    edge, flux, longhorn, network, outside, systems, tailnet,
+    edge, flux, longhorn, network, outside, room, systems, tailnet,
 };
 use crate::{
     engine::{Run, StepContext},
@@ -26,16 +26,18 @@ use crate::{
 /// All checks of the cluster as it stands; packets are sent.
 pub async fn all<W: World>(run: &Arc<Run<W>>) -> Result<Vec<Check>> {
     let observed = observe::observe(run, Depth::All).await?;
-    let mut checks = standing(run, &observed);
-    checks.extend(network::evaluate(&run.desired, &probes(&observed), kube(&observed)));
+    let objects = backup::wanted(&run.desired, &observed);
     let (systems, packets, ways, buckets) = futures::join!(
         systems_of(run, &observed),
         send_packets(run, &observed),
         Box::pin(outside::checks(run, &observed)),
-        Box::pin(observe::buckets(run))
+        Box::pin(observe::buckets(run, &objects))
     );
     let now = run.world.clock().wall();
-    checks.extend(backup::snapshot_checks(&run.desired, &observed, now));
+    let mut checks = standing(run, &observed);
+    checks.extend(longhorn::checks(&run.desired, &observed, &buckets, now));
+    checks.extend(tables(run, &observed));
+    checks.extend(backup::snapshot_checks(&run.desired, &observed, &buckets, now));
     checks.extend(backup::bucket_checks(&buckets));
     checks.extend(systems::checks(&run.desired, &observed, &systems, now));
     checks.extend(packets);
@@ -54,7 +56,15 @@ fn each_once(checks: Vec<Check>) -> Vec<Check> {
 pub async fn check_network<W: World>(context: &StepContext<W>) -> Result<Outcome> {
     settled(context, |run| async move {
         let observed = observe::observe(&run, Depth::All).await?;
-        let mut checks = network::evaluate(&run.desired, &probes(&observed), kube(&observed));
+        let mut checks = tables(&run, &observed);
+        // Who saw nothing of the cluster has not checked it.
+        if let Err(why) = known(&observed, &run.desired.first_server().name)
+            && !checks.iter().any(Check::has_failed)
+        {
+            let next = "`homelab verify` shows what does not answer";
+            let title = "the cluster tells its nodes";
+            checks.push(Check::of("cluster/node", None, title, Err((why, next.to_owned()))));
+        }
         if !checks.iter().any(Check::has_failed) {
             checks.extend(send_packets(&run, &observed).await);
         }
@@ -135,6 +145,7 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
                 let recorded = observed.addresses.get(&node.name).copied();
                 checks.extend(tailnet::checks(&run.desired, node, probe, recorded));
                 checks.push(access::check(&run.desired, &node.name, probe));
+                checks.push(room::check(&node.name, probe));
                 checks.extend(longhorn::check(&run.desired, node, probe));
             }
             Some(Sight::Silent(why)) => checks.push(Check::of(
@@ -148,7 +159,6 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
     }
     checks.extend(flux::checks(&run.desired, observed));
     checks.extend(edge::checks(&run.desired, observed));
-    checks.extend(longhorn::checks(&run.desired, observed, run.world.clock().wall()));
     checks
 }
 
@@ -162,6 +172,24 @@ fn probes(observed: &Observed) -> BTreeMap<NodeName, HostProbe> {
 
 fn kube(observed: &Observed) -> &[crate::ports::KubeNode] {
     observed.kube.seen().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The nodes that Kubernetes told of, or why it did not.
+fn known<'a>(
+    observed: &'a Observed,
+    server: &NodeName,
+) -> Result<&'a [crate::ports::KubeNode], String> {
+    match &observed.kube {
+        Sight::Seen(nodes) => Ok(nodes),
+        Sight::Silent(why) => Err(format!("the Kubernetes API on {server} does not answer: {why}")),
+        Sight::Unseen => Err(observed.why_unasked(server)),
+    }
+}
+
+fn tables<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
+    let known = known(observed, &run.desired.first_server().name);
+    let known = known.as_ref().map(|nodes| *nodes).map_err(String::as_str);
+    network::evaluate(&run.desired, &probes(observed), known)
 }
 
 /// What runs on the cluster, where Kubernetes answers.

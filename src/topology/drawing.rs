@@ -28,7 +28,7 @@ impl<'a> Drawing<'a> {
         lines: impl IntoIterator<Item = String>,
         looks_at_it: impl Fn(&Check) -> bool,
     ) {
-        let (mut failed, mut unattended, mut passed) = (false, false, false);
+        let (mut failed, mut untold, mut passed) = (false, false, false);
         let mut causes = Vec::new();
         for check in self.checks.iter().filter(|check| looks_at_it(check)) {
             match &check.state {
@@ -37,14 +37,16 @@ impl<'a> Drawing<'a> {
                     causes.push(format!("{}: {cause}; next: {next}", check.title));
                 }
                 CheckState::Skipped { why } if check.unattended => {
-                    unattended = true;
+                    untold = true;
                     causes.push(format!("{}: {why}", check.title));
                 }
+                // What nobody could look at is not well because something beside it is.
+                CheckState::Skipped { .. } if check.blind => untold = true,
                 CheckState::Passed { .. } => passed = true,
                 CheckState::Skipped { .. } => {}
             }
         }
-        let health = match (failed, unattended, passed) {
+        let health = match (failed, untold, passed) {
             (true, ..) => Health::Ill,
             (false, false, true) => Health::Well,
             (false, ..) => Health::Unknown,

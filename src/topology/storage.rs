@@ -22,7 +22,9 @@ pub(super) fn diagram(desired: &Desired, checks: &[Check]) -> Option<Diagram> {
         let keeps = [format!("snapshots: {}", backup.schedule)];
         drawing.block("datastore", "Datastore", keeps, |check| check.id == "datastore/snapshot");
         let kept = of_bucket("the datastore");
-        drawing.block("snapshots", "Its snapshots", bucket(&backup.store), kept);
+        drawing.block("snapshots", "Its snapshots", bucket(&backup.store), |check| {
+            check.id == "datastore/snapshot" || kept(check)
+        });
         drawing.arrow("datastore", "snapshots", "by k3s");
     }
     let Some(longhorn) = &desired.longhorn else {

@@ -56,6 +56,19 @@ fn what_the_inventory_does_not_turn_on_is_not_drawn() {
 }
 
 #[test]
+fn what_nobody_could_ask_is_not_well_because_something_beside_it_is() {
+    let desired = example();
+    let seen = Check::of("network/dns", None, "names are known", expect(true, "", ""));
+    let blind = Check::blind("network/tables", None, "tailnet and overlay", "it did not answer");
+    let health = |checks: &[Check]| {
+        let drawn = topology(&desired, checks);
+        block(&drawn, "zones", "pods").health
+    };
+    assert_eq!(health(std::slice::from_ref(&seen)), Health::Well);
+    assert_eq!(health(&[seen, blind]), Health::Unknown);
+}
+
+#[test]
 fn a_block_is_as_well_as_the_checks_that_look_at_it() {
     let desired = example();
     let node = desired.nodes.keys().next().unwrap();

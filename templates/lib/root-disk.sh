@@ -23,6 +23,12 @@ find_root_disk() {
     esac
     [ -n "$root_blocks" ] || root_blocks=$(stat -f -c '%S %b' "${HOMELAB_ROOT}/")
     filesystem_bytes=$((${root_blocks% *} * ${root_blocks#* }))
+    # What kubelet goes by: free for those who are not root, of what files can have.
+    room=$(stat -f -c '%S %a %b %c %d' "${HOMELAB_ROOT}/")
+    available_bytes=$(printf '%s\n' "$room" | awk '{ printf "%.0f", $1 * $2 }')
+    usable_bytes=$(printf '%s\n' "$room" | awk '{ printf "%.0f", $1 * $3 }')
+    root_inodes=$(printf '%s\n' "$room" | cut -d ' ' -f 4)
+    free_inodes=$(printf '%s\n' "$room" | cut -d ' ' -f 5)
 }
 
 json_root_disk() {
@@ -36,6 +42,14 @@ json_root_disk() {
     json_number "$root_partition"
     printf ',"filesystem_bytes":'
     json_number "$filesystem_bytes"
+    printf ',"usable_bytes":'
+    json_number "$usable_bytes"
+    printf ',"available_bytes":'
+    json_number "$available_bytes"
+    printf ',"inodes":'
+    json_number "$root_inodes"
+    printf ',"free_inodes":'
+    json_number "$free_inodes"
     printf ',"partition_bytes":'
     json_number "$root_bytes"
     printf ',"disk_bytes":'

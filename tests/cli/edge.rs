@@ -351,3 +351,12 @@ async fn verify_sees_each_break_and_destroy_takes_ours_and_nothing_else() {
     assert!(last("/connections") < last(&format!("/cfd_tunnel/{tunnel}")), "{requests:#?}");
     assert!(there.world.journal().contains("tunnel_dropped"));
 }
+
+#[tokio::test]
+async fn status_asks_nobody_whose_answer_it_does_not_print() {
+    let there = There::new().await;
+    let before = there.cloudflare.requests();
+    let shown = there.homelab(&["status"]).await.well();
+    assert!(shown.out.contains("absent"), "{shown}");
+    assert_eq!(there.cloudflare.requests(), before, "{shown}");
+}

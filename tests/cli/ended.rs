@@ -37,7 +37,17 @@ impl fmt::Display for Ended {
 
 /// What a person's Ctrl-C or a service manager does.
 pub(crate) fn terminate(child: &Child) {
+    signal(child, "-TERM");
+}
+
+/// What a terminal does that is closed: its shell sends it, and the kernel does.
+pub(crate) fn hang_up(child: &Child) {
+    signal(child, "-HUP");
+    signal(child, "-HUP");
+}
+
+fn signal(child: &Child, signal: &str) {
     let pid = child.id().expect("it still runs").to_string();
-    let status = std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap();
+    let status = std::process::Command::new("kill").args([signal, &pid]).status().unwrap();
     assert!(status.success());
 }

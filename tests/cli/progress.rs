@@ -1,9 +1,17 @@
 //! What is seen of a run that takes its time.
 
+use std::time::Duration;
+
+use homelab::{
+    engine::{Look, StepContext},
+    error::Kind,
+    plan::StepId,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    ended::terminate,
+    ended::{hang_up, terminate},
+    hurried::Operator,
     world::{Wish, World},
 };
 
@@ -45,17 +53,31 @@ async fn a_proxmox_that_does_not_answer_is_waited_for_aloud() {
     assert!(up.out.contains("\"event\":\"reconnecting\""), "{up}");
 }
 
+async fn agent_was_started(world: &World) -> bool {
+    let journal = world.journal();
+    let ends = |line: &&str| line.contains("step_finished") && line.contains("\"done\"");
+    journal.lines().filter(ends).any(|line| line.contains("machines/start/agent"))
+}
+
+#[tokio::test]
+async fn a_run_whose_terminal_is_closed_stops_where_it_can_be_taken_up_again() {
+    let world = World::new().await;
+    let run = world.start(&["up", "--until", "machines", "--yes"]);
+    world.until("the agent to run", agent_was_started).await;
+    hang_up(&run);
+    let ended = world.end(run).await;
+    assert_eq!(ended.code, Some(130), "{ended}");
+    assert!(ended.err.contains("stopped on request; under way:"), "{ended}");
+    assert!(ended.err.contains("agent machines/finish: it waited for "), "{ended}");
+    assert!(world.journal().contains("lease_released"), "{ended}");
+}
+
 #[tokio::test]
 async fn a_run_that_is_stopped_says_so_once_and_that_a_part_was_done() {
     for format in ["text", "json"] {
         let world = World::new().await;
         let run = world.start(&["up", "--until", "machines", "--yes", "-o", format]);
-        let started = async |world: &World| {
-            let journal = world.journal();
-            let ends = |line: &&str| line.contains("step_finished") && line.contains("\"done\"");
-            journal.lines().filter(ends).any(|line| line.contains("machines/start/agent"))
-        };
-        world.until("the agent to run", started).await;
+        world.until("the agent to run", agent_was_started).await;
         terminate(&run);
         let ended = world.end(run).await;
         assert_eq!(ended.code, Some(130), "{ended}");
@@ -67,9 +89,34 @@ async fn a_run_that_is_stopped_says_so_once_and_that_a_part_was_done() {
         let end = ended.err.split_once("exits at once\n").unwrap().1;
         let end: Vec<&str> = end.lines().filter(|line| !line.contains("machines/")).collect();
         insta::assert_snapshot!(end.join("\n"), @"
-        error: stopped on request
+        error: stopped on request; under way:
           a part of it was done
           hint: the same command goes on from here
         ");
     }
+}
+
+/// A script that only waits on a node may do so for minutes.
+#[tokio::test]
+async fn a_stop_leaves_what_only_waits_at_once_and_says_what_it_waited_for() {
+    let world = World::new().await;
+    let operator = Operator::new(&world, "one");
+    let step = StepId("cluster/agent/agent".into());
+    let context = StepContext::new(operator.run.clone(), step);
+    let stop = operator.run.stop.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        stop.cancel();
+    });
+    let waiting = context.wait_for("k3s-agent to be ready", Duration::from_secs(300), || async {
+        context.unless_stopped(std::future::pending::<homelab::error::Result<Look<()>>>()).await
+    });
+    let failure =
+        tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap().unwrap_err();
+    assert_eq!(failure.kind, Kind::Interrupted);
+    assert!(
+        failure.chain().iter().any(|text| text.contains("it waited for k3s-agent to be ready")),
+        "{:?}",
+        failure.chain()
+    );
 }

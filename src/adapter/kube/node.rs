@@ -6,6 +6,7 @@ use crate::ports::{KubeNode, Taint};
 
 const VTEP: &str = "flannel.alpha.coreos.com/public-ip";
 const BACKEND_DATA: &str = "flannel.alpha.coreos.com/backend-data";
+const PRESSURES: [&str; 3] = ["DiskPressure", "MemoryPressure", "PIDPressure"];
 const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
 
 /// The parts of a Node that provisioning looks at.
@@ -20,6 +21,11 @@ pub(super) fn read(node: Node) -> KubeNode {
     let condition = conditions.iter().find(|condition| condition.type_ == "Ready");
     let ready = condition.is_some_and(|condition| condition.status == "True");
     let not_ready = (!ready).then(|| condition.map_or_else(|| "no Ready condition".into(), why));
+    let pressed = |condition: &&NodeCondition| {
+        PRESSURES.contains(&condition.type_.as_str()) && condition.status == "True"
+    };
+    let pressures = conditions.iter().filter(pressed);
+    let pressures = pressures.map(|one| format!("{}: {}", one.type_, why(one))).collect();
     let internal_ip = status
         .addresses
         .unwrap_or_default()
@@ -31,6 +37,7 @@ pub(super) fn read(node: Node) -> KubeNode {
         uid: metadata.uid.unwrap_or_default(),
         ready,
         not_ready,
+        pressures,
         internal_ip,
         vtep: annotations.get(VTEP).and_then(|text| text.parse().ok()),
         backend_data: annotations.get(BACKEND_DATA).cloned(),

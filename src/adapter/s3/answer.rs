@@ -40,6 +40,27 @@ pub(super) fn listing(text: &str) -> Result<(), String> {
     of_kind::<serde::de::IgnoredAny>(text, "ListBucketResult").map(drop)
 }
 
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Listed {
+    contents: Vec<Object>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Object {
+    key: String,
+}
+
+/// The first key of a list; `None` where nothing is listed.
+///
+/// # Errors
+/// What it is instead of a list.
+pub(super) fn first_key(text: &str) -> Result<Option<String>, String> {
+    let listed: Listed = of_kind(text, "ListBucketResult")?;
+    Ok(listed.contents.into_iter().next().map(|object| object.key))
+}
+
 /// Why something was refused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

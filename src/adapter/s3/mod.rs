@@ -1,4 +1,4 @@
-//! S3 over HTTPS: three questions about a bucket, each signed (Signature Version 4) in its URL.
+//! S3 over HTTPS: four questions about a bucket, each signed (Signature Version 4) in its URL.
 //!
 //! A signed URL is as good as a key for as long as it lives, a minute: it is in no message and no log.
 
@@ -11,7 +11,7 @@ use std::{error::Error, time::Duration};
 use reqwest::{StatusCode, Url};
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 
-use self::answer::{complaint, encryption, lifecycle, listing};
+use self::answer::{complaint, encryption, first_key, lifecycle, listing};
 use super::calls::{Unread, body, cut};
 use crate::ports::{BucketAccess, BucketError, Buckets, LifecycleRule};
 
@@ -33,18 +33,18 @@ struct Question {
 
 impl Buckets for S3 {
     async fn reach(&self, bucket: &BucketAccess) -> Result<(), BucketError> {
-        let question = Question {
-            call: "list the bucket",
-            what: "what is in the bucket",
-            permission: "s3:ListBucket",
-            query: vec![
-                ("list-type", "2".to_owned()),
-                ("max-keys", "1".to_owned()),
-                ("prefix", folder(&bucket.prefix)),
-            ],
-        };
+        let question = first_below(folder(&bucket.prefix));
         let text = ask(bucket, &question).await?.unwrap_or_default();
         listing(&text).map_err(|reason| unread(bucket, &question, &reason))
+    }
+
+    /// By the list and not by HeadObject: that one says 403 of what is not there to a key that may not list, and has no
+    /// body that tells why. Keys are listed in their order, and each comes before all that begin with it.
+    async fn has(&self, bucket: &BucketAccess, key: &str) -> Result<bool, BucketError> {
+        let question = first_below(key.to_owned());
+        let text = ask(bucket, &question).await?.unwrap_or_default();
+        let first = first_key(&text).map_err(|reason| unread(bucket, &question, &reason))?;
+        Ok(first.as_deref() == Some(key))
     }
 
     async fn lifecycle(&self, bucket: &BucketAccess) -> Result<Vec<LifecycleRule>, BucketError> {
@@ -71,6 +71,20 @@ impl Buckets for S3 {
             None => Ok(None),
             Some(text) => encryption(&text).map_err(|reason| unread(bucket, &question, &reason)),
         }
+    }
+}
+
+/// Which key is the first of those that begin so.
+fn first_below(prefix: String) -> Question {
+    Question {
+        call: "list the bucket",
+        what: "what is in the bucket",
+        permission: "s3:ListBucket",
+        query: vec![
+            ("list-type", "2".to_owned()),
+            ("max-keys", "1".to_owned()),
+            ("prefix", prefix),
+        ],
     }
 }
 

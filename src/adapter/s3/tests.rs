@@ -110,6 +110,32 @@ async fn each_refusal_is_told_by_its_code_with_what_to_do() {
 }
 
 #[tokio::test]
+async fn an_object_is_there_when_its_whole_key_is_the_first_that_is_listed() {
+    let listed = |key: &str| {
+        Answer::ok(format!(
+            "<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Name>homelab-backups</Name>\
+             <KeyCount>1</KeyCount><IsTruncated>true</IsTruncated><Contents><Key>{key}</Key><Size>4096</Size>\
+             </Contents></ListBucketResult>"
+        ))
+    };
+    let server = Scripted::start(vec![
+        listed("k3s/lab/a&amp;b"),
+        listed("k3s/lab/a&amp;b.zip"),
+        Answer::ok("<ListBucketResult><KeyCount>0</KeyCount></ListBucketResult>"),
+        refused("403 Forbidden", "AccessDenied", "no"),
+    ])
+    .await;
+    let bucket = bucket(&server.endpoint);
+    assert!(S3.has(&bucket, "k3s/lab/a&b").await.unwrap());
+    assert!(!S3.has(&bucket, "k3s/lab/a&b").await.unwrap(), "another one begins so");
+    assert!(!S3.has(&bucket, "k3s/lab/a&b").await.unwrap());
+    let error = S3.has(&bucket, "k3s/lab/a&b").await.unwrap_err();
+    assert!(matches!(error, BucketError::Forbidden { permission: "s3:ListBucket", .. }), "{error}");
+    let line = &server.lines()[0];
+    assert!(line.contains("list-type=2&max-keys=1&prefix=k3s%2Flab%2Fa%26b&"), "{line}");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_none_of_s3s_is_no_good_news() {
     let rule = |status: &str| {
         format!(
@@ -124,11 +150,12 @@ async fn an_answer_that_is_none_of_s3s_is_no_good_news() {
         "{}",
         "",
     ] {
-        let answers = (0..3).map(|_| Answer::ok(text)).collect();
+        let answers = (0..4).map(|_| Answer::ok(text)).collect();
         let server = Scripted::start(answers).await;
         let bucket = bucket(&server.endpoint);
         let told = [
             S3.reach(&bucket).await.unwrap_err(),
+            S3.has(&bucket, "k3s/lab/a").await.map(drop).unwrap_err(),
             S3.lifecycle(&bucket).await.map(drop).unwrap_err(),
             S3.encryption(&bucket).await.map(drop).unwrap_err(),
         ];
@@ -202,6 +229,12 @@ async fn a_real_gateway_takes_our_signatures_and_refuses_others() {
     }
     let sound = bucket(&format!("http://{address}"));
     S3.reach(&sound).await.unwrap();
+    let key = "longhorn/home/backupstore/volumes/7e/ed/pvc-1/backups/backup_one.cfg";
+    assert!(!S3.has(&sound, key).await.unwrap());
+    let object = folder.path().join("homelab-backups").join(key);
+    fs_err::create_dir_all(object.parent().unwrap()).unwrap();
+    fs_err::write(object, "{}").unwrap();
+    assert!(S3.has(&sound, key).await.unwrap());
     let answered = S3.lifecycle(&sound).await;
     assert!(
         matches!(answered, Ok(ref rules) if rules.is_empty())

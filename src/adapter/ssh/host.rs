@@ -4,6 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use russh::{ChannelOpenFailure, Disconnect, client::Msg};
 use tokio::sync::Semaphore;
+use tokio_util::io::InspectReader;
 use tracing::Instrument;
 
 use super::{execute::Command, push, session::Session};
@@ -91,9 +92,23 @@ impl Host for SshHost {
     }
 
     async fn write(&self, file: &RemoteFile) -> Result<(), HostError> {
+        self.write_telling(file, &|_| {}).await
+    }
+
+    async fn write_telling<'a>(
+        &'a self,
+        file: &'a RemoteFile,
+        sent: &'a (dyn Fn(u64) + Send + Sync),
+    ) -> Result<(), HostError> {
         let local = |error: std::io::Error| HostError::Local(error.to_string());
         let input = fs_err::tokio::File::open(&file.local).await.map_err(local)?;
         let size = input.metadata().await.map_err(local)?.len();
+        let mut taken = 0;
+        // What was read is on its way: the window of the channel is all that lies between.
+        let input = InspectReader::new(input, |bytes: &[u8]| {
+            taken += bytes.len() as u64;
+            sent(taken);
+        });
         let output = self.execute(push::command(file, size, self.0.shell, input)).await?;
         push::verdict(&output, file, &self.0.node)
     }

@@ -31,6 +31,7 @@ pub(crate) fn bare(desired: &Desired) -> Observed {
         held: None,
         edge: Sight::Unseen,
         tunnel: None,
+        unchecked: false,
         seeds: BTreeMap::new(),
         strays: Vec::new(),
     }
@@ -353,4 +354,39 @@ fn a_seed_that_no_making_waits_for_is_swept_while_machines_are_made() {
     let cloning = MachineSight::HalfMade { task: Some(task), lock: None };
     observed.machines.insert(name("k3s-server"), cloning);
     assert_eq!(swept(&observed), [agent.id], "a clone that is being made waits for its own");
+}
+
+#[test]
+fn a_check_of_the_network_that_a_run_did_not_come_to_is_planned_again() {
+    let mut desired = desired();
+    desired.access.exposure = Exposure::Lan;
+    let mut plan = Plan::default();
+    let observed = Observed { unchecked: true, ..bare(&desired) };
+    whole_cluster(&desired, &observed, &mut plan, &mut Vec::new());
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.0.as_str()).collect();
+    assert_eq!(ids, ["network/check", "verify/all"]);
+    assert_eq!(plan.steps[0].reasons, ["a run that changed something ended before it was checked"]);
+    let mut plan = Plan::default();
+    whole_cluster(&desired, &bare(&desired), &mut plan, &mut Vec::new());
+    assert!(plan.is_empty(), "{plan:?}");
+}
+
+#[test]
+fn a_full_root_file_system_is_noted_since_no_step_makes_room() {
+    let desired = desired();
+    let mut observed = made(&desired, FRESH);
+    let mut plan = Plan::default();
+    room(&desired, &observed, &mut plan);
+    assert_eq!(plan.notes, Vec::<String>::new());
+    for sight in observed.hosts.values_mut() {
+        let Sight::Seen(probe) = sight else { continue };
+        probe.root_disk = crate::plan::room::tests::disk(0, 970);
+    }
+    room(&desired, &observed, &mut plan);
+    assert_eq!(plan.notes.len(), 2);
+    assert!(
+        plan.notes[0].starts_with("k3s-server: its root file system has little room: 0.0 GiB"),
+        "{:?}",
+        plan.notes
+    );
 }

@@ -1,10 +1,18 @@
 //! What usually lies behind a message of Flux, and what to try. Pure.
 
-use super::{HELM_RELEASE, Managed};
+use super::{AGE_SECRET, GIT_REPOSITORY, HELM_RELEASE, KUSTOMIZATION, Managed};
 
 /// The next thing to try, for an object that is not done.
 pub fn likely_cause(one: &Managed, why: &str) -> String {
     let holds = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if let Some(controller) = controller(&one.kind).filter(|_| holds(&["no space left on device"]))
+    {
+        return format!(
+            "the disk is full of the node on which {controller} runs: `homelab kubectl -- -n flux-system get pods -o wide -l \
+             app={controller}` names the node, `homelab verify` says how full it is; a larger `disk` in the inventory grows \
+             it in place"
+        );
+    }
     let known = if holds(&[
         "authentication required",
         "handshake failed",
@@ -14,6 +22,9 @@ pub fn likely_cause(one: &Managed, why: &str) -> String {
         "the repository does not take the key: register it there, then `homelab up` (FL-02)"
     } else if holds(&["no matches for kind"]) {
         "what brings that kind is not ready yet: look at the HelmReleases (FL-07)"
+    } else if holds(&[&format!("\"{AGE_SECRET}\" not found"), &format!("{AGE_SECRET}' not found")])
+    {
+        "the cluster has no age key: `homelab up` puts it there (FL-09)"
     } else if holds(&["sops", "age:", "decrypt"]) {
         "the age key in the cluster does not open the Secrets: commit and push what `homelab gitops rotate` wrote, or put \
          the older key back where `homelab gitops key` says; then `homelab up` (FL-09)"
@@ -42,4 +53,14 @@ pub fn likely_cause(one: &Managed, why: &str) -> String {
         );
     };
     known.to_owned()
+}
+
+/// Who does the work for objects of a kind.
+fn controller(kind: &str) -> Option<&'static str> {
+    match kind {
+        kind if kind == KUSTOMIZATION.kind => Some("kustomize-controller"),
+        kind if kind == HELM_RELEASE.kind => Some("helm-controller"),
+        kind if kind == GIT_REPOSITORY.kind => Some("source-controller"),
+        _ => None,
+    }
 }

@@ -182,3 +182,30 @@ fn waiting_ends_when_all_that_is_open_fails_by_what_git_has() {
     assert!(!patience.is_over(&busy, HEAD, minutes(60)), "a release may yet succeed");
     assert!(!patience.is_over(&three(|all| all.clear()), HEAD, minutes(99)));
 }
+
+#[test]
+fn an_age_key_that_is_gone_is_told_from_one_that_does_not_open() {
+    let one = kustomization(|_| ());
+    let gone = "BuildFailed: cannot get sops decryption Secret 'flux-system/sops-age': secrets \"sops-age\" not found";
+    assert_eq!(
+        likely_cause(&one, gone),
+        "the cluster has no age key: `homelab up` puts it there (FL-09)"
+    );
+    let other = "BuildFailed: cannot get sops data key: failed to decrypt sops data key with age: no identity matched";
+    assert!(likely_cause(&one, other).contains("does not open the Secrets"));
+}
+
+#[test]
+fn a_full_disk_leads_to_the_node_of_the_controller_that_met_it() {
+    let why = "write /tmp/kustomization-1/source.tar.gz: no space left on device";
+    let of =
+        |kind: &str| likely_cause(&Managed { kind: kind.into(), ..kustomization(|_| ()) }, why);
+    for (kind, controller) in [
+        ("Kustomization", "kustomize-controller"),
+        ("HelmRelease", "helm-controller"),
+        ("GitRepository", "source-controller"),
+    ] {
+        let told = of(kind);
+        assert!(told.contains(&format!("-l app={controller}`")), "{told}");
+    }
+}

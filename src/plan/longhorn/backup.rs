@@ -1,10 +1,11 @@
-//! Whether a volume's backups are as young as the inventory's jobs promise: its RPO.
+//! Whether a volume's backups are as young as the inventory's jobs promise: its RPO; and where the newest one lies.
 
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha512};
 
-use super::Volume;
+use super::{DEFAULT_TARGET, LonghornSight, Volume};
 use crate::{
     inventory::desired::{JobTask, RecurringJob},
     plan::schedule::{Punctuality, punctuality},
@@ -47,9 +48,37 @@ fn covers(volume: &Volume, name: &str, job: &RecurringJob) -> bool {
     volume.jobs.contains(name) || job.groups.iter().any(|group| volume.groups.contains(group))
 }
 
+/// The key of what describes a volume's newest backup, in a bucket: without it Longhorn restores nothing of it.
+///
+/// Two layers of the hash of its name lie above a volume's folder, as Longhorn's backupstore has it (`config.go`:
+/// `getVolumePath`, `getBackupConfigPath`).
+pub fn newest_key(seen: &LonghornSight, volume: &Volume, bucket: &str) -> Option<String> {
+    let backup = volume.last_backup_name.as_ref()?;
+    if volume.backup_target != DEFAULT_TARGET {
+        return None;
+    }
+    let folder = folder(&seen.target.as_ref()?.url, bucket)?;
+    let hash = hex::encode(Sha512::digest(volume.name.as_bytes()));
+    let (first, second) = (&hash[..2], &hash[2..4]);
+    let name = &volume.name;
+    Some(format!("{folder}backupstore/volumes/{first}/{second}/{name}/backups/backup_{backup}.cfg"))
+}
+
+/// The folder of `s3://bucket@region/folder/`, with a slash at its end, or empty; `None` for another bucket.
+fn folder(target: &str, bucket: &str) -> Option<String> {
+    let place = target.strip_prefix("s3://")?.strip_prefix(bucket)?;
+    let (region, path) = place.split_once('/')?;
+    if !region.is_empty() && !region.starts_with('@') {
+        return None;
+    }
+    let path = path.trim_matches('/');
+    Some(if path.is_empty() { String::new() } else { format!("{path}/") })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::longhorn::Target;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -79,6 +108,8 @@ mod tests {
             copies: Vec::new(),
             whole: Vec::new(),
             last_backup: last_backup.map(at),
+            last_backup_name: last_backup.map(|_| "backup-0a1b".into()),
+            backup_target: DEFAULT_TARGET.into(),
             created: Some(at(created)),
             groups: [].into(),
             jobs: [].into(),
@@ -126,5 +157,35 @@ mod tests {
         let named = Volume { jobs: ["daily".to_owned()].into(), ..plain };
         assert!(matches!(judged(&named, &[]), Backups::Old(..)));
         assert_eq!(backups(&named, &BTreeMap::new(), now), Backups::Nobody);
+    }
+
+    #[test]
+    fn the_newest_backup_is_described_where_longhorn_writes_it() {
+        let to = |url: &str| LonghornSight {
+            target: Some(Target {
+                url: url.into(),
+                available: true,
+                message: String::new(),
+                closed: None,
+            }),
+            ..LonghornSight::default()
+        };
+        let volume = volume("2026-11-01T00:00:00Z", Some("2026-11-27T03:02:00Z"));
+        let key = |url: &str, volume: &Volume| newest_key(&to(url), volume, "b");
+        // printf %s pvc-1 | sha512sum
+        let below = "backupstore/volumes/7e/ed/pvc-1/backups/backup_backup-0a1b.cfg";
+        assert_eq!(
+            key("s3://b@eu-central-1/longhorn/home/", &volume).unwrap(),
+            format!("longhorn/home/{below}")
+        );
+        assert_eq!(key("s3://b@eu-central-1/", &volume).unwrap(), below);
+        for elsewhere in ["s3://b2@eu-central-1/longhorn/", "nfs://b/longhorn", ""] {
+            assert_eq!(key(elsewhere, &volume), None, "{elsewhere}");
+        }
+        let other = Volume { backup_target: "other".into(), ..volume.clone() };
+        let never = Volume { last_backup_name: None, ..volume };
+        for volume in [other, never] {
+            assert_eq!(key("s3://b@eu-central-1/longhorn/", &volume), None);
+        }
     }
 }

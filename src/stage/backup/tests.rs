@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 
 use super::*;
@@ -14,6 +16,8 @@ use crate::{
         scripts::tests::desired as plain,
     },
 };
+
+const KEY: &str = "k3s/lab/etcd-snapshot-k3s-server-1";
 
 pub(crate) fn desired() -> Desired {
     let mut desired = plain();
@@ -67,7 +71,7 @@ fn judged(seen: Vec<Snapshot>, since: Option<&str>) -> String {
         probe.k3s.configured_seconds = Some(at(since).as_second());
         observed.hosts.insert("k3s-server".parse().unwrap(), Sight::Seen(probe));
     }
-    told(&snapshot_checks(&desired, &observed, at("2026-11-28T18:30:00Z"))).join("\n")
+    told(&snapshot_checks(&desired, &observed, &[sight()], at("2026-11-28T18:30:00Z"))).join("\n")
 }
 
 #[test]
@@ -109,16 +113,59 @@ fn a_failed_upload_is_told_with_its_own_message_until_one_went_well() {
 }
 
 #[test]
+fn a_snapshot_counts_when_the_bucket_has_it_and_is_hearsay_where_the_bucket_is_silent() {
+    let desired = desired();
+    let seen = vec![snapshot("2026-11-28T18:00:03Z", None)];
+    let observed = Observed { snapshots: Sight::Seen(seen), ..bare(&desired) };
+    let checked = |buckets: &[BucketSight]| {
+        snapshot_checks(&desired, &observed, buckets, at("2026-11-28T18:30:00Z"))
+    };
+    let with = |there| BucketSight { objects: [(KEY.to_owned(), there)].into(), ..sight() };
+    assert_eq!(
+        told(&checked(&[with(Ok(false))])),
+        ["datastore/snapshot failed: k3s says that the last one is there, and \
+          k3s/lab/etcd-snapshot-k3s-server-1 is not in bucket homelab at http://10.79.0.1:9000: somebody or a life-cycle \
+          rule deleted it (LH-07)"]
+    );
+    assert_eq!(wanted(&desired, &observed), [(Purpose::Datastore, KEY.to_owned())]);
+    let checks = checked(&[with(Ok(true))]);
+    assert_eq!(checks[0].title, "its snapshots of the datastore are in the bucket in time");
+    let forbidden =
+        || BucketError::Forbidden { bucket: "homelab".into(), permission: "s3:ListBucket" };
+    let closed = BucketSight { reach: Err(forbidden()), ..sight() };
+    for buckets in [vec![with(Err(forbidden()))], vec![closed], vec![]] {
+        let checks = checked(&buckets);
+        assert!(checks[0].title.starts_with("k3s says that "), "{checks:?}");
+        assert!(told(&checks)[0].contains("; the bucket did not say so: "), "{checks:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_seen_is_told_as_such() {
     let desired = desired();
     let seen = |snapshots| {
         let observed = Observed { snapshots, ..bare(&desired) };
-        told(&snapshot_checks(&desired, &observed, at("2026-11-28T18:30:00Z"))).join("\n")
+        told(&snapshot_checks(&desired, &observed, &[sight()], at("2026-11-28T18:30:00Z")))
+            .join("\n")
     };
-    assert_eq!(seen(Sight::Unseen), "datastore/snapshot skipped: Kubernetes does not run");
+    assert_eq!(
+        seen(Sight::Unseen),
+        "datastore/snapshot skipped: k3s-server does not run, so the Kubernetes API cannot be asked"
+    );
+    let mut observed = bare(&desired);
+    let silent = Sight::Silent("no answer within 5 s".into());
+    observed.hosts.insert("k3s-server".parse().unwrap(), silent);
+    let checks = snapshot_checks(&desired, &observed, &[], at("2026-11-28T18:30:00Z"));
+    assert!(checks[0].blind);
+    assert_eq!(
+        told(&checks),
+        [
+            "datastore/snapshot skipped: k3s-server does not answer by SSH, so the Kubernetes API cannot be asked"
+        ]
+    );
     assert_eq!(seen(Sight::Silent("no answer".into())), "datastore/snapshot failed: no answer");
     let without = plain();
-    assert_eq!(snapshot_checks(&without, &bare(&without), at("2026-11-28T18:30:00Z")), []);
+    assert_eq!(snapshot_checks(&without, &bare(&without), &[], at("2026-11-28T18:30:00Z")), []);
 }
 
 fn sight() -> BucketSight {
@@ -130,6 +177,7 @@ fn sight() -> BucketSight {
         reach: Ok(()),
         rules: Some(Ok(Vec::new())),
         encryption: Some(Ok(Some("AES256".into()))),
+        objects: BTreeMap::from([(KEY.to_owned(), Ok(true))]),
     }
 }
 

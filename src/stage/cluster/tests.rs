@@ -118,6 +118,7 @@ fn sound() -> (Desired, HostProbe, KubeNode) {
         uid: "u".into(),
         ready: true,
         not_ready: None,
+        pressures: Vec::new(),
         internal_ip: Some(address),
         vtep: Some(address),
         backend_data: None,

@@ -43,7 +43,8 @@ pub fn checks(desired: &Desired, observed: &Observed) -> Vec<Check> {
         let title = format!("{name} leads into the tunnel");
         checks.push(Check::of("edge/record", None, title, pointed(desired, seen, &name)));
     }
-    checks.push(secret(seen, tunnel));
+    let unasked = observed.why_unasked(&desired.first_server().name);
+    checks.push(secret(seen, tunnel, &unasked));
     checks
 }
 
@@ -89,12 +90,12 @@ fn pointed(desired: &Desired, seen: &EdgeSight, name: &str) -> Finding {
     }
 }
 
-fn secret(seen: &EdgeSight, tunnel: Option<&Tunnel>) -> Check {
+fn secret(seen: &EdgeSight, tunnel: Option<&Tunnel>, unasked: &str) -> Check {
     let title = "the cluster has the tunnel's token";
     let next = "`homelab up` puts it there";
     let finding = match (&seen.secret, tunnel) {
         (Sight::Unseen, _) => {
-            return Check::skipped("edge/secret", None, title, "Kubernetes does not run");
+            return Check::blind("edge/secret", None, title, unasked);
         }
         (Sight::Silent(why), _) => Err((why.clone(), "see the checks of the server".to_owned())),
         (Sight::Seen(Some(opened)), Some(tunnel)) if *opened == tunnel.id => {

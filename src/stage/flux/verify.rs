@@ -23,7 +23,8 @@ pub fn checks(desired: &Desired, observed: &Observed) -> Vec<Check> {
         "`homelab up` applies them anew; `homelab kubectl -- -n flux-system get pods` shows why";
     match &observed.flux {
         Sight::Unseen => {
-            checks.push(Check::skipped("flux/controllers", None, title, "Kubernetes does not run"));
+            let why = observed.why_unasked(&desired.first_server().name);
+            checks.push(Check::blind("flux/controllers", None, title, why));
         }
         Sight::Silent(why) => {
             let finding = Err((why.clone(), "see the checks of the server".to_owned()));
@@ -43,12 +44,34 @@ fn repository(flux: &Flux, observed: &Observed) -> Check {
     let title = format!("{} can be read", flux.url);
     let finding: Finding = match &observed.repository {
         Sight::Seen(checkout) => Ok(format!("`{}` is at {}", flux.branch, checkout.head)),
-        Sight::Silent(why) => Err((why.clone(), "see `flux` in the inventory".to_owned())),
+        Sight::Silent(why) => Err((why.clone(), unread(why).to_owned())),
         Sight::Unseen => {
             return Check::skipped("flux/repository", None, title, "it was not looked at");
         }
     };
     Check::of("flux/repository", None, title, finding)
+}
+
+/// What to try where this computer cannot read the repository, by what Git says.
+fn unread(why: &str) -> &'static str {
+    let holds = |words: &[&str]| words.iter().any(|word| why.contains(word));
+    if holds(&[
+        "timed out",
+        "Connection refused",
+        "No route to host",
+        "unreachable",
+        "Could not resolve",
+        "Couldn't connect",
+    ]) {
+        "this computer must reach the host and port of `flux.url`: check its network, DNS, firewall and proxy (`HTTPS_PROXY`); \
+         Flux reads from the cluster, which its own check tells of"
+    } else if holds(&["Host key verification failed", "host key"]) {
+        "the host has another key than `flux.known_hosts` says: compare before you change it"
+    } else if holds(&["Permission denied", "Authentication failed", "could not read Username"]) {
+        "the host does not take the key or token: `homelab gitops deploy-key` says where it belongs"
+    } else {
+        "see `flux` in the inventory"
+    }
 }
 
 /// Whoever changes the inventory has the tree rendered anew and pushed: the cluster has it only then.

@@ -9,24 +9,39 @@ use crate::{
         Desired,
         desired::{Longhorn, SecretStore},
     },
+    observe::{BucketSight, Purpose},
     plan::{
         Observed,
         longhorn::{Backups, LonghornSight, Target, Volume, backups},
         observed::Sight,
     },
-    stage::check::{Check, Finding, expect},
+    stage::{
+        backup::{Holding, holding, of_volume},
+        check::{Check, Finding, expect},
+    },
 };
 
 /// From here on a disk is as good as full: Longhorn promises no more than there is.
 const FULL_PERCENT: u64 = 90;
+const TARGET: &str = "the backup target is available";
 
 /// Everything of Longhorn's that should be so; nothing where Flux does not bring it.
-pub fn checks(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Check> {
+pub fn checks(
+    desired: &Desired,
+    observed: &Observed,
+    buckets: &[BucketSight],
+    now: Timestamp,
+) -> Vec<Check> {
     let (Some(longhorn), Some(_)) = (&desired.longhorn, &desired.flux) else { return Vec::new() };
     let title = "Longhorn runs";
     let seen = match &observed.longhorn {
         Sight::Unseen => {
-            return vec![Check::skipped("longhorn/runs", None, title, "Kubernetes does not run")];
+            let why = observed.why_unasked(&desired.first_server().name);
+            let mut checks = vec![Check::blind("longhorn/runs", None, title, why.clone())];
+            if longhorn.backup.is_some() {
+                checks.push(Check::blind("longhorn/target", None, TARGET, why));
+            }
+            return checks;
         }
         Sight::Silent(why) => {
             let finding = Err((why.clone(), "see the checks of the server".to_owned()));
@@ -60,7 +75,9 @@ pub fn checks(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Che
     for volume in &seen.volumes {
         checks.push(copies(desired, longhorn, volume));
         if longhorn.backup.is_some() {
-            checks.extend(age(longhorn, volume, now));
+            let key = of_volume(desired, seen, volume);
+            let kept = || holding(buckets, Purpose::Volumes, key);
+            checks.extend(age(longhorn, volume, kept, now));
         }
     }
     checks
@@ -146,7 +163,6 @@ fn default_class(longhorn: &Longhorn, seen: &LonghornSight) -> Check {
 }
 
 fn target(desired: &Desired, seen: &LonghornSight) -> Check {
-    let title = "the backup target is available";
     let finding: Finding = match &seen.target {
         Some(Target { closed: Some(why), .. }) => Err((why.clone(), secret_again(desired))),
         Some(target) if target.available => Ok(target.url.clone()),
@@ -159,7 +175,7 @@ fn target(desired: &Desired, seen: &LonghornSight) -> Check {
             "the Kustomization longhorn-config makes it: see its check".to_owned(),
         )),
     };
-    Check::of("longhorn/target", None, title, finding)
+    Check::of("longhorn/target", None, TARGET, finding)
 }
 
 /// Who makes the Secret with the bucket's key.
@@ -201,10 +217,23 @@ fn one_host<'a>(desired: &'a Desired, volume: &Volume) -> Option<&'a str> {
     (!others.is_empty() && others.iter().all(|host| host == first)).then_some(*first)
 }
 
-fn age(longhorn: &Longhorn, volume: &Volume, now: Timestamp) -> Option<Check> {
-    let title = format!("{} is backed up in time", volume.title());
+fn age(
+    longhorn: &Longhorn,
+    volume: &Volume,
+    kept: impl FnOnce() -> Holding,
+    now: Timestamp,
+) -> Option<Check> {
+    let mut title = format!("{} is backed up in time", volume.title());
     let finding = match backups(volume, &longhorn.recurring_jobs, now) {
-        Backups::Young(age) => Ok(format!("the last backup is {} old", shown(age))),
+        Backups::Young(age) => match kept() {
+            Holding::There(_) => Ok(format!("the last backup is {} old", shown(age))),
+            Holding::Missing(what) => Err(lost(volume, &what)),
+            Holding::Untold(why) => {
+                title = format!("Longhorn says that {title}");
+                let age = shown(age);
+                Ok(format!("the last backup is {age} old; the bucket did not say so: {why}"))
+            }
+        },
         Backups::Nobody => {
             let why = "no job of the inventory backs it up";
             return Some(Check::skipped("longhorn/backup", None, title, why));
@@ -225,6 +254,18 @@ fn age(longhorn: &Longhorn, volume: &Volume, now: Timestamp) -> Option<Check> {
         }
     };
     Some(Check::of("longhorn/backup", None, title, finding))
+}
+
+/// Longhorn remembers a backup, and the bucket has it not.
+fn lost(volume: &Volume, what: &str) -> (String, String) {
+    let backup = volume.last_backup_name.as_deref().unwrap_or_default();
+    let cause = format!(
+        "Longhorn says that {backup} is there, and {what}: somebody or a life-cycle rule deleted it (LH-07)"
+    );
+    let next = "find out who deletes there (the check of the bucket's life-cycle rules, the service's log), since older \
+                ones, and blocks that they share, may be gone, too; Longhorn's page, under Volume, makes a new one at \
+                once";
+    (cause, next.to_owned())
 }
 
 /// In the largest unit that says enough.

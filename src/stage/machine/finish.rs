@@ -85,7 +85,8 @@ async fn await_cloud_init<W: World>(context: &StepContext<W>, node: &NodeName) -
     let warnings = context
         .wait_for("cloud-init to be done", CLOUD_INIT_LIMIT, || async {
             let host = await_contact(context, node).await?;
-            let progress = match guest::await_cloud_init(&host, PATIENCE).await {
+            let look = guest::await_cloud_init(&host, PATIENCE);
+            let progress = match context.unless_stopped(look).await {
                 Ok(progress) => progress,
                 Err(failure) if failure.kind == Kind::Ssh => {
                     context.run.forget_host(node).await;

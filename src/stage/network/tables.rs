@@ -20,16 +20,20 @@ const PROXY_NEEDS: u16 = 1340;
 
 const RESTART: &str = "`systemctl restart k3s` (k3s-agent on agents) on the node makes Flannel enter them anew; if it comes back, see `journalctl -u homelab-guard` (TS-08)";
 
-/// Judges every node by what was seen of it; what was not seen is skipped, and says so.
+/// The nodes that Kubernetes knows, or why it was not to be asked.
+pub type Known<'a> = Result<&'a [KubeNode], &'a str>;
+
+/// Judges every node by what was seen of it; what was not seen is skipped, and says so. Where Kubernetes did not tell, the
+/// server whose API was asked is to blame, and no other node.
 pub fn evaluate(
     desired: &Desired,
     probes: &BTreeMap<NodeName, HostProbe>,
-    kube: &[KubeNode],
+    kube: Known<'_>,
 ) -> Vec<Check> {
     let mut checks = Vec::new();
     for node in desired.nodes.values() {
         let Some(probe) = probes.get(&node.name) else {
-            checks.push(Check::skipped(
+            checks.push(Check::blind(
                 "network/tables",
                 node.name.clone(),
                 "tailnet and overlay",
@@ -53,17 +57,32 @@ pub fn evaluate(
     checks
 }
 
-fn node_checks(desired: &Desired, node: &Node, probe: &HostProbe, kube: &[KubeNode]) -> Vec<Check> {
+fn node_checks(desired: &Desired, node: &Node, probe: &HostProbe, kube: Known<'_>) -> Vec<Check> {
     let check = |id, title: String, finding| Check::of(id, node.name.clone(), title, finding);
+    let in_the_cluster = "the node is in the cluster";
+    let kube = match kube {
+        Ok(kube) => kube,
+        Err(why) if node.name == desired.first_server().name => {
+            let unit = cluster::unit_name(node.role);
+            let next = format!(
+                "`homelab ssh {} -- sudo journalctl -u {unit}` says why; `homelab up` starts what is stopped",
+                node.name
+            );
+            return vec![check("cluster/node", in_the_cluster.into(), Err((why.to_owned(), next)))];
+        }
+        Err(why) => {
+            return vec![Check::blind("cluster/node", node.name.clone(), in_the_cluster, why)];
+        }
+    };
     let Some(seen) = kube.iter().find(|seen| seen.name == node.name.as_str()) else {
         let finding = Err((
-            "the cluster has no Node object of this name, or did not answer".to_owned(),
+            "the cluster has no Node object of this name".to_owned(),
             format!(
                 "`journalctl -u {}` on the node, then `homelab up`",
                 cluster::unit_name(node.role)
             ),
         ));
-        return vec![check("cluster/node", "the node is in the cluster".into(), finding)];
+        return vec![check("cluster/node", in_the_cluster.into(), finding)];
     };
     let version = &desired.k3s.binary.version;
     let address = probe.tailnet_ipv4().map(IpAddr::V4);
@@ -76,6 +95,19 @@ fn node_checks(desired: &Desired, node: &Node, probe: &HostProbe, kube: &[KubeNo
                 seen.ready,
                 seen.not_ready.clone().unwrap_or_else(|| "no reason is given".into()),
                 format!("`homelab kubectl -- describe node {}` shows its conditions", node.name),
+            ),
+        ),
+        check(
+            "cluster/pressure",
+            "it is short of neither disk, memory nor process ids".into(),
+            expect(
+                seen.pressures.is_empty(),
+                seen.pressures.join("; "),
+                format!(
+                    "kubelet evicts pods from it until that is over: see `its root file system has room`, and \
+                     `homelab kubectl -- describe node {}`",
+                    node.name
+                ),
             ),
         ),
         check(
@@ -115,7 +147,7 @@ fn overlay_checks(
     desired: &Desired,
     node: &Node,
     probe: &HostProbe,
-    kube: &[KubeNode],
+    kube: Known<'_>,
 ) -> Vec<Check> {
     let check = |id, title: String, finding| Check::of(id, node.name.clone(), title, finding);
     let mtu = pod_mtu(desired);
@@ -146,15 +178,19 @@ fn overlay_checks(
         format!("flannel.1 sends from {}", shown(vtep)),
         expect(local == vtep && vtep.is_some(), format!("it sends from {}", shown(local)), RESTART),
     ));
-    let peers: Vec<&KubeNode> =
-        kube.iter().filter(|peer| peer.name != node.name.as_str()).collect();
+    let peers = kube.map(|kube| {
+        kube.iter().filter(|peer| peer.name != node.name.as_str()).collect::<Vec<&KubeNode>>()
+    });
     let all = [
         ("overlay/fdb", "each peer's VTEP is in the forwarding table", forwarding as Look),
         ("overlay/neighbour", "each peer's end has a neighbour entry", neighbour),
         ("overlay/route", "there is a route to each peer's pods", route),
     ];
     for (id, title, look) in all {
-        checks.push(check(id, title.into(), of_all(&peers, |peer| look(probe, peer))));
+        checks.push(match &peers {
+            Ok(peers) => check(id, title.into(), of_all(peers, |peer| look(probe, peer))),
+            Err(why) => Check::blind(id, node.name.clone(), title, *why),
+        });
     }
     if desired.tailnet.guard && desired.k3s.overlay == Overlay::Tailscale {
         let reasons = overlay::guard_reasons(desired, node, probe);

@@ -8,6 +8,7 @@ fn kube(name: &str, number: u8, mac: &str) -> KubeNode {
         uid: "u".into(),
         ready: true,
         not_ready: None,
+        pressures: Vec::new(),
         internal_ip: Some(address),
         vtep: Some(address),
         backend_data: Some(format!(r#"{{"VNI":1,"VtepMAC":"{mac}"}}"#)),
@@ -52,7 +53,7 @@ fn failed(
     probes: &BTreeMap<NodeName, HostProbe>,
     kube: &[KubeNode],
 ) -> Vec<&'static str> {
-    evaluate(desired, probes, kube)
+    evaluate(desired, probes, Ok(kube))
         .iter()
         .filter(|check| check.node.as_ref().is_some_and(|node| node.as_str() == "k3s-server"))
         .filter(|check| check.has_failed() && !check.id.starts_with("tailnet/"))
@@ -101,7 +102,7 @@ fn a_bridge_without_pods_has_an_mtu_of_its_own_and_nobody_is_hurt() {
     server.links[2].mtu = Some(1500);
     server.links[2].flags = vec!["NO-CARRIER".into(), "BROADCAST".into(), "UP".into()];
     assert_eq!(failed(&desired, &probes, &kube), Vec::<&str>::new());
-    let checks = evaluate(&desired, &probes, &kube);
+    let checks = evaluate(&desired, &probes, Ok(&kube));
     assert!(checks.iter().any(|check| {
         check.id == "overlay/pod-mtu" && matches!(check.state, CheckState::Skipped { .. })
     }));
@@ -119,16 +120,48 @@ fn a_silent_node_is_skipped_and_a_silent_cluster_is_not_passed() {
     let (desired, mut probes, _) = world();
     assert_eq!(failed(&desired, &probes, &[]), ["cluster/node"]);
     probes.clear();
-    let checks = evaluate(&desired, &probes, &[]);
+    let checks = evaluate(&desired, &probes, Ok(&[]));
     assert!(checks.iter().all(|check| matches!(check.state, CheckState::Skipped { .. })));
     assert_eq!(checks.len(), 2);
+}
+
+#[test]
+fn where_the_api_cannot_be_asked_the_server_is_to_blame_and_no_other_node() {
+    let (desired, mut probes, _) = world();
+    let why = "k3s-server does not answer by SSH, so the Kubernetes API cannot be asked";
+    let told = |probes: &BTreeMap<NodeName, HostProbe>| {
+        let checks = evaluate(&desired, probes, Err(why));
+        let red = checks.iter().filter(|check| check.has_failed() && check.id != "overlay/guard");
+        let red = red.filter(|check| !check.id.starts_with("tailnet/"));
+        let red: Vec<String> =
+            red.map(|check| format!("{} {}", check.id, check.node.as_ref().unwrap())).collect();
+        (red, checks)
+    };
+    assert_eq!(told(&probes).0, ["cluster/node k3s-server"]);
+    // By SSH it does not answer either, which a check of its own tells.
+    probes.remove(&"k3s-server".parse::<NodeName>().unwrap());
+    let (red, checks) = told(&probes);
+    assert_eq!(red, Vec::<String>::new());
+    for id in ["cluster/node", "overlay/fdb", "overlay/neighbour", "overlay/route"] {
+        let check = checks.iter().find(|check| check.id == id).unwrap();
+        assert_eq!(check.state, CheckState::Skipped { why: why.into() }, "{id}");
+        assert!(check.blind, "{id}");
+    }
+}
+
+#[test]
+fn what_kubelet_is_short_of_fails_although_the_node_is_ready() {
+    let (desired, probes, mut kube) = world();
+    kube[0].pressures =
+        vec!["DiskPressure: KubeletHasDiskPressure: kubelet has disk pressure".into()];
+    assert_eq!(failed(&desired, &probes, &kube), ["cluster/pressure"]);
 }
 
 #[test]
 fn pods_too_small_for_a_tailscale_proxy_are_told() {
     let (mut desired, probes, kube) = world();
     desired.tailnet.mtu = 1280;
-    let checks = evaluate(&desired, &probes, &kube);
+    let checks = evaluate(&desired, &probes, Ok(&kube));
     assert!(checks.iter().any(|check| check.id == "network/proxies"));
 }
 
@@ -177,4 +210,24 @@ fn a_link_that_carries_too_little_fails_a_check_of_its_own() {
 #[test]
 fn the_clusters_dns_is_the_tenth_address_of_its_services() {
     assert_eq!(dns_address(&desired()), Ipv4Addr::new(10, 43, 0, 10));
+}
+
+#[tokio::test]
+async fn a_question_that_ended_too_soon_is_asked_once_more_and_no_oftener() {
+    let asked = std::cell::Cell::new(0);
+    let asked = &asked;
+    let ask = async |fails: u32, why: &'static str| {
+        asked.set(0);
+        let attempt = || async move {
+            asked.set(asked.get() + 1);
+            if asked.get() <= fails { Err(why) } else { Ok(asked.get()) }
+        };
+        (twice(attempt, |error| *error == "unexpected end of file").await, asked.get())
+    };
+    let cut = "unexpected end of file";
+    assert_eq!(ask(0, cut).await, (Ok(1), 1));
+    assert_eq!(ask(1, cut).await, (Ok(2), 2));
+    assert_eq!(ask(2, cut).await, (Err(cut), 2));
+    let refused = "sshd does not forward";
+    assert_eq!(ask(1, refused).await, (Err(refused), 1));
 }

@@ -13,7 +13,7 @@ use crate::{
 /// Refuses what is known to lose backups; what cannot be known from here is said.
 pub(super) async fn check<W: World>(run: &Run<W>, purposes: &[Purpose]) -> Result<()> {
     let mut refusals = Vec::new();
-    for sight in observe::buckets(run).await {
+    for sight in observe::buckets(run, &[]).await {
         if !purposes.contains(&sight.purpose) {
             continue;
         }
@@ -79,6 +79,7 @@ mod tests {
             reach,
             rules: Some(Ok(rules)),
             encryption: None,
+            objects: std::collections::BTreeMap::new(),
         }
     }
 

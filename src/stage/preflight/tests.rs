@@ -245,6 +245,7 @@ fn bare(desired: &Desired) -> Observed {
         held: None,
         edge: Sight::Unseen,
         tunnel: None,
+        unchecked: false,
         seeds: BTreeMap::new(),
         strays: Vec::new(),
     }

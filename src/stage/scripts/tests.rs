@@ -254,6 +254,10 @@ fn the_probe_of_this_very_machine_can_be_read() {
         "{:?}",
         probe.root_disk
     );
+    let room = crate::plan::Room::of(&probe.root_disk);
+    assert!(room.is_some(), "{:?}", probe.root_disk);
+    assert!(probe.root_disk.available_bytes <= probe.root_disk.usable_bytes);
+    assert!(probe.root_disk.free_inodes <= probe.root_disk.inodes);
 }
 
 #[test]

@@ -61,3 +61,15 @@ fn a_message_that_is_not_recognised_is_followed_by_a_command_that_can_be_typed()
     );
     assert!(next("dependency 'flux-system/longhorn' is not ready").contains("look at that one"));
 }
+
+#[test]
+fn what_to_try_goes_by_why_the_repository_cannot_be_read() {
+    let next = |why: &str| unread(why);
+    let why = "ssh: connect to host 10.79.0.1 port 2222: Connection timed out; Could not read from remote repository.";
+    assert!(next(why).starts_with("this computer must reach the host and port of `flux.url`"));
+    assert!(
+        next("No ED25519 host key is known; Host key verification failed.").contains("known_hosts")
+    );
+    assert!(next("git@host: Permission denied (publickey).").contains("gitops deploy-key"));
+    assert_eq!(next("something else"), "see `flux` in the inventory");
+}

@@ -8,10 +8,12 @@ use crate::{
         desired::{ObjectStore, RecurringJob, STORAGE_LABEL, SecretSource},
         file::JobTask,
     },
+    observe::{BucketSight, Purpose},
     plan::{
         diff::tests::bare,
         longhorn::{StorageNode, Target},
     },
+    ports::BucketError,
     stage::{check::CheckState, scripts::tests::desired as plain},
 };
 
@@ -68,6 +70,7 @@ fn healthy() -> LonghornSight {
         "spec": {"numberOfReplicas": 2},
         "status": {
             "state": "attached", "robustness": "healthy", "lastBackupAt": "2026-11-28T03:02:00Z",
+            "lastBackup": "backup-0a1b",
             "kubernetesStatus": {"namespace": "media", "pvcName": "library"},
         },
     });
@@ -101,6 +104,59 @@ fn set(seen: &mut LonghornSight, name: &str, value: &str) {
     seen.settings.insert(name.to_owned(), value.to_owned());
 }
 
+/// The bucket, and whether it has the newest backup.
+fn bucket(there: Result<bool, BucketError>) -> BucketSight {
+    let key = "longhorn/home/backupstore/volumes/7e/ed/pvc-1/backups/backup_backup-0a1b.cfg";
+    BucketSight {
+        purpose: Purpose::Volumes,
+        place: "b/longhorn/home at https://s3.example.org".into(),
+        prefix: "longhorn/home".into(),
+        keyless: None,
+        reach: Ok(()),
+        rules: None,
+        encryption: None,
+        objects: [(key.to_owned(), there)].into(),
+    }
+}
+
+#[test]
+fn a_backup_counts_when_the_bucket_has_it_and_is_hearsay_where_the_bucket_is_silent() {
+    let desired = desired();
+    let observed = Observed { longhorn: Sight::Seen(healthy()), ..bare(&desired) };
+    let told = |buckets: &[BucketSight]| {
+        let checks = checks(&desired, &observed, buckets, "2026-11-28T09:00:00Z".parse().unwrap());
+        let found = checks.into_iter().find(|check| check.id == "longhorn/backup").unwrap();
+        match found.state {
+            CheckState::Passed { seen } => format!("{}: {seen}", found.title),
+            CheckState::Failed { cause, .. } => format!("{} FAILED: {cause}", found.title),
+            CheckState::Skipped { why } => why,
+        }
+    };
+    assert_eq!(
+        told(&[bucket(Ok(true))]),
+        "volume media/library (pvc-1) is backed up in time: the last backup is 5 h old"
+    );
+    assert_eq!(
+        told(&[bucket(Ok(false))]),
+        "volume media/library (pvc-1) is backed up in time FAILED: Longhorn says that backup-0a1b is there, and \
+         longhorn/home/backupstore/volumes/7e/ed/pvc-1/backups/backup_backup-0a1b.cfg is not in bucket b at \
+         https://s3.example.org: somebody or a life-cycle rule deleted it (LH-07)"
+    );
+    let forbidden = || BucketError::Forbidden { bucket: "b".into(), permission: "s3:ListBucket" };
+    let closed = BucketSight { reach: Err(forbidden()), ..bucket(Ok(true)) };
+    let keyless = BucketSight { keyless: Some("KEY is not set".into()), ..bucket(Ok(true)) };
+    for buckets in [vec![bucket(Err(forbidden()))], vec![closed], vec![keyless], vec![]] {
+        let told = told(&buckets);
+        assert!(
+            told.starts_with(
+                "Longhorn says that volume media/library (pvc-1) is backed up in time: "
+            ),
+            "{told}"
+        );
+        assert!(told.contains("the bucket did not say so: "), "{told}");
+    }
+}
+
 /// The id and cause of each check that fails.
 fn failures(breaking: impl Fn(&mut LonghornSight)) -> Vec<String> {
     let desired = desired();
@@ -112,7 +168,7 @@ fn failures(breaking: impl Fn(&mut LonghornSight)) -> Vec<String> {
         CheckState::Failed { cause, .. } => Some(format!("{}: {cause}", check.id)),
         _ => None,
     };
-    checks(&desired, &observed, now).into_iter().filter_map(failed).collect()
+    checks(&desired, &observed, &[bucket(Ok(true))], now).into_iter().filter_map(failed).collect()
 }
 
 #[test]
@@ -243,7 +299,8 @@ fn what_shows_a_new_disk_under_an_old_name_says_what_to_do() {
     let mut seen = healthy();
     seen.nodes[1] = node_with(0, &other);
     let observed = Observed { longhorn: Sight::Seen(seen), ..bare(&desired) };
-    let checks = checks(&desired, &observed, "2026-11-28T09:00:00Z".parse().unwrap());
+    let checks =
+        checks(&desired, &observed, &[bucket(Ok(true))], "2026-11-28T09:00:00Z".parse().unwrap());
     let next = checks.iter().find_map(|check| match &check.state {
         CheckState::Failed { next, .. } => Some(next.as_str()),
         _ => None,
@@ -255,7 +312,8 @@ fn what_shows_a_new_disk_under_an_old_name_says_what_to_do() {
 fn copies_that_share_one_host_are_told_so() {
     let desired = desired();
     let observed = Observed { longhorn: Sight::Seen(healthy()), ..bare(&desired) };
-    let checks = checks(&desired, &observed, "2026-11-28T09:00:00Z".parse().unwrap());
+    let checks =
+        checks(&desired, &observed, &[bucket(Ok(true))], "2026-11-28T09:00:00Z".parse().unwrap());
     let seen = checks.iter().find_map(|check| match &check.state {
         CheckState::Passed { seen } if check.id == "longhorn/volume" => Some(seen.as_str()),
         _ => None,
