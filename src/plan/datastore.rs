@@ -110,7 +110,7 @@ mod tests {
         assert_eq!((read.bytes, read.remote, read.failure.as_deref()), (2048, true, None));
         assert_eq!(read.node, "k3s-server");
         assert_eq!(read.key("b"), Some("k3s/lab/etcd-snapshot-k3s-server-1764352800"));
-        let elsewhere = Snapshot { location: "s3://backups/k3s/lab/a".into(), ..read.clone() };
+        let elsewhere = Snapshot { location: "s3://backups/k3s/lab/a".into(), ..read };
         assert_eq!(elsewhere.key("b"), None, "it lies in another bucket");
         assert_eq!(Snapshot::read(&json!({"spec": {}, "status": {}})), None);
     }
