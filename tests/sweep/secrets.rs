@@ -1,9 +1,14 @@
 //! Where the secrets of a world are seen: nowhere but where they are meant to be.
 
-use std::{collections::BTreeMap, os::unix::fs::PermissionsExt};
+use std::{
+    collections::BTreeMap,
+    io::{Read, Seek},
+    os::unix::fs::PermissionsExt,
+};
 
 use camino::Utf8Path;
 use homelab_lab::sim::world::Options;
+use rustix::fs::{SeekFrom, seek};
 
 use crate::operator::Operator;
 
@@ -22,7 +27,7 @@ fn search(folder: &Utf8Path, secrets: &BTreeMap<&'static str, String>, finds: &m
         if kind.is_dir() {
             search(entry.path(), secrets, finds);
         } else if kind.is_file() {
-            let bytes = fs_err::read(entry.path()).unwrap();
+            let bytes = written(entry.path());
             let mode = entry.metadata().unwrap().permissions().mode() & 0o777;
             for (name, secret) in secrets {
                 if bytes.windows(secret.len()).any(|window| window == secret.as_bytes()) {
@@ -31,6 +36,19 @@ fn search(folder: &Utf8Path, secrets: &BTreeMap<&'static str, String>, finds: &m
             }
         }
     }
+}
+
+/// What was ever written to a file: disks are mostly holes.
+fn written(path: &Utf8Path) -> Vec<u8> {
+    let mut file = fs_err::File::open(path).unwrap();
+    let mut bytes = Vec::new();
+    let mut at = 0;
+    while let Ok(begin) = seek(&file, SeekFrom::Data(at)) {
+        at = seek(&file, SeekFrom::Hole(begin)).unwrap();
+        file.seek(std::io::SeekFrom::Start(begin)).unwrap();
+        (&mut file).take(at - begin).read_to_end(&mut bytes).unwrap();
+    }
+    bytes
 }
 
 #[tokio::test(flavor = "multi_thread")]
