@@ -11,5 +11,6 @@ mod operator;
 mod points;
 mod warden;
 
+mod counts;
 mod kills;
 mod undisturbed;
