@@ -12,5 +12,8 @@ test *ARGS:
 lab *ARGS:
     scripts/lab {{ARGS}}
 
+bench *ARGS:
+    scripts/bench {{ARGS}}
+
 schema:
     cargo run -q -- schema > inventory/schema.json

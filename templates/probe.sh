@@ -202,3 +202,7 @@ printf ',"settings":'
 grep -E '^(server|node-ip|cluster-cidr|service-cidr|secrets-encryption|cluster-init|flannel-iface):' "${HOMELAB_ROOT}/etc/rancher/k3s/config.yaml" 2>/dev/null | json_lines
 printf '}'
 printf '\n}\n'
+<% if kubeconfig_begins %>
+printf '%s\n' <{ kubeconfig_begins | quote }>
+cat "${HOMELAB_ROOT}/etc/rancher/k3s/k3s.yaml" 2>/dev/null || :
+<% endif %>

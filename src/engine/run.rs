@@ -22,6 +22,7 @@ use crate::{
     model::NodeName,
     plan::{guest::SEED_DRIVE, probe::HostProbe},
     ports::{ClusterAccess, Connector, Host, HostOf, HostTarget, Proxmox, World},
+    secret::Secret,
     stage::{cluster, guest},
 };
 
@@ -47,6 +48,8 @@ pub struct Run<W: World> {
     found: Mutex<BTreeMap<NodeName, Ipv4Addr>>,
     allocations: Mutex<HashMap<String, Arc<Semaphore>>>,
     cluster: tokio::sync::Mutex<Option<ClusterOf<W>>>,
+    /// Read a moment ago, for the next opening of the cluster's API.
+    kubeconfig: Mutex<Option<Secret>>,
     /// What this run holds of the lease; empty in a run that only looks.
     pub(super) tenure: OnceLock<Tenure>,
 }
@@ -73,6 +76,7 @@ impl<W: World> Run<W> {
             found: Mutex::default(),
             allocations: Mutex::default(),
             cluster: tokio::sync::Mutex::new(None),
+            kubeconfig: Mutex::default(),
             tenure: OnceLock::new(),
         })
     }
@@ -165,7 +169,16 @@ impl<W: World> Run<W> {
     /// Looks at a node: one script over the connection. A connection that broke is not kept.
     pub async fn probe(&self, node: &NodeName) -> Result<HostProbe> {
         let host = self.host(node).await?;
-        let seen = guest::probe(&host).await;
+        self.kept_if_well(node, guest::probe(&host).await).await
+    }
+
+    /// The same on a server, and its kubeconfig where it has one.
+    pub async fn probe_server(&self, node: &NodeName) -> Result<(HostProbe, Option<Secret>)> {
+        let host = self.host(node).await?;
+        self.kept_if_well(node, guest::probe_server(&host).await).await
+    }
+
+    async fn kept_if_well<T>(&self, node: &NodeName, seen: Result<T>) -> Result<T> {
         if seen.is_err() {
             self.forget_host(node).await;
         }
@@ -189,18 +202,29 @@ impl<W: World> Run<W> {
     pub async fn cluster(&self) -> Result<ClusterOf<W>> {
         let mut slot = self.cluster.lock().await;
         if let Some(cluster) = slot.as_ref() {
+            lock(&self.kubeconfig).take();
             return Ok(cluster.clone());
         }
         let server = &self.desired.first_server().name;
         let host = self.host(server).await?;
-        let kubeconfig = cluster::read_kubeconfig(&host).await?;
+        let known = lock(&self.kubeconfig).take();
+        let kubeconfig = match known {
+            Some(kubeconfig) => kubeconfig,
+            None => cluster::read_kubeconfig(&host).await?,
+        };
         let cluster = self.world.cluster().open(&host, &kubeconfig).await?;
         *slot = Some(cluster.clone());
         Ok(cluster)
     }
 
+    /// Spares the next opening of the API its reading. Where the API is open this one is not wanted.
+    pub fn has_kubeconfig(&self, kubeconfig: Secret) {
+        *lock(&self.kubeconfig) = Some(kubeconfig);
+    }
+
     /// Lets go of the handle, so that the next use reads the kubeconfig anew.
     pub async fn forget_cluster(&self) {
+        lock(&self.kubeconfig).take();
         *self.cluster.lock().await = None;
     }
 

@@ -87,7 +87,17 @@ async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<
 
 /// Looks at the guest under a node's VMID.
 pub async fn machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
-    let sight = look_at_machine(run, node).await?;
+    machine_believing(run, node, None).await
+}
+
+/// The same where Proxmox's list of guests just said what power it has: one request less. The list may be some
+/// seconds old, so whoever believes it asks the guest itself next.
+pub(super) async fn machine_believing<W: World>(
+    run: &Run<W>,
+    node: &NodeName,
+    power: Option<PowerState>,
+) -> Result<MachineSight> {
+    let sight = look_at_machine(run, node, power).await?;
     let begun = run.memory().guests.get(node).is_some_and(|guest| !guest.made);
     let in_doubt = match &sight {
         MachineSight::Ours(_) => false,
@@ -96,17 +106,22 @@ pub async fn machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineS
     };
     let hidden = matches!(&sight, MachineSight::Foreign(stranger) if stranger.is_hidden());
     // As with a template: no task runs now, so what is read now is what a task may have left.
-    if (begun && in_doubt) || hidden { look_at_machine(run, node).await } else { Ok(sight) }
+    if (begun && in_doubt) || hidden { look_at_machine(run, node, None).await } else { Ok(sight) }
 }
 
-async fn look_at_machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
+async fn look_at_machine<W: World>(
+    run: &Run<W>,
+    node: &NodeName,
+    power: Option<PowerState>,
+) -> Result<MachineSight> {
     let wanted = &run.desired.nodes[node];
     let memory = run.memory();
     let proxmox = run.world.proxmox();
-    let config = match read_config(run, &wanted.proxmox_node, wanted.vmid).await? {
-        Config::Seen(config) => config,
-        Config::Absent => return absent_or_being_made(run, node, &memory).await,
-        Config::Hidden => return hidden_or_being_made(run, node, &memory).await,
+    let (config, pending) = match proxmox.guest_settings(&wanted.proxmox_node, wanted.vmid).await {
+        Ok(Some(settings)) => settings,
+        Ok(None) => return absent_or_being_made(run, node, &memory).await,
+        Err(ProxmoxError::Forbidden(_)) => return hidden_or_being_made(run, node, &memory).await,
+        Err(error) => return Err(error.into()),
     };
     let lock = config.get("lock").map(str::to_owned);
     let marker = config.get("description").and_then(Marker::find);
@@ -117,15 +132,17 @@ async fn look_at_machine<W: World>(run: &Run<W>, node: &NodeName) -> Result<Mach
                 return Ok(MachineSight::HalfMade { task, lock });
             }
             run.trust(node, marker.host_keys.clone());
-            let (status, pending) = futures::join!(
-                proxmox.guest_status(&wanted.proxmox_node, wanted.vmid),
-                proxmox.pending_keys(&wanted.proxmox_node, wanted.vmid),
-            );
-            let Some(status) = status? else { return Ok(MachineSight::Absent) };
-            let sight = ours(run, node, config, marker, status.power, lock);
+            let power = match power {
+                Some(power) => power,
+                None => match proxmox.guest_status(&wanted.proxmox_node, wanted.vmid).await? {
+                    Some(status) => status.power,
+                    None => return Ok(MachineSight::Absent),
+                },
+            };
+            let sight = ours(run, node, config, marker, power, lock);
             Ok(match sight {
                 MachineSight::Ours(machine) => {
-                    MachineSight::Ours(Box::new(Machine { pending: pending?, ..*machine }))
+                    MachineSight::Ours(Box::new(Machine { pending, ..*machine }))
                 }
                 other => other,
             })

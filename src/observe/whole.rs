@@ -31,6 +31,7 @@ use crate::{
         probe::HostProbe,
     },
     ports::{Cluster, ContentKind, GuestSummary, PowerState, Proxmox, Tailnet, Volume, World},
+    secret::Secret,
     stage::preflight,
 };
 
@@ -56,8 +57,8 @@ impl Depth {
 
 /// Looks at everything that the diff reads. Nothing is changed.
 ///
-/// Costs one request for all guests, one for Proxmox's nodes, one for each guest of ours and for each
-/// VMID that is to be taken, one for each template and one for the seeds of each Proxmox node; one
+/// Costs one request for all guests, one for Proxmox's nodes, one for each guest of ours (two where it
+/// does not run or does not answer) and for each VMID that is to be taken, one for each template and one for the seeds of each Proxmox node; one
 /// connection and script for each running guest; one list of the tailnet's devices; one list of
 /// Kubernetes' nodes, one of the datastore's snapshots. All in parallel, each as soon as it can be.
 ///
@@ -184,30 +185,38 @@ async fn join_machines<W: World>(
         let known = find(guests, node.vmid.0, &node.proxmox_node);
         let begun = run.memory().guests.get(&node.name).is_some_and(|guest| !guest.made);
         let elsewhere = guests.iter().find(|guest| guest.vmid == node.vmid && !known);
+        let runs_now = |guest: &GuestSummary| {
+            guest.vmid == node.vmid && guest.power == PowerState::Running
+        };
+        let running = known && guests.iter().any(runs_now);
+        // What runs is asked itself: its answer is the proof that it does.
+        let believed = (running && depth != Depth::Proxmox).then_some(PowerState::Running);
         let sight = if let Some(other) = elsewhere {
             MachineSight::Foreign(Stranger {
                 name: Some(other.name.clone()),
                 why: Some(format!("the VMID is in use on {}", other.node)),
             })
         } else if known || begun || !is_free(run, node.vmid).await? {
-            proxmox::machine(run, &node.name).await?
+            proxmox::machine_believing(run, &node.name, believed).await?
         } else {
             MachineSight::Absent
         };
-        let host = match &sight {
-            MachineSight::Ours(machine)
-                if machine.power == PowerState::Running && depth != Depth::Proxmox =>
-            {
-                probe(run, &node.name).await
+        let server = node.name == *first && matches!(depth, Depth::Cluster | Depth::All);
+        let runs = |sight: &MachineSight| {
+            matches!(sight, MachineSight::Ours(machine) if machine.power == PowerState::Running)
+        };
+        let (mut sight, mut host, mut kubeconfig) = (sight, Sight::Unseen, None);
+        if runs(&sight) && depth != Depth::Proxmox {
+            (host, kubeconfig) = probe(run, &node.name, server).await;
+        }
+        if believed.is_some() && matches!(host, Sight::Silent(_)) {
+            sight = proxmox::machine(run, &node.name).await?;
+            if !runs(&sight) {
+                host = Sight::Unseen;
             }
-            _ => Sight::Unseen,
-        };
+        }
         // Not waiting for the others, which may be slow to answer.
-        let inside = if node.name == *first && matches!(depth, Depth::Cluster | Depth::All) {
-            inside(run, &host, depth).await
-        } else {
-            Inside::UNSEEN
-        };
+        let inside = if server { inside(run, &host, kubeconfig, depth).await } else { Inside::UNSEEN };
         Ok::<_, Failure>((node.name.clone(), sight, host, inside))
     });
     let mut machines = Vec::new();
@@ -241,11 +250,20 @@ async fn find_addresses<W: World>(run: &Arc<Run<W>>, depth: Depth) {
     }
 }
 
-/// One connection, one script.
-async fn probe<W: World>(run: &Arc<Run<W>>, node: &NodeName) -> Sight<HostProbe> {
-    match run.probe(node).await {
-        Ok(probe) => Sight::Seen(probe),
-        Err(failure) => Sight::Silent(failure.to_string()),
+/// One connection, one script; with the kubeconfig of a server that is to be asked for its cluster.
+async fn probe<W: World>(
+    run: &Arc<Run<W>>,
+    node: &NodeName,
+    server: bool,
+) -> (Sight<HostProbe>, Option<Secret>) {
+    let seen = if server {
+        run.probe_server(node).await
+    } else {
+        run.probe(node).await.map(|probe| (probe, None))
+    };
+    match seen {
+        Ok((probe, kubeconfig)) => (Sight::Seen(probe), kubeconfig),
+        Err(failure) => (Sight::Silent(failure.to_string()), None),
     }
 }
 
@@ -257,9 +275,17 @@ async fn devices<W: World>(run: &Arc<Run<W>>) -> Sight<Vec<crate::ports::Device>
 }
 
 /// What the first server's Kubernetes says, where its host runs it.
-async fn inside<W: World>(run: &Arc<Run<W>>, server: &Sight<HostProbe>, depth: Depth) -> Inside {
+async fn inside<W: World>(
+    run: &Arc<Run<W>>,
+    server: &Sight<HostProbe>,
+    kubeconfig: Option<Secret>,
+    depth: Depth,
+) -> Inside {
     if !server.seen().is_some_and(crate::stage::cluster::is_running) {
         return Inside::UNSEEN;
+    }
+    if let Some(kubeconfig) = kubeconfig {
+        run.has_kubeconfig(kubeconfig);
     }
     if depth == Depth::Cluster {
         let (kube, snapshots) = futures::join!(kube(run), snapshots(run));

@@ -66,6 +66,12 @@ pub trait Proxmox: Send + Sync {
         node: &str,
         vmid: Vmid,
     ) -> impl Future<Output = Result<Option<GuestConfig>, ProxmoxError>> + Send;
+    /// The same and the keys that wait for a stop or reboot, in one request.
+    fn guest_settings(
+        &self,
+        node: &str,
+        vmid: Vmid,
+    ) -> impl Future<Output = Result<Option<(GuestConfig, Vec<String>)>, ProxmoxError>> + Send;
     /// The keys that wait for a stop or reboot.
     fn pending_keys(
         &self,

@@ -16,17 +16,37 @@ use crate::{
     plan::probe::{CloudInit, CloudInitState, HostProbe, RootDisk},
     ports::Host,
     script::Script,
+    secret::Secret,
     template,
 };
 
+/// A line between a probe's document and a kubeconfig.
+const KUBECONFIG_BEGINS: &str = "\n--- kubeconfig ---\n";
+
 /// Looks at everything, in one round trip, and changes nothing.
 pub async fn probe(host: &impl Host) -> Result<HostProbe> {
-    let printed = run(host, &probe_script()?).await?;
+    let printed = run(host, &probe_script(false)?).await?;
     HostProbe::parse(&printed).map_err(|failure| failure.at(host.node()))
 }
 
-pub(crate) fn probe_script() -> Result<Script> {
-    let context = json!({ "files": paths::FILES, "units": paths::UNITS });
+/// The same on a server, and its kubeconfig, in the same round trip. `None` where k3s has written none.
+pub async fn probe_server(host: &impl Host) -> Result<(HostProbe, Option<Secret>)> {
+    let printed = run(host, &probe_script(true)?).await.map(Secret::document)?;
+    let (probe, kubeconfig) = parted(printed.expose());
+    let probe = HostProbe::parse(probe).map_err(|failure| failure.at(host.node()))?;
+    Ok((probe, (!kubeconfig.is_empty()).then(|| Secret::document(kubeconfig))))
+}
+
+/// The probe's document, and what stands behind it: never read as one, so that no failure repeats a key.
+fn parted(printed: &str) -> (&str, &str) {
+    printed.split_once(KUBECONFIG_BEGINS).unwrap_or((printed, ""))
+}
+
+pub(crate) fn probe_script(with_kubeconfig: bool) -> Result<Script> {
+    let context = json!({
+        "files": paths::FILES, "units": paths::UNITS,
+        "kubeconfig_begins": with_kubeconfig.then_some(KUBECONFIG_BEGINS.trim()),
+    });
     Ok(template::script("probe.sh", context)?.timeout(Duration::from_secs(60)))
 }
 

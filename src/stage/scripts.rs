@@ -35,7 +35,7 @@ pub fn catalogue(desired: &Desired, node: &Node) -> Result<Vec<Script>> {
         network::targets(desired, &peer.name, [100, 64, 0, 2].into(), [10, 42, 1, 0].into())
     });
     Ok(vec![
-        guest::probe_script()?,
+        guest::probe_script(false)?,
         guest::await_cloud_init_script(Duration::from_secs(10))?,
         template::script("guest/rotate-host-key.sh", serde_json::json!({}))?,
         guest::install_host_key_script(LATER)?,

@@ -12,6 +12,7 @@ mod points;
 mod story;
 mod warden;
 
+mod counts;
 mod faults;
 mod journal;
 mod kills;

@@ -76,6 +76,7 @@ pub struct Gate(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     log: Mutex<Vec<Effect>>,
+    connections: Mutex<Vec<String>>,
     warden: Mutex<Option<Arc<dyn Warden>>>,
 }
 
@@ -114,9 +115,20 @@ impl Gate {
         lock(&self.0.log).clone()
     }
 
+    /// Notes a connection by SSH that begins.
+    pub(super) fn connected(&self, node: &str) {
+        lock(&self.0.connections).push(node.to_owned());
+    }
+
+    /// The node of each connection by SSH so far. What is carried by one is no connection of its own.
+    pub fn connections(&self) -> Vec<String> {
+        lock(&self.0.connections).clone()
+    }
+
     /// Forgets what was asked for, and counts anew.
     pub fn forget(&self) {
         lock(&self.0.log).clear();
+        lock(&self.0.connections).clear();
     }
 
     /// Sets who looks at the effects from here on; `None` lets everything pass.

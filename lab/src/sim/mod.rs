@@ -11,6 +11,7 @@
 //! * [`kubernetes`]: the cluster's API; [`cluster`]: what the guests tell it.
 //! * [`tailnet`]: the control plane.
 //! * [`outside`], [`roads`]: what guests reach outside of themselves.
+//! * [`wire`]: how far away from all of it the operator is.
 //! * [`files`]: where k3s, Tailscale and the image come from.
 //! * [`command`]: a command in a world of its own.
 
@@ -27,4 +28,5 @@ pub mod roads;
 pub mod ssh;
 pub mod tailnet;
 pub mod tools;
+pub mod wire;
 pub mod world;

@@ -1,6 +1,10 @@
 //! A whole simulated world: Proxmox, guests, tailnet, cluster, publishers.
 
-use std::{net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,6 +19,7 @@ use super::{
     ssh::Site,
     tailnet::{self, Plane, Running as Control, Settings, Tailnet},
     tools::Tools,
+    wire::{Relay, Wire},
 };
 use crate::pve::{
     AccessSetup, Config, GuestSetup, NodeConfig, Running, Server, Setup, StorageConfig, TokenSetup,
@@ -40,11 +45,14 @@ pub struct Options {
     pub pace: f64,
     /// From the start of a guest until its sshd answers.
     pub boot: Duration,
+    /// How far the operator is from Proxmox, the guests and the control plane; next to them without one.
+    pub wire: Option<Wire>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { agents: 2, network: 0, ssh_port: 2222, pace: 0.0, boot: Duration::ZERO }
+        let boot = Duration::ZERO;
+        Self { agents: 2, network: 0, ssh_port: 2222, pace: 0.0, boot, wire: None }
     }
 }
 
@@ -55,8 +63,11 @@ pub struct World {
     token: String,
     headscale_key: String,
     server_token: String,
+    /// Proxmox and the control plane, as the operator reaches them.
+    endpoints: [SocketAddr; 2],
+    _relays: Vec<Relay>,
     proxmox: Running,
-    control: Control,
+    _control: Control,
     files: Files,
     pub gate: Gate,
     pub kubernetes: Arc<Kubernetes>,
@@ -105,7 +116,8 @@ impl World {
             cluster: Cluster::new(kubernetes.clone(), &server_token),
             network: network.clone(),
         });
-        let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network };
+        let wire = options.wire.clone().unwrap_or_default();
+        let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network, wire };
         hypervisor.connect(Connection { site, surroundings });
         let config = Config {
             nodes: vec![NodeConfig {
@@ -134,6 +146,15 @@ impl World {
         let secrets = proxmox.furnish(&setup()).await?;
         let id = format!("{USER}!{TOKEN}");
         let token = format!("{id}={}", secrets[&id]);
+        let mut endpoints = [proxmox.address(), control.address()];
+        let mut relays = Vec::new();
+        if let Some(wire) = &options.wire {
+            for endpoint in &mut endpoints {
+                let relay = Relay::start(*endpoint, wire.clone()).await?;
+                *endpoint = relay.address();
+                relays.push(relay);
+            }
+        }
         gate.forget();
         let world = Self {
             options,
@@ -141,8 +162,10 @@ impl World {
             token,
             headscale_key,
             server_token,
+            endpoints,
+            _relays: relays,
             proxmox,
-            control,
+            _control: control,
             files,
             gate,
             kubernetes,
@@ -208,7 +231,7 @@ cluster:
   name: sim
   id: 11111111-2222-4333-8444-5555555555{network:02x}
 proxmox:
-  endpoint: {endpoint}
+  endpoint: https://{endpoint}
   tls:
     ca_file: {authority}
   token:
@@ -239,7 +262,7 @@ nodes:
 {nodes}tailnet:
   control:
     headscale:
-      login_server: {control}
+      login_server: http://{control}
       api_key: {{env: HEADSCALE_API_KEY}}
       user: homelab
   tag: tag:k3s
@@ -249,13 +272,13 @@ k3s:
   url: {k3s_url}
   sha256: {k3s_sha256}
 ",
-            endpoint = self.proxmox.endpoint(),
+            endpoint = self.endpoints[0],
             authority = self.proxmox.ca_file(),
             image_url = image.url,
             image_sha256 = image.sha256,
             port = self.options.ssh_port,
             second = 64 + network,
-            control = self.control.endpoint(),
+            control = self.endpoints[1],
             tailscale_url = tailscale.url,
             tailscale_sha256 = tailscale.sha256,
             k3s_url = k3s.url,

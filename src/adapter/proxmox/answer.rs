@@ -106,6 +106,24 @@ impl Answer {
         })
     }
 
+    /// What `pending` tells is all that `config` does, key by key, the digest among them; merged as Proxmox
+    /// merges it there.
+    pub(super) fn guest_settings(&self) -> Result<(GuestConfig, Vec<String>), ProxmoxError> {
+        let mut values = BTreeMap::new();
+        let mut pending = Vec::new();
+        for (key, value, pends) in self.each(Entry::setting)? {
+            if pends {
+                pending.push(key.clone());
+            }
+            if let Some(value) = value {
+                values.insert(key, value);
+            }
+        }
+        let digest = values.remove("digest");
+        let digest = digest.ok_or_else(|| self.malformed("no `digest`".into()))?;
+        Ok((GuestConfig { digest, values }, pending))
+    }
+
     pub(super) fn guest_status(&self) -> Result<GuestStatus, ProxmoxError> {
         self.one(|entry| {
             Ok(GuestStatus {
@@ -226,6 +244,15 @@ impl Entry<'_> {
         })
     }
 
+    /// An entry of `pending`: its key, what it will be, and whether that is still to come.
+    pub(super) fn setting(self) -> Result<(String, Option<String>, bool), Unfit> {
+        let pending = printed(&self.0["pending"]);
+        let goes = self.flag("delete");
+        let pends = pending.is_some() || goes;
+        let value = pending.or_else(|| printed(&self.0["value"]).filter(|_| !goes));
+        Ok((self.text("key")?, value, pends))
+    }
+
     /// The key of an entry of `pending`, when something is pending for it.
     pub(super) fn pending_key(self) -> Result<Option<String>, Unfit> {
         let pends = !self.0["pending"].is_null() || self.flag("delete");
@@ -302,6 +329,21 @@ mod tests {
         let keys: Vec<_> =
             pending.each(Entry::pending_key).unwrap().into_iter().flatten().collect();
         assert_eq!(keys, ["cores", "ide2"]);
+    }
+
+    #[test]
+    fn what_pends_counts_as_done_in_the_configuration_and_is_told() {
+        let answer = answer(
+            r#"{"data":[{"key":"cores","value":2,"pending":4},{"key":"ide2","value":"x","delete":1},
+                {"key":"balloon","pending":0},{"key":"name","value":"a"},
+                {"key":"digest","value":"d1"}]}"#,
+        );
+        let (config, pending) = answer.guest_settings().unwrap();
+        assert_eq!(config.digest, "d1");
+        let told: Vec<_> =
+            config.values.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        assert_eq!(told, [("balloon", "0"), ("cores", "4"), ("name", "a")]);
+        assert_eq!(pending, ["cores", "ide2", "balloon"]);
     }
 
     #[test]

@@ -239,6 +239,15 @@ impl Proxmox for ProxmoxClient {
         self.unless_absent(vmid, answer).await?.map(|answer| answer.guest_config()).transpose()
     }
 
+    async fn guest_settings(
+        &self,
+        node: &str,
+        vmid: Vmid,
+    ) -> Result<Option<(GuestConfig, Vec<String>)>, ProxmoxError> {
+        let answer = self.read(guest(node, vmid, "/pending"), Vec::new()).await;
+        self.unless_absent(vmid, answer).await?.map(|answer| answer.guest_settings()).transpose()
+    }
+
     async fn pending_keys(&self, node: &str, vmid: Vmid) -> Result<Vec<String>, ProxmoxError> {
         let answer = self.read(guest(node, vmid, "/pending"), Vec::new()).await?;
         Ok(answer.each(answer::Entry::pending_key)?.into_iter().flatten().collect())

@@ -241,7 +241,7 @@ fn every_absolute_path_stands_behind_the_prefix() {
 
 #[test]
 fn the_probe_of_this_very_machine_can_be_read() {
-    let script = guest::probe_script().unwrap();
+    let script = guest::probe_script(false).unwrap();
     let output = with_input("/bin/sh", &["-s"], script.standard_input().expose()).unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");

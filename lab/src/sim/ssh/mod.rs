@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::forward::{Opening, Roads, Stream};
 use self::handler::Handler;
-use super::{gate::Gate, guest::Guest, tools::Tools};
+use super::{gate::Gate, guest::Guest, tools::Tools, wire::Wire};
 
 /// What the servers of a world share.
 #[derive(Clone)]
@@ -26,6 +26,7 @@ pub struct Site {
     pub tools: Arc<Tools>,
     pub gate: Gate,
     pub roads: Arc<dyn Roads>,
+    pub wire: Wire,
 }
 
 /// A guest's sshd; dropping it ends it and all of its connections.
@@ -71,7 +72,8 @@ async fn serve(stream: TcpStream, guest: Arc<Guest>, site: Site) {
         nodelay: true,
         ..Config::default()
     };
-    let cut = CancellationToken::new();
+    site.gate.connected(&guest.state().node_name);
+    let (cut, wire) = (CancellationToken::new(), site.wire.clone());
     let (mut near, far) = tokio::io::duplex(64 << 10);
     let handler = Handler::new(guest, site, cut.clone());
     let session = async {
@@ -81,7 +83,7 @@ async fn serve(stream: TcpStream, guest: Arc<Guest>, site: Site) {
     };
     let mut stream = stream;
     tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut stream, &mut near) => {}
+        _ = wire.carry(&mut stream, &mut near) => {}
         () = session => {}
         () = cut.cancelled() => {}
     }

@@ -1,0 +1,93 @@
+//! How fast `homelab` is, in ratios: each beside its own floor, measured in the same run of this program, in
+//! one simulated world. `scripts/bench` runs it; `docs/performance.md` says how to read it.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot measure has nothing to say")]
+
+mod first;
+mod floor;
+mod noop;
+mod operator;
+mod report;
+mod sample;
+mod scale;
+mod start;
+mod usage;
+
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use clap::Parser;
+
+use self::{operator::Operator, report::Report, usage::Machine};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "scripts/bench",
+    about = "How fast homelab is, in ratios to what it cannot do without"
+)]
+struct Arguments {
+    /// Writes the numbers there, too.
+    #[arg(long)]
+    json: Option<Utf8PathBuf>,
+    /// Small worlds and few samples: minutes, on a computer that has other things to do.
+    #[arg(long)]
+    quick: bool,
+    /// What cargo adds.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// What is measured.
+struct Sizes {
+    samples: usize,
+    /// Worlds in which a run has nothing to do.
+    noop: &'static [u32],
+    /// From the operator to everything and back.
+    round_trips: &'static [Duration],
+    /// Worlds in which everything is to be done and takes its time.
+    first: &'static [u32],
+    starts: usize,
+}
+
+const WHOLE: Sizes = Sizes {
+    samples: 9,
+    noop: &[3, 30, 100],
+    round_trips: &[Duration::ZERO, Duration::from_millis(1), Duration::from_millis(20)],
+    first: &[3, 50],
+    starts: 51,
+};
+
+const QUICK: Sizes = Sizes {
+    samples: 5,
+    noop: &[3, 12],
+    round_trips: &[Duration::ZERO, Duration::from_millis(1), Duration::from_millis(20)],
+    first: &[3],
+    starts: 21,
+};
+
+#[tokio::main(flavor = "multi_thread")]
+async fn main() {
+    let arguments = Arguments::parse();
+    let sizes = if arguments.quick { QUICK } else { WHOLE };
+    let machine = Machine::now();
+    let mut report = Report::new();
+    start::measure(&mut report, sizes.starts).await;
+    let mut runs = Vec::new();
+    for nodes in sizes.noop {
+        let operator = Operator::new(*nodes, Duration::ZERO).await;
+        runs.push((*nodes, operator.succeed(&["up", "--yes"]).await));
+        noop::measure(&mut report, &operator, *nodes, &sizes).await;
+    }
+    for nodes in sizes.first {
+        first::measure(&mut report, *nodes).await;
+    }
+    scale::tell(&mut report, &runs);
+    report.note(format!(
+        "Other programs had {:.0} % of this computer's processor time meanwhile.",
+        machine.share_of_others() * 100.0
+    ));
+    report.print();
+    if let Some(path) = arguments.json {
+        fs_err::write(path, report.json()).unwrap();
+    }
+}

@@ -1,0 +1,37 @@
+//! What the program itself takes of a first run, as the world grows.
+
+use crate::{
+    report::{Report, Row},
+    usage::Usage,
+};
+
+const GOAL: &str = "500 nodes: 20 s, 200 MB";
+
+pub(crate) fn tell(report: &mut Report, runs: &[(u32, Usage)]) {
+    for (nodes, usage) in runs {
+        let megabytes = usage.peak_bytes as f64 / 1e6;
+        report.row(Row {
+            name: format!("first `up`, {nodes} nodes: homelab's own"),
+            measured: format!("{:.2} s of processor, {megabytes:.0} MB", usage.cpu),
+            floor: String::new(),
+            ratio: String::new(),
+            goal: GOAL.into(),
+        });
+        let key = nodes.to_string();
+        report.number(&["scale", &key, "cpu_seconds"], usage.cpu);
+        report.number(&["scale", &key, "peak_megabytes"], megabytes);
+    }
+    for pair in runs.windows(2) {
+        let [(few, less), (many, more)] = pair else { continue };
+        let growth = f64::from(*many) / f64::from(*few);
+        let ratio = more.cpu / less.cpu;
+        report.row(Row {
+            name: format!("first `up`, {few} to {many} nodes: homelab's own"),
+            measured: format!("{ratio:.2} times the processor time"),
+            floor: format!("{growth:.2} times the nodes"),
+            ratio: format!("{:.2}", ratio / growth),
+            goal: "1.05 (250 to 500: 2.1 times)".into(),
+        });
+        report.number(&["scale", &format!("{many}_over_{few}")], ratio);
+    }
+}
