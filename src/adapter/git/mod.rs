@@ -28,8 +28,7 @@ impl Git for GitProgram {
         let reference = format!("refs/heads/{}", source.branch);
         let listed =
             run(source, &login, None, &["ls-remote", "--", &source.url, &reference]).await?;
-        let head = listed.split_ascii_whitespace().next().unwrap_or_default();
-        if head.is_empty() { Err(no_branch(source)) } else { Ok(head.to_owned()) }
+        listed_head(&listed, &reference).ok_or_else(|| no_branch(source))
     }
 
     async fn read(&self, source: &GitSource, paths: &[String]) -> Result<Checkout, GitError> {
@@ -56,6 +55,19 @@ impl Git for GitProgram {
         }
         Ok(Checkout { head: head.trim().to_owned(), files })
     }
+}
+
+/// The commit that a reference is at. What is asked for is a pattern to git: references that merely end with it,
+/// as the backups of `git filter-branch` do, are listed, too, and perhaps first.
+fn listed_head(listed: &str, reference: &str) -> Option<String> {
+    let is_commit = |word: &str| {
+        matches!(word.len(), 40 | 64) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    listed
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .find(|(commit, name)| *name == reference && is_commit(commit))
+        .map(|(commit, _)| commit.to_owned())
 }
 
 fn no_branch(source: &GitSource) -> GitError {
