@@ -4,6 +4,8 @@
 //! (AES-256-GCM; where a value stands is authenticated with it), with a `sops` section: the data key,
 //! encrypted for each recipient, and a MAC over all values in their order, encrypted too.
 
+#[cfg(test)]
+mod damage;
 mod data_key;
 mod document;
 mod renew;
