@@ -22,6 +22,8 @@ pub mod adapter;
 pub mod cli;
 pub mod commands;
 pub mod completion;
+#[cfg(test)]
+mod damage;
 pub mod engine;
 pub mod environment;
 pub mod error;

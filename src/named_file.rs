@@ -113,10 +113,19 @@ pub fn bounded(file: File, limit: u64) -> Result<Vec<u8>> {
 }
 
 fn decoded(bytes: Vec<u8>, path: &Path) -> Result<String> {
-    String::from_utf8(bytes).map_err(|_| {
-        let message = format!("`{}` is no UTF-8 text", path.display());
+    String::from_utf8(bytes).map_err(|error| {
+        let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let (line, column) = place_behind(&String::from_utf8_lossy(sound));
+        let message =
+            format!("`{}` is no UTF-8 text: line {line}, column {column}", path.display());
         Error::new(ErrorKind::InvalidData, message)
     })
+}
+
+/// Line and column, from 1 and in characters, of what follows a text.
+fn place_behind(text: &str) -> (usize, usize) {
+    let line = text.rsplit('\n').next().unwrap_or_default();
+    (text.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 fn not_regular(path: &Path, kind: std::fs::FileType) -> Error {
@@ -201,7 +210,7 @@ pub(crate) mod tests {
         assert!(refused(text_of_any("/dev/zero", KEY)).ends_with("is larger than 1 MiB"));
         fs_err::write(&path, "ä".repeat(1 << 19)).unwrap();
         assert_eq!(text(&path, KEY).unwrap().len() as u64, KEY);
-        fs_err::write(&path, b"\xff").unwrap();
-        assert!(refused(text(&path, KEY)).ends_with("is no UTF-8 text"));
+        fs_err::write(&path, b"one\nt\xc3\xa4\xff\n").unwrap();
+        assert!(refused(text(&path, KEY)).ends_with("is no UTF-8 text: line 2, column 3"));
     }
 }

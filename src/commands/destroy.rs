@@ -14,7 +14,7 @@ use crate::{
     engine::Run,
     error::{Failure, Kind, Result},
     inventory::{Desired, Pins},
-    model::{Marker, Vmid, marker::MarkerRole},
+    model::{Marker, NodeName, Vmid, marker::MarkerRole},
     observe::{self, Depth},
     plan::{
         Change, Impact, Observed, Plan, Step, StepId,
@@ -76,7 +76,9 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
                 plan.add(Step::new(change, Impact::DataLoss, "destroy"), &first);
             }
             // The VM may be gone and its device not.
-            MachineSight::Absent if run.memory().devices.contains_key(node) => {
+            MachineSight::Absent
+                if run.memory().devices.contains_key(node) && !goes_as_stray(observed, args, node) =>
+            {
                 let change = Change::RemoveMachine {
                     node: node.clone(),
                     proxmox_node: wanted.proxmox_node.clone(),
@@ -96,6 +98,10 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
     }
     if args.nodes.is_empty() {
         for stray in &observed.strays {
+            if let Some(other) = observed.double_of(stray) {
+                plan.notes.push(stray.unclear(other));
+                continue;
+            }
             let change = Change::RemoveMachine {
                 node: stray.node.clone(),
                 proxmox_node: stray.proxmox_node.clone(),
@@ -114,7 +120,10 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
                     proxmox_node: proxmox_node.clone(),
                     volume: volume.id.clone(),
                 };
-                plan.add(Step::new(change, Impact::DataLoss, "a seed of ours"), &machines);
+                // On a storage that they share, each Proxmox node lists it.
+                if !plan.has(&change.id()) {
+                    plan.add(Step::new(change, Impact::DataLoss, "a seed of ours"), &machines);
+                }
             }
         }
     }
@@ -123,6 +132,11 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
         plan.notes.extend(former_templates(run, observed).await);
     }
     Ok(plan)
+}
+
+/// Whether a node whose VMID was changed is deleted under its former one, and its device with it.
+fn goes_as_stray(observed: &Observed, args: &DestroyArgs, node: &NodeName) -> bool {
+    args.nodes.is_empty() && observed.strays.iter().any(|stray| stray.node == *node)
 }
 
 /// The devices that Tailscale's operator made: nobody else could take them away once its cluster is gone.

@@ -108,7 +108,23 @@ pub(crate) fn scalar(value: Value) -> String {
         && !text.ends_with(':')
         && !["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
             .contains(&text.to_ascii_lowercase().as_str());
-    if plain { text.to_owned() } else { serde_json::Value::from(text).to_string() }
+    if plain { text.to_owned() } else { quoted(text) }
+}
+
+/// In double quotes: as JSON, but for what JSON may hold as it is and YAML may not.
+fn quoted(text: &str) -> String {
+    let json = serde_json::Value::from(text).to_string();
+    let escaped = |letter: char| match letter {
+        letter if is_plain(letter) => letter.to_string(),
+        letter => format!("\\u{:04x}", u32::from(letter)),
+    };
+    json.chars().map(escaped).collect()
+}
+
+/// Whether YAML takes a character as it is, and no reader takes it for the end of a line or of a text.
+pub(crate) fn is_plain(letter: char) -> bool {
+    let is_odd = matches!(letter, '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}');
+    !letter.is_control() && !is_odd
 }
 
 /// A duration as Kubernetes and Go write it.

@@ -19,7 +19,10 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) fn new(name: &str, text: &str) -> Self {
-        let ends = text.match_indices('\n').map(|(end, _)| end + 1);
+        // To YAML a carriage return ends a line, too, alone or with the newline behind it.
+        let is_end = |at: usize| text.as_bytes()[at] == b'\n' || !text[at + 1..].starts_with('\n');
+        let ends =
+            text.match_indices(['\n', '\r']).filter(|(at, _)| is_end(*at)).map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(ends).collect();
         Self { name: name.into(), text: text.into(), lines }
     }
@@ -27,7 +30,7 @@ impl Source {
     /// A line by its number, from 1.
     pub(crate) fn line(&self, number: usize) -> Option<&str> {
         let begin = *self.lines.get(number.checked_sub(1)?)?;
-        self.text[begin..].lines().next()
+        self.text[begin..].split(['\n', '\r']).next()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whole inventories: the examples, and what a faulty one gets told.
 
 mod capacity;
+mod damage;
 mod faults;
 mod reader;
 mod secrets;

@@ -113,7 +113,7 @@ fn bytes(path: &Utf8Path) -> Result<Option<Vec<u8>>> {
     }
 }
 
-fn fold(bytes: &[u8]) -> Result<(RunState, Damage, usize), super::state::IllegalRecord> {
+pub(super) fn fold(bytes: &[u8]) -> Result<(RunState, Damage, usize), super::state::IllegalRecord> {
     let mut state = RunState::default();
     let mut damage =
         Damage { torn: !bytes.is_empty() && !bytes.ends_with(b"\n"), unreadable: vec![] };

@@ -8,6 +8,10 @@
 //! * [`holder`]: who runs.
 //! * [`lock`]: one run at a time on one state folder.
 
+#[cfg(test)]
+mod damage;
+#[cfg(test)]
+mod every_record;
 pub mod file;
 pub mod holder;
 pub mod lock;

@@ -78,13 +78,18 @@ impl Lease {
         rest
     }
 
+    /// How long it holds yet; below nothing where it is over. People write in notes, numbers of any size, too.
+    pub const fn seconds_left(&self, now: i64) -> i64 {
+        self.until.saturating_sub(now)
+    }
+
     pub fn is_over(&self, now: i64) -> bool {
         now >= self.until
     }
 
     /// Whether its end lies further ahead than any lease lasts: the clock that wrote it was set back since.
     pub fn is_implausible(&self, now: i64) -> bool {
-        self.until - now > LEASE_SECONDS + CLOCK_SLACK
+        self.seconds_left(now) > LEASE_SECONDS + CLOCK_SLACK
     }
 
     /// The process id, for people.

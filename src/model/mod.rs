@@ -1,5 +1,7 @@
 //! The words of the trade as types: names, identities, addresses and the marks of ownership.
 
+#[cfg(test)]
+mod damage;
 pub mod device;
 pub mod identity;
 pub mod lease;

@@ -140,7 +140,9 @@ fn exposure(desired: &Desired, observed: &Observed, plan: &mut Plan) {
 
 fn strays(observed: &Observed, wishes: Wishes, plan: &mut Plan) {
     for stray in &observed.strays {
-        if wishes.prune {
+        if let Some(other) = observed.double_of(stray) {
+            plan.notes.push(stray.unclear(other));
+        } else if wishes.prune {
             plan.add(
                 Step::new(
                     Change::RemoveMachine {
@@ -199,20 +201,21 @@ fn sweep(desired: &Desired, observed: &Observed, plan: &mut Plan) {
     for (proxmox_node, volumes) in &observed.seeds {
         let unused = |volume: &&Volume| !in_use.contains(&volume.id) && !may_wait(&volume.id);
         for volume in volumes.iter().filter(unused) {
-            plan.add(
-                Step::new(
-                    Change::SweepSeed {
-                        proxmox_node: proxmox_node.clone(),
-                        volume: volume.id.clone(),
-                    },
-                    Impact::InPlace,
-                    "no guest refers to it",
-                ),
-                &[],
-            );
+            let change =
+                Change::SweepSeed { proxmox_node: proxmox_node.clone(), volume: volume.id.clone() };
+            // On a storage that they share, each Proxmox node lists it.
+            if !plan.has(&change.id()) {
+                plan.add(Step::new(change, Impact::InPlace, "no guest refers to it"), &[]);
+            }
         }
     }
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod settled;
+#[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod worlds;

@@ -122,12 +122,13 @@ impl StorageNode {
         if disks.is_empty() {
             faults.push("it has no disk".to_owned());
         }
-        let (mut promised, mut promisable) = (0, 0);
+        let (mut promised, mut promisable) = (0_u64, 0_u64);
         for (name, disk) in disks {
             let bytes = |value: &Value| value.as_u64().unwrap_or(0);
-            promised += bytes(&disk["storageScheduled"]);
+            promised = bytes(&disk["storageScheduled"]).saturating_add(promised);
             let reserved = bytes(&spec["disks"][name.as_str()]["storageReserved"]);
-            promisable += bytes(&disk["storageMaximum"]).saturating_sub(reserved);
+            promisable =
+                bytes(&disk["storageMaximum"]).saturating_sub(reserved).saturating_add(promisable);
             let place = disk["diskPath"].as_str().unwrap_or(name);
             let unmet = unmet(disk, &["Ready", "Schedulable"]);
             faults.extend(unmet.into_iter().map(|fault| format!("disk {place}: {fault}")));

@@ -9,6 +9,8 @@
 //! * [`step`]: a step: what, why, at what price, after which others.
 
 pub mod bucket;
+#[cfg(test)]
+mod damage;
 pub mod datastore;
 pub mod diff;
 pub mod edge;

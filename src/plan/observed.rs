@@ -149,6 +149,17 @@ pub struct Stray {
     pub name: String,
 }
 
+impl Stray {
+    /// What a person must know of it where nobody can tell which of two guests is the node.
+    pub fn unclear(&self, other: Vmid) -> String {
+        format!(
+            "{} (VMID {}) has the marks of VMID {other}, too, as a restored backup has: it is left alone; delete \
+             the one that is not wanted yourself",
+            self.node, self.vmid
+        )
+    }
+}
+
 impl Observed {
     /// Why Kubernetes is unseen, whose API is asked on this server.
     pub fn why_unasked(&self, server: &NodeName) -> String {
@@ -163,6 +174,13 @@ impl Observed {
                 format!("{server} does not run, so the Kubernetes API cannot be asked")
             }
         }
+    }
+
+    /// Another guest with the marks of the same node: deleting either takes the node's device with it.
+    pub fn double_of(&self, stray: &Stray) -> Option<Vmid> {
+        let machine = self.machine(&stray.node).map(|machine| machine.vmid);
+        let other = |other: &&Stray| other.node == stray.node && other.vmid != stray.vmid;
+        machine.or_else(|| self.strays.iter().find(other).map(|other| other.vmid))
     }
 
     pub fn machine(&self, node: &NodeName) -> Option<&Machine> {

@@ -270,7 +270,7 @@ impl HostProbe {
 
     /// How far the node's clock is from `now` (seconds since the epoch); positive: it is ahead.
     pub fn clock_skew(&self, now: i64) -> Option<i64> {
-        self.time_seconds.map(|time| time - now)
+        self.time_seconds.map(|time| time.saturating_sub(now))
     }
 }
 
@@ -307,5 +307,7 @@ fn tolerant_map<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     })
 }
 
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod tests;

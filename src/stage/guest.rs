@@ -153,5 +153,8 @@ pub fn is_finished(probe: &HostProbe) -> bool {
 /// less than a sixteenth for itself, and partition tables and boot partitions about a gibibyte.
 pub fn root_is_smaller_than_disk(probe: &HostProbe, disk_bytes: u64) -> bool {
     let allowance = disk_bytes / 16 + if probe.root_disk.partition.is_some() { 1 << 30 } else { 0 };
-    probe.root_disk.filesystem_bytes.is_some_and(|bytes| bytes + allowance < disk_bytes)
+    probe
+        .root_disk
+        .filesystem_bytes
+        .is_some_and(|bytes| bytes.saturating_add(allowance) < disk_bytes)
 }

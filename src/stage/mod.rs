@@ -19,7 +19,7 @@ pub mod machine;
 pub mod network;
 mod outside;
 pub mod overlay;
-mod paths;
+pub(crate) mod paths;
 pub mod preflight;
 pub mod remove;
 mod remove_proxies;

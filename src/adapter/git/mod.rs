@@ -27,11 +27,8 @@ impl Git for GitProgram {
         let reference = format!("refs/heads/{}", source.branch);
         let words = ["ls-remote", "--", &source.url, &reference];
         let listed = run(source, &login, None, &words).await?;
-        // It lists whatever ends so: `refs/heads/x/refs/heads/main`, too.
-        let lines = listed.lines().filter_map(|line| line.split_once('\t'));
-        let head = lines.into_iter().find(|(_, name)| *name == reference);
-        match head {
-            Some((head, _)) => Ok(head.to_owned()),
+        match listed_head(&listed, &reference) {
+            Some(head) => Ok(head),
             None => Err(no_branch(source, &login).await),
         }
     }
@@ -50,6 +47,19 @@ impl Git for GitProgram {
         }
         Ok(Checkout { head: head.trim().to_owned(), files })
     }
+}
+
+/// The commit that a reference is at. What is asked for is a pattern to git: references that merely end with it,
+/// as the backups of `git filter-branch` do, are listed, too, and perhaps first.
+fn listed_head(listed: &str, reference: &str) -> Option<String> {
+    let is_commit = |word: &str| {
+        matches!(word.len(), 40 | 64) && word.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    listed
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .find(|(commit, name)| *name == reference && is_commit(commit))
+        .map(|(commit, _)| commit.to_owned())
 }
 
 /// The head of a branch, in a folder of its own.

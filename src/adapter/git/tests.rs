@@ -2,14 +2,18 @@ use std::process::Command;
 
 use base64::Engine;
 use camino::{Utf8Path, Utf8PathBuf};
+use proptest::prelude::*;
 
 use super::*;
 use crate::{
     adapter::tailnet::scripted::{Answer, Scripted},
+    damage::{cases, damaged},
     error::{Failure, Kind},
     ports::GitLogin,
     secret::Secret,
 };
+
+const HEAD: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A repository on this disk with one commit on `main`.
 fn repository() -> Option<(tempfile::TempDir, GitSource)> {
@@ -123,6 +127,30 @@ async fn git_is_held_to_its_memory_its_files_and_what_it_may_say() {
     let endless = shell("yes");
     let error = run(&source, &login, None, &["-c", &endless, "ask"]).await.unwrap_err();
     assert!(error.to_string().contains("more than 16 MiB"), "{error}");
+}
+
+proptest! {
+    #![proptest_config(cases(128))]
+
+    #[test]
+    fn only_the_branch_that_was_asked_for_has_a_head(listed in prop_oneof![
+        "\\PC{0,60}",
+        damaged(format!("{HEAD}\trefs/backup/refs/heads/main\n{HEAD}\trefs/heads/main\n{HEAD}\trefs/heads/main2\n")),
+    ]) {
+        let head = listed_head(&listed, "refs/heads/main");
+        let line = format!("{}\trefs/heads/main", head.as_deref().unwrap_or(HEAD));
+        prop_assert_eq!(head.is_some(), listed.lines().any(|listed| listed == line));
+        prop_assert!(head.is_none_or(|head| head.bytes().all(|byte| byte.is_ascii_hexdigit())));
+    }
+}
+
+#[test]
+fn a_reference_that_ends_with_the_branch_is_not_the_branch() {
+    let other = "f".repeat(40);
+    let listed = format!("{other}\trefs/backup/refs/heads/main\n{HEAD}\trefs/heads/main\n");
+    assert_eq!(listed_head(&listed, "refs/heads/main").as_deref(), Some(HEAD));
+    assert_eq!(listed_head(&listed[..70], "refs/heads/main"), None);
+    assert_eq!(listed_head("<html>\trefs/heads/main\n", "refs/heads/main"), None);
 }
 
 #[tokio::test]

@@ -187,3 +187,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Carried<S> {
         Pin::new(&mut self.0).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod damage;

@@ -14,6 +14,8 @@
 //!   status and time.
 
 mod answer;
+#[cfg(test)]
+mod damage;
 pub mod failure;
 mod path;
 mod retry;

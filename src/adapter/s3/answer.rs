@@ -9,7 +9,10 @@ use crate::ports::LifecycleRule;
 /// too, and have no rules in them either.
 fn of_kind<T: DeserializeOwned>(text: &str, root: &str) -> Result<T, String> {
     match root_name(text)? {
-        name if name == root => quick_xml::de::from_str(text).map_err(|error| error.to_string()),
+        name if name == root => {
+            ends_with_its_root(text)?;
+            quick_xml::de::from_str(text).map_err(|error| error.to_string())
+        }
         name if name == "Error" => {
             let Complaint { code, message } = complaint(text);
             Err(format!("it is an error: {code} {message}"))
@@ -28,6 +31,28 @@ fn root_name(text: &str) -> Result<String, String> {
             }
             Event::Eof => return Err("it is no XML".to_owned()),
             _ => {}
+        }
+    }
+}
+
+/// What stands behind the outermost element would be passed over: rules that went astray are none that are not there.
+fn ends_with_its_root(text: &str) -> Result<(), String> {
+    let mut reader = Reader::from_str(text);
+    let (mut depth, mut elements) = (0_usize, 0_usize);
+    loop {
+        match reader.read_event().map_err(|error| error.to_string())? {
+            Event::Start(_) => {
+                elements += usize::from(depth == 0);
+                depth += 1;
+            }
+            Event::Empty(_) => elements += usize::from(depth == 0),
+            Event::End(_) => depth = depth.saturating_sub(1),
+            Event::Eof if depth > 0 => return Err("it breaks off".to_owned()),
+            Event::Eof => return Ok(()),
+            _ => {}
+        }
+        if elements > 1 {
+            return Err("it goes on behind its end".to_owned());
         }
     }
 }
@@ -206,3 +231,6 @@ pub(super) fn encryption(text: &str) -> Result<Option<String>, String> {
         read.rules.into_iter().filter_map(|rule| rule.apply_server_side_encryption_by_default);
     Ok(applied.map(|applied| applied.algorithm).find(|algorithm| !algorithm.is_empty()))
 }
+
+#[cfg(test)]
+mod damage;

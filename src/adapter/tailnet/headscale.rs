@@ -286,6 +286,9 @@ impl From<Node> for Device {
 }
 
 #[cfg(test)]
+mod damage;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -145,7 +145,7 @@ impl Tailscale {
         let life = Duration::from_secs(answer.expires_in).saturating_sub(TOKEN_MARGIN);
         let token = Token {
             secret: Secret::new(answer.access_token),
-            expires: Instant::now() + life,
+            expires: moment_after(life),
             scopes: answer.scope.split_whitespace().map(str::to_owned).collect(),
         };
         *kept = Some(token.clone());
@@ -273,6 +273,12 @@ impl From<DeviceAnswer> for Device {
     }
 }
 
+/// When a token ends. One that is said to last for longer than any clock counts is asked for anew.
+fn moment_after(life: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(life).unwrap_or(now)
+}
+
 fn encoded(id: &str) -> String {
     utf8_percent_encode(id, NON_ALPHANUMERIC).to_string()
 }
@@ -285,3 +291,6 @@ fn described(text: &str) -> String {
         .take(LONGEST_DESCRIPTION)
         .collect()
 }
+
+#[cfg(test)]
+mod damage;

@@ -113,7 +113,7 @@ fn unseen(place: &Place, why: &str) -> String {
 /// What nobody renewed for longer than any task locks a guest. It stays there for ever, in the copy that
 /// somebody made of a template, and is not to cost each run a wait.
 const fn is_forgotten(lease: &Lease, now: i64) -> bool {
-    now - lease.until > FORGOTTEN_SECONDS
+    lease.seconds_left(now) < -FORGOTTEN_SECONDS
 }
 
 /// A template has no tag of ours but the name that it was made under; a guest may have lost its tag. The

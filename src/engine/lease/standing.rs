@@ -116,7 +116,7 @@ pub(super) fn held(lease: &Lease, place: &Place, now: i64) -> Failure {
     .at(place)
     .hint(format!(
         "wait for it to end; if it died, it is taken over {} s from now",
-        u64::try_from(lease.until - now).unwrap_or(0) + WATCH.as_secs()
+        u64::try_from(lease.seconds_left(now)).unwrap_or(0) + WATCH.as_secs()
     ))
 }
 

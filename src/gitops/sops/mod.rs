@@ -6,6 +6,8 @@
 
 mod armour;
 mod comment;
+#[cfg(test)]
+mod damage;
 mod data_key;
 mod document;
 mod form;

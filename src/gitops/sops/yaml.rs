@@ -14,13 +14,13 @@ pub(super) fn write(document: &Value) -> String {
 fn block(value: &Value, depth: usize, text: &mut String) {
     let indent = "  ".repeat(depth);
     match value {
-        Value::Object(entries) => {
+        Value::Object(entries) if !entries.is_empty() => {
             for (key, value) in entries {
                 text.push_str(&format!("{indent}{}:", template::scalar(key.as_str().into())));
                 entry(value, depth + 1, text);
             }
         }
-        Value::Array(items) => {
+        Value::Array(items) if !items.is_empty() => {
             for item in items {
                 // A dash and a blank stand in the place of the first line's indent.
                 let mut below = String::new();
@@ -54,11 +54,11 @@ fn entry(value: &Value, depth: usize, text: &mut String) {
 
 /// Whether a block of lines says exactly this text.
 fn is_literal(text: &str) -> bool {
-    text.ends_with('\n')
-        && !text.ends_with("\n\n")
-        && text.lines().all(|line| {
-            !line.is_empty() && !line.starts_with(' ') && !line.chars().any(char::is_control)
-        })
+    let sound = |line: &str| {
+        // A carriage return is a control, too: to YAML it would end the line.
+        !line.is_empty() && !line.starts_with(' ') && line.chars().all(template::is_plain)
+    };
+    text.strip_suffix('\n').is_some_and(|lines| lines.split('\n').all(sound))
 }
 
 fn one_line(value: &Value) -> String {

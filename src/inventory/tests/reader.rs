@@ -3,6 +3,8 @@
 use super::{super::*, *};
 use proptest::prelude::*;
 
+use crate::damage::cases;
+
 #[test]
 fn yaml_that_is_none_is_told_with_its_place() {
     let folder = lab(&[("cluster:", "cluster: [")]);
@@ -133,7 +135,7 @@ fn what_stands_under_a_name_that_is_none_is_told_with_the_name() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(cases(64))]
 
     #[test]
     fn no_bytes_crash_the_reader(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {

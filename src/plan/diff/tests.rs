@@ -300,6 +300,45 @@ fn what_left_the_inventory_is_named_and_deleted_only_when_asked() {
     assert_eq!(step_of(&pruned, "machines/remove/old").unwrap().impact, Impact::DataLoss);
 }
 
+#[test]
+fn a_restored_backup_of_a_node_is_named_and_never_pruned() {
+    let desired = desired();
+    let mut observed = made(&desired, FRESH);
+    let stray = |node: &str, vmid| Stray {
+        node: name(node),
+        proxmox_node: "pve1".into(),
+        vmid: Vmid(vmid),
+        name: node.into(),
+    };
+    observed.strays = vec![stray("k3s-server", 150), stray("old", 151), stray("old", 152)];
+    let plan = diff(&desired, &observed, Wishes { prune: true }).unwrap();
+    assert!(!plan.steps.iter().any(|step| matches!(step.change, Change::RemoveMachine { .. })));
+    let told: Vec<&str> = plan.notes.iter().map(|note| &note[..note.find(',').unwrap()]).collect();
+    assert_eq!(
+        told,
+        [
+            "k3s-server (VMID 150) has the marks of VMID 102",
+            "old (VMID 151) has the marks of VMID 152",
+            "old (VMID 152) has the marks of VMID 151",
+        ]
+    );
+}
+
+#[test]
+fn a_seed_on_a_storage_that_two_proxmox_nodes_share_is_swept_once() {
+    let desired = desired();
+    let mut observed = made(&desired, FRESH);
+    let nonce = Nonce::from_text("0011223344556677").unwrap();
+    let id = guest::seed_of(&desired, &name("old"), &nonce);
+    for proxmox_node in ["pve1", "pve2"] {
+        let volume = Volume { id: id.clone(), bytes: 1, vmid: None };
+        observed.seeds.insert(proxmox_node.into(), vec![volume]);
+    }
+    let plan = planned(&desired, &observed);
+    let sweeps = plan.steps.iter().filter(|step| step.id.0.contains("/sweep/"));
+    assert_eq!(sweeps.count(), 1);
+}
+
 fn exposure_steps(wanted: Exposure, probe: &str) -> Vec<String> {
     let mut desired = desired();
     desired.access.exposure = wanted;

@@ -33,16 +33,22 @@ fn renamed(
             .and_then(Value::as_object_mut)
             .ok_or_else(|| unreadable("the server's kubeconfig", &format!("no {list} in it")))?;
         entry.insert("name".into(), json!(name));
-        let inner = entry.entry(inner).or_insert_with(|| json!({}));
+        let entry = entry.entry(inner).or_insert(Value::Null);
+        if entry.is_null() {
+            *entry = json!({});
+        }
+        let inner = entry.as_object_mut().ok_or_else(|| {
+            unreadable("the server's kubeconfig", &format!("its {inner} is no mapping"))
+        })?;
         if list == "clusters" {
-            inner["server"] = json!(server);
+            inner.insert("server".into(), json!(server));
             if let Some(server_name) = server_name {
-                inner["tls-server-name"] = json!(server_name);
+                inner.insert("tls-server-name".into(), json!(server_name));
             }
         }
         if list == "contexts" {
-            inner["cluster"] = json!(name);
-            inner["user"] = json!(name);
+            inner.insert("cluster".into(), json!(name));
+            inner.insert("user".into(), json!(name));
         }
     }
     document.insert("current-context".into(), json!(name));

@@ -121,7 +121,7 @@ fn disk_reasons(disk: Option<&StorageDisk>, uuid: &str) -> Vec<String> {
     }
     // A file system keeps less than a sixteenth for itself.
     match (disk.filesystem_bytes, disk.bytes) {
-        (Some(used), Some(bytes)) if used + bytes / 16 < bytes => {
+        (Some(used), Some(bytes)) if used.saturating_add(bytes / 16) < bytes => {
             vec![format!("its storage disk has {bytes} bytes, the file system {used}")]
         }
         _ => Vec::new(),
