@@ -79,7 +79,7 @@ proptest! {
     fn a_marker_that_is_written_is_found(notes in any_notes(), marker in any_marker()) {
         let written = marker.written_into(&notes);
         prop_assert_eq!(Marker::find(&written), Some(marker.clone()));
-        prop_assert_eq!(marker.written_into(&written), written);
+        prop_assert_eq!(&marker.written_into(&written), &written);
         // Only of a guest that has one is it ever written anew, beside a lease.
         if Marker::find(&notes).is_some() {
             prop_assert_eq!(Lease::all(&written), Lease::all(&notes));
