@@ -22,7 +22,7 @@ use tokio::{
 use super::guest::{Answer, Guest, programs::PROGRAMS};
 
 /// What plain shell needs, and is real.
-const REAL: [&str; 68] = [
+const REAL: [&str; 67] = [
     "[",
     "awk",
     "base64",
@@ -77,7 +77,6 @@ const REAL: [&str; 68] = [
     "sleep",
     "sort",
     "ssh-keygen",
-    "stat",
     "tail",
     "tar",
     "tee",
@@ -106,6 +105,9 @@ printf '%s' "$out"
 printf '%s' "$err" >&2
 exit "$status"
 "#;
+
+/// A guest's file system is as large as its disk, whatever this computer's is.
+const STAT: &str = "#!/bin/sh\ncase $1 in -f) HOMELAB_SIM_AS=stat exec \"$HOMELAB_SIM_TOOL\" \"$@\" ;; esac\nexec REAL \"$@\"\n";
 
 /// Every login is root's already: below the guest's folder everything is its own.
 const SUDO: &str =
@@ -141,7 +143,8 @@ impl Tools {
             let real = real(name)?;
             symlink(real, folder.join(name))?;
         }
-        for (name, text) in [("homelab-sim-tool", TOOL), ("sudo", SUDO)] {
+        let stat = STAT.replace("REAL", real("stat")?.as_str());
+        for (name, text) in [("homelab-sim-tool", TOOL), ("sudo", SUDO), ("stat", &stat)] {
             let place = folder.join(name);
             fs_err::write(&place, text)?;
             fs_err::set_permissions(&place, std::fs::Permissions::from_mode(0o755))?;

@@ -52,7 +52,7 @@ pub(super) fn call(guest: &Guest, program: &str, arguments: &[String]) -> Answer
         "k3s" => k3s::call(guest, &words),
         "ip" | "bridge" | "nft" | "ping" => network::call(guest, program, &words),
         "blkid" | "blockdev" | "dumpe2fs" | "findmnt" | "growpart" | "lsblk" | "mountpoint"
-        | "resize2fs" | "wipefs" => disk::call(guest, program, &words),
+        | "resize2fs" | "stat" | "wipefs" => disk::call(guest, program, &words),
         "apt-get" => packages::call(guest, &words),
         "journalctl" | "modprobe" | "nproc" | "timedatectl" | "uname" | "hostname" => {
             system::call(guest, program, &words)
