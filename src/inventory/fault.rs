@@ -30,7 +30,9 @@ impl Source {
     /// A line by its number, from 1.
     pub(crate) fn line(&self, number: usize) -> Option<&str> {
         let begin = *self.lines.get(number.checked_sub(1)?)?;
-        self.text[begin..].split(['\n', '\r']).next()
+        // Behind the last line's end there is no line.
+        let rest = Some(&self.text[begin..]).filter(|rest| !rest.is_empty())?;
+        rest.split(['\n', '\r']).next()
     }
 }
 
