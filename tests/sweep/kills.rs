@@ -47,8 +47,9 @@ async fn sweep(story: &Story, every: usize) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A few of the moments, for each commit.
+/// A few of the moments.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
 async fn a_first_run_may_die_at_a_few_of_its_moments() {
     sweep(&FIRST_UP, 17).await;
 }

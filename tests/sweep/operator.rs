@@ -31,7 +31,10 @@ impl Operator {
     pub(crate) async fn new(options: Options) -> Self {
         static WORLDS: AtomicU8 = AtomicU8::new(0);
         // Loopback addresses of their own, for worlds that stand side by side.
-        let network = WORLDS.fetch_add(1, Ordering::Relaxed) % 180;
+        let network = match options.network {
+            0 => 100 + WORLDS.fetch_add(1, Ordering::Relaxed) % 80,
+            chosen => chosen,
+        };
         let options = Options { network, ..options };
         let folder = tempfile::tempdir().unwrap();
         let place = path(&folder, "world");

@@ -6,6 +6,8 @@ use crate::operator::Operator;
 
 pub(crate) struct Story {
     pub(crate) name: &'static str,
+    /// Of all its worlds, one after the other: what is derived from it is the same in each.
+    pub(crate) network: u8,
     /// Runs before, each with its words.
     pub(crate) before: &'static [&'static [&'static str]],
     /// What is changed in the inventory then, from and to.
@@ -15,10 +17,12 @@ pub(crate) struct Story {
 
 const UP: &[&str] = &["up", "--yes"];
 
-pub(crate) const FIRST_UP: Story = Story { name: "first up", before: &[], edits: &[], run: UP };
+pub(crate) const FIRST_UP: Story =
+    Story { name: "first up", network: 1, before: &[], edits: &[], run: UP };
 
 pub(crate) const MEMORY_AND_DISK: Story = Story {
     name: "memory and disk",
+    network: 2,
     before: &[UP],
     edits: &[("memory: 2G\n  disk: 6G", "memory: 3G\n  disk: 8G")],
     run: UP,
@@ -26,6 +30,7 @@ pub(crate) const MEMORY_AND_DISK: Story = Story {
 
 pub(crate) const ANOTHER_NODE: Story = Story {
     name: "another node",
+    network: 3,
     before: &[UP],
     edits: &[(
         "tailnet:\n",
@@ -35,12 +40,12 @@ pub(crate) const ANOTHER_NODE: Story = Story {
 };
 
 pub(crate) const DESTROY: Story =
-    Story { name: "destroy", before: &[UP], edits: &[], run: &["destroy", "--yes"] };
+    Story { name: "destroy", network: 4, before: &[UP], edits: &[], run: &["destroy", "--yes"] };
 
 impl Story {
     /// A world of its own in which all that comes before was done.
     pub(crate) async fn begin(&self) -> Operator {
-        let operator = Operator::new(Options::default()).await;
+        let operator = Operator::new(Options { network: self.network, ..Options::default() }).await;
         for words in self.before {
             operator.succeed(words).await;
         }
