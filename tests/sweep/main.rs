@@ -2,8 +2,8 @@
 //! effects, and what the next run makes of it.
 //!
 //! Nothing is taken from a list of places: the world's servers show each effect to a warden twice, before it
-//! is done and before it is answered, and each of these moments is tried. `scripts/sweep` tries all of
-//! them; by default one of each kind is.
+//! is done and before it is answered. `scripts/sweep` tries one effect of each kind, or with `--all` each;
+//! what takes seconds is in every `cargo test`.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

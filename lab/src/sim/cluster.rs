@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeMap,
     net::Ipv4Addr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use serde_json::{Value, json};
+
+use crate::pve::state::lock;
 
 use super::{
     guest::surroundings::{ClusterSecrets, NodeReport, Peer},
@@ -149,8 +151,4 @@ fn status(report: &NodeReport) -> Value {
             "osImage": "Debian GNU/Linux 13 (trixie)", "systemUUID": report.system_uuid,
         },
     })
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     io::{Read, Seek, SeekFrom, Write},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,10 @@ use super::{
     guest::{Guest, seed::Seed, state::Hardware, surroundings::Surroundings},
     ssh::{Site, Sshd},
 };
-use crate::hypervisor::{AgentReply, GuestSpec, Hypervisor, Pending, PowerState};
+use crate::{
+    hypervisor::{AgentReply, GuestSpec, Hypervisor, Pending, PowerState},
+    pve::state::lock,
+};
 
 /// Stands at the beginning of a disk that was booted; what follows names the guest's folder.
 const TAG: &str = "homelab-lab guest ";
@@ -231,8 +234,4 @@ fn tag(disk: &Utf8Path) -> std::io::Result<String> {
     file.seek(SeekFrom::Start(0))?;
     file.write_all(format!("{TAG}{name}").as_bytes())?;
     Ok(name)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

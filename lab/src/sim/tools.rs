@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     io,
     os::unix::fs::{PermissionsExt, symlink},
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,6 +18,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
+
+use crate::pve::state::lock;
 
 use super::guest::{Answer, Guest, programs::PROGRAMS};
 
@@ -251,8 +253,4 @@ async fn word(stream: &mut BufReader<TcpStream>) -> io::Result<String> {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     String::from_utf8(bytes).map_err(io::Error::other)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

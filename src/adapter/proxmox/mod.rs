@@ -43,7 +43,7 @@ use answer::Answer;
 use path::{guest, segment, storage, task};
 pub use retry::{Retry, RetryPolicy};
 pub use transport::RequestCount;
-use transport::{Parameters, Transport, Verb};
+use transport::{Parameters, Transport, Verb, parameters};
 pub use trust::shown_fingerprint;
 
 /// The API of one Proxmox VE host or cluster. Clones share connections and counters.
@@ -130,10 +130,6 @@ impl ProxmoxClient {
     ) -> Result<Upid, ProxmoxError> {
         self.task_of(Verb::Post, guest(node, vmid, &format!("/status/{verb}")), parameters).await
     }
-}
-
-fn parameters<const N: usize>(pairs: [(&str, String); N]) -> Parameters {
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 fn flag(on: bool) -> String {

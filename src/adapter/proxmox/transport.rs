@@ -31,6 +31,10 @@ use crate::{
 /// Names and values, in order.
 pub(super) type Parameters = Vec<(String, String)>;
 
+pub(super) fn parameters<const N: usize>(pairs: [(&str, String); N]) -> Parameters {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
 /// pveproxy gives up on pvedaemon after 30 s and says 596; a write may wait 10 s for a lock first.
 const READ_TIMEOUT: Duration = Duration::from_secs(45);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(90);

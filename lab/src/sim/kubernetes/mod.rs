@@ -41,13 +41,14 @@ mod watch;
 mod world;
 mod write;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch::{Receiver, Sender};
 
 use self::{authority::Authority, store::State};
 pub use self::{authority::AuthorityError, failure::Failure};
 use super::gate::Gate;
+use crate::pve::state::lock;
 
 /// The API server with everything that it stores.
 pub struct Kubernetes {
@@ -125,8 +126,4 @@ impl Kubernetes {
         });
         done
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
