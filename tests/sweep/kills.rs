@@ -47,9 +47,8 @@ async fn sweep(story: &Story, every: usize) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// A few of the moments.
+/// A few of the moments, for each commit.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes long: scripts/sweep"]
 async fn a_first_run_may_die_at_a_few_of_its_moments() {
     sweep(&FIRST_UP, 17).await;
 }

@@ -1,6 +1,10 @@
 //! What is done before the run that is harmed, and that run.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use homelab_lab::sim::{gate::Effect, picture::Picture, world::Options};
+
+use serde_json::Value;
 
 use crate::operator::Operator;
 
@@ -64,14 +68,37 @@ pub(crate) async fn undisturbed(story: &Story) -> (Vec<Effect>, Picture) {
     (operator.world.gate.log(), operator.world.picture().await.unwrap())
 }
 
-/// The lines in which two pictures differ.
+/// The places in which two pictures differ, with what each shows there.
 pub(crate) fn differences(left: &Picture, right: &Picture) -> String {
-    let lines = |picture: &Picture| {
-        let text = serde_json::to_string_pretty(picture).unwrap();
-        text.lines().map(str::to_owned).collect::<Vec<_>>()
-    };
-    let (left, right) = (lines(left), lines(right));
-    let gone = left.iter().filter(|line| !right.contains(line)).map(|line| format!("- {line}"));
-    let new = right.iter().filter(|line| !left.contains(line)).map(|line| format!("+ {line}"));
-    gone.chain(new).collect::<Vec<_>>().join("\n")
+    let (left, right) = (places(left), places(right));
+    let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
+    let shown = |value: Option<&String>| value.map_or("nothing", String::as_str).to_owned();
+    names
+        .into_iter()
+        .filter(|name| left.get(*name) != right.get(*name))
+        .map(|name| format!("{name}: {}, not {}", shown(right.get(name)), shown(left.get(name))))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Each value of a picture by where it stands, `/hosts/server/units/k3s.service/active`.
+fn places(picture: &Picture) -> BTreeMap<String, String> {
+    let mut places = BTreeMap::new();
+    walk(String::new(), &serde_json::to_value(picture).unwrap(), &mut places);
+    places
+}
+
+fn walk(place: String, value: &Value, places: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| walk(format!("{place}/{name}"), value, places));
+        }
+        Value::Array(items) => {
+            let numbered = items.iter().enumerate();
+            numbered.for_each(|(index, value)| walk(format!("{place}/{index}"), value, places));
+        }
+        value => {
+            places.insert(place, value.to_string());
+        }
+    }
 }

@@ -30,10 +30,12 @@ pub struct Picture {
 }
 
 /// Files whose content is random, or tells a time.
-const RANDOM: [&str; 12] = [
+const RANDOM: [&str; 13] = [
     // Both name what is this world's alone: its folder, its operator's key.
     "etc/ssh/sshd_config.d/10-homelab.conf",
     "home/debian/.ssh/authorized_keys",
+    // The tailnet's addresses go by who joins first.
+    "usr/local/lib/homelab/await-address",
     "etc/ssh/ssh_host_ed25519_key",
     "etc/ssh/ssh_host_ed25519_key.pub",
     "etc/machine-id",
