@@ -8,9 +8,6 @@
 field() {
     printf ',\n"%s":' "$1"
 }
-first_line() {
-    head -n 1 "$1" 2>/dev/null || :
-}
 os_release() {
     sed -n "s/^$1=\"\{0,1\}\([^\"]*\)\"\{0,1\}\$/\1/p" "${HOMELAB_ROOT}/etc/os-release" 2>/dev/null || :
 }
@@ -46,7 +43,7 @@ json_units() {
 # A list of JSON strings, one a line of standard input.
 json_lines() {
     printf '['
-    sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' | awk '{ printf "%s\"%s\"", separator, $0; separator = "," }'
+    awk '{ gsub(/["\\]/, "\\\\&"); printf "%s\"%s\"", separator, $0; separator = "," }'
     printf ']'
 }
 host_keys() {
@@ -109,12 +106,15 @@ field machine_id
 json_word "$(first_line "${HOMELAB_ROOT}/etc/machine-id")"
 field system_uuid
 json_word "$(first_line "${HOMELAB_ROOT}/sys/class/dmi/id/product_uuid")"
+read -r hostname kernel architecture <<EOT
+$(uname -n -r -m)
+EOT
 field hostname
-json_word "$(uname -n)"
+json_word "$hostname"
 field kernel
-json_word "$(uname -r)"
+json_word "$kernel"
 field architecture
-json_word "$(uname -m)"
+json_word "$architecture"
 field os
 printf '{"id":'
 json_word "$(os_release ID)"
@@ -134,7 +134,7 @@ json_number "$(nproc 2>/dev/null || :)"
 field reboot_required
 json_whether test -e "${HOMELAB_ROOT}/run/reboot-required"
 field modules_present
-json_whether test -d "${HOMELAB_ROOT}/lib/modules/$(uname -r)"
+json_whether test -d "${HOMELAB_ROOT}/lib/modules/$kernel"
 field host_keys
 host_keys | json_lines
 field cloud_init

@@ -10,20 +10,25 @@ hashes() {
     # STAMP CTIME SIZE NAME
     stat -L -c '%d:%i:%s:%.9Y:%.9Z %Z %s %n' -- "$@" 2>/dev/null | {
         fresh=
+        set --
         while read -r stamp changed size file; do
-            known=
-            if [ "$size" -ge 1048576 ] && [ -r "$notes" ]; then
-                known=$(awk -v stamp="$stamp" '$1 == stamp { print $2; exit }' "$notes")
+            # Small ones are hashed together: a process each would take longer than their bytes.
+            if [ "$size" -lt 1048576 ]; then
+                set -- "$@" "$file"
+                continue
             fi
+            known=
+            [ ! -r "$notes" ] || known=$(awk -v stamp="$stamp" '$1 == stamp { print $2; exit }' "$notes")
             if [ -z "$known" ]; then
                 known=$(sha256sum -- "$file" 2>/dev/null | cut -d ' ' -f 1)
-                if [ "$size" -ge 1048576 ] && [ "$changed" -lt "$young" ]; then
+                if [ "$changed" -lt "$young" ]; then
                     fresh="$fresh$stamp $known
 "
                 fi
             fi
             [ -z "$known" ] || printf '%s  %s\n' "$known" "$file"
         done
+        [ "$#" -eq 0 ] || sha256sum -- "$@" 2>/dev/null || :
         [ -z "$fresh" ] || note_hashes "$fresh"
     }
 }

@@ -1,14 +1,18 @@
 # Standard input as one JSON string; control characters go, tabs become blanks.
 json_string() {
     printf '"'
-    tr '\t' ' ' | tr -d '\000-\010\013-\037' | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' |
-        awk 'NR > 1 { printf "\\n" } { printf "%s", $0 }'
+    tr '\t' ' ' | tr -d '\000-\010\013-\037' |
+        awk '{ gsub(/["\\]/, "\\\\&"); printf "%s%s", separator, $0; separator = "\\n" }'
     printf '"'
 }
 
-# A word as a JSON string, null when empty.
+# A word as a JSON string, null when empty. Most words need no escapes, and so no process.
 json_word() {
-    if [ -n "$1" ]; then printf '%s' "$1" | json_string; else printf null; fi
+    case $1 in
+    '') printf null ;;
+    *[!A-Za-z0-9\ ._:/+@=,\(\)~-]*) printf '%s' "$1" | json_string ;;
+    *) printf '"%s"' "$1" ;;
+    esac
 }
 
 # A word of digits as a JSON number, null when it is none.
@@ -21,8 +25,7 @@ json_number() {
 
 # true or false: whether a command succeeds.
 json_whether() {
-    # In a subshell: what it changes stays there.
-    if ("$@") >/dev/null 2>&1; then printf true; else printf false; fi
+    if "$@" >/dev/null 2>&1; then printf true; else printf false; fi
 }
 
 # What a command prints, if that is a JSON list or object; null otherwise.
@@ -32,4 +35,12 @@ json_of() {
     '['*']' | '{'*'}') printf '%s' "$json_output" ;;
     *) printf null ;;
     esac
+}
+
+# The first line of a file, nothing where it cannot be read.
+first_line() {
+    first=
+    # The last line of a file may have no end.
+    IFS= read -r first 2>/dev/null <"$1" || :
+    printf '%s' "$first"
 }

@@ -1,17 +1,19 @@
 # Finds the file system at /, the partition or disk that it is on, and their sizes in bytes. The kernel's
 # device number leads there whatever the device is called, and whether or not its node can be seen.
 find_root_disk() {
-    root_filesystem=$(findmnt -n -o FSTYPE "${HOMELAB_ROOT}/")
-    root_block="${HOMELAB_ROOT}/sys/dev/block/$(findmnt -n -o MAJ:MIN "${HOMELAB_ROOT}/" | tr -d ' ')"
+    read -r root_filesystem root_number <<EOT
+$(findmnt -n -o FSTYPE,MAJ:MIN "${HOMELAB_ROOT}/")
+EOT
+    root_block="${HOMELAB_ROOT}/sys/dev/block/$root_number"
     root_partition='' root_bytes='' disk_bytes='' root_device='' root_disk=''
     if [ -e "$root_block" ]; then
         root_block=$(readlink -f "$root_block")
         root_device=${root_block##*/} root_disk=${root_block##*/}
-        root_bytes=$(($(cat "$root_block/size") * 512)) disk_bytes=$root_bytes
+        root_bytes=$(($(first_line "$root_block/size") * 512)) disk_bytes=$root_bytes
         if [ -e "$root_block/partition" ]; then
-            root_partition=$(cat "$root_block/partition")
+            root_partition=$(first_line "$root_block/partition")
             root_disk=${root_block%/*}
-            disk_bytes=$(($(cat "$root_disk/size") * 512))
+            disk_bytes=$(($(first_line "$root_disk/size") * 512))
             root_disk=${root_disk##*/}
         fi
     fi
@@ -24,11 +26,11 @@ find_root_disk() {
     [ -n "$root_blocks" ] || root_blocks=$(stat -f -c '%S %b' "${HOMELAB_ROOT}/")
     filesystem_bytes=$((${root_blocks% *} * ${root_blocks#* }))
     # What kubelet goes by: free for those who are not root, of what files can have.
-    room=$(stat -f -c '%S %a %b %c %d' "${HOMELAB_ROOT}/")
-    available_bytes=$(printf '%s\n' "$room" | awk '{ printf "%.0f", $1 * $2 }')
-    usable_bytes=$(printf '%s\n' "$room" | awk '{ printf "%.0f", $1 * $3 }')
-    root_inodes=$(printf '%s\n' "$room" | cut -d ' ' -f 4)
-    free_inodes=$(printf '%s\n' "$room" | cut -d ' ' -f 5)
+    read -r block_bytes available_blocks usable_blocks root_inodes free_inodes <<EOT
+$(stat -f -c '%S %a %b %c %d' "${HOMELAB_ROOT}/")
+EOT
+    available_bytes=$((block_bytes * available_blocks))
+    usable_bytes=$((block_bytes * usable_blocks))
 }
 
 json_root_disk() {

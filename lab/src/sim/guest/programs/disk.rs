@@ -8,7 +8,7 @@ const BLOCK: u64 = 4096;
 pub(super) fn call(guest: &Guest, program: &str, words: &[&str]) -> Answer {
     match program {
         "findmnt" if words.contains(&"FSTYPE") => Answer::said("ext4\n"),
-        "findmnt" if words.contains(&"MAJ:MIN") => Answer::said("  8:1\n"),
+        "findmnt" if words.contains(&"FSTYPE,MAJ:MIN") => Answer::said("ext4   8:1\n"),
         "dumpe2fs" => {
             let blocks = guest.state().filesystem_bytes / BLOCK;
             Answer::said(format!(

@@ -4,12 +4,8 @@ use crate::sim::guest::{Answer, Guest, folder::KERNEL};
 
 pub(super) fn call(guest: &Guest, program: &str, words: &[&str]) -> Answer {
     match (program, words) {
-        ("uname", ["-r"]) => Answer::said(format!("{KERNEL}\n")),
-        ("uname", ["-m"]) => Answer::said("x86_64\n"),
-        ("uname", ["-n"]) | ("hostname", []) => {
-            Answer::said(format!("{}\n", guest.state().node_name))
-        }
-        ("uname", _) => Answer::said("Linux\n"),
+        ("uname", words) => Answer::said(uname(&guest.state().node_name, words)),
+        ("hostname", []) => Answer::said(format!("{}\n", guest.state().node_name)),
         ("nproc", _) => Answer::said(format!("{}\n", guest.state().booted.cores)),
         ("timedatectl", _) => Answer::said("yes\n"),
         // Every module that scripts ask for is there.
@@ -27,4 +23,15 @@ pub(super) fn call(guest: &Guest, program: &str, words: &[&str]) -> Answer {
         }
         _ => Answer::failed(1, format!("{program}: not simulated: {}\n", words.join(" "))),
     }
+}
+
+/// In its own order, whatever the order of the options.
+fn uname(node_name: &str, words: &[&str]) -> String {
+    let known = [("-s", "Linux"), ("-n", node_name), ("-r", KERNEL), ("-m", "x86_64")];
+    let said: Vec<&str> = known
+        .iter()
+        .filter(|(option, _)| words.contains(option) || (words.is_empty() && *option == "-s"))
+        .map(|(_, value)| *value)
+        .collect();
+    said.join(" ") + "\n"
 }
