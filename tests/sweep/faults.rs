@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use homelab_lab::sim::gate::{Moment, System, Verdict};
+use homelab_lab::sim::gate::{Effect, Moment, System, Verdict};
 
 use crate::{
-    points::{self, Point},
-    story::{FIRST_UP, Story, differences, undisturbed},
+    judge::Judge,
+    points::kinds,
+    story::{ANOTHER_NODE, DESTROY, FIRST_UP, MEMORY_AND_DISK, Story, undisturbed},
     warden::Harmer,
 };
 
@@ -41,47 +42,35 @@ impl Harm {
 
 async fn sweep(story: &Story, harm: Harm) {
     let (effects, whole) = undisturbed(story).await;
-    let points: Vec<Point> = points::points(&effects)
-        .into_iter()
-        .filter(|point| point.moment == Moment::Before)
-        .filter(|point| point.effect(&effects).mutating || matches!(harm, Harm::LostRequest))
-        .collect();
-    let (mut survived, mut wrong) = (0, Vec::new());
-    for point in &points {
-        let wanted = point.effect(&effects);
-        let (moment, verdict) = harm.verdict(wanted.system);
+    let wanted = kinds(&effects).into_iter();
+    let wanted: Vec<Effect> =
+        wanted.filter(|effect| effect.mutating || matches!(harm, Harm::LostRequest)).collect();
+    let mut judge = Judge::new(format!("{}, {harm:?}", story.name), whole, wanted.len());
+    for effect in wanted {
+        let (moment, verdict) = harm.verdict(effect.system);
+        let what = format!("{} of {}", effect.kind, effect.about);
         let operator = story.begin().await;
-        let harmer = Arc::new(Harmer::new(wanted.clone(), moment, verdict));
+        let harmer = Arc::new(Harmer::once(effect, moment, verdict));
         operator.world.gate.set_warden(Some(harmer.clone()));
         let ended = operator.run(story.run).await;
         operator.world.gate.set_warden(None);
-        survived += usize::from(ended.code == Some(0));
-        if ended.code != Some(0) {
-            let again = operator.run(story.run).await;
-            if again.code != Some(0) {
-                wrong
-                    .push(format!("{wanted:?}: the next run fails:\n{}\n{}", ended.err, again.err));
-                continue;
-            }
+        judge.tally.faults += usize::from(harmer.done());
+        judge.tally.survived += usize::from(ended.code == Some(0));
+        let mut runs = vec![ended];
+        if runs[0].code != Some(0) {
+            runs.push(operator.run(story.run).await);
         }
-        let seen = operator.world.picture().await.unwrap();
-        if seen != whole {
-            wrong.push(format!("{wanted:?}:\n{}", differences(&whole, &seen)));
-        }
+        judge.look(&operator, &what, &runs.iter().collect::<Vec<_>>()).await;
     }
-    println!(
-        "{}, {harm:?}: {} faults injected, {survived} survived in the same run, {} ended otherwise",
-        story.name,
-        points.len(),
-        wrong.len()
-    );
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    judge.end();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn an_answer_that_is_lost_makes_nothing_twice() {
-    sweep(&FIRST_UP, Harm::LostAnswer).await;
+    for story in [&FIRST_UP, &MEMORY_AND_DISK, &ANOTHER_NODE, &DESTROY] {
+        sweep(story, Harm::LostAnswer).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,8 @@ use std::sync::{Arc, atomic::Ordering};
 use homelab_lab::sim::gate::Moment;
 
 use crate::{
-    story::{FIRST_UP, differences, undisturbed},
+    judge::Judge,
+    story::{FIRST_UP, undisturbed},
     warden::Killer,
 };
 
@@ -32,7 +33,7 @@ const DAMAGES: [(&str, Damage); 6] = [
 #[ignore = "takes long: scripts/sweep"]
 async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
     let (effects, whole) = undisturbed(&FIRST_UP).await;
-    let mut wrong = Vec::new();
+    let mut judge = Judge::new("first up, damaged journals", whole, 3 * DAMAGES.len());
     // Early, in the middle and late; always with an answer lost, too.
     for share in [3, 5, 8] {
         let number = effects.len() as u64 * share / 10;
@@ -42,19 +43,17 @@ async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
             operator.world.gate.set_warden(Some(killer.clone()));
             let child = operator.start(FIRST_UP.run);
             killer.process.store(child.id().expect("it runs"), Ordering::SeqCst);
-            operator.end(child).await;
+            let ended = operator.end(child).await;
             operator.world.gate.set_warden(None);
             let journal = operator.path("state/homelab/sim/journal.jsonl");
             let text = fs_err::read_to_string(&journal).unwrap();
             fs_err::write(&journal, damage(&text)).unwrap();
-            operator.succeed(FIRST_UP.run).await;
-            let seen = operator.world.picture().await.unwrap();
-            if seen != whole {
-                let at = killer.at.lock().unwrap().clone();
-                wrong.push(format!("{name}, at {at:?}:\n{}", differences(&whole, &seen)));
-            }
+            judge.tally.damaged_journals += 1;
+            let again = operator.run(FIRST_UP.run).await;
+            let at = killer.at.lock().unwrap().clone();
+            let what = format!("{name}, at {:?}", at.map(|effect| effect.kind));
+            judge.look(&operator, &what, &[&ended, &again]).await;
         }
     }
-    println!("damaged journals: {} tried, {} ended otherwise", 3 * DAMAGES.len(), wrong.len());
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    judge.end();
 }

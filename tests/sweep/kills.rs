@@ -2,16 +2,15 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use homelab_lab::sim::{gate::Effect, picture::Picture};
-
 use crate::{
+    judge::Judge,
     points::{Point, points},
-    story::{ANOTHER_NODE, DESTROY, FIRST_UP, MEMORY_AND_DISK, Story, differences, undisturbed},
+    story::{ANOTHER_NODE, DESTROY, FIRST_UP, MEMORY_AND_DISK, Story, undisturbed},
     warden::Killer,
 };
 
 /// Kills the run there, runs it again, and looks.
-async fn killed(story: &Story, point: &Point) -> (Option<Effect>, Picture) {
+async fn killed(story: &Story, point: &Point, judge: &mut Judge) {
     let operator = story.begin().await;
     let killer = Arc::new(Killer::new(point.number, point.moment));
     operator.world.gate.set_warden(Some(killer.clone()));
@@ -21,30 +20,25 @@ async fn killed(story: &Story, point: &Point) -> (Option<Effect>, Picture) {
     operator.world.gate.set_warden(None);
     let at = killer.at.lock().unwrap().clone();
     assert_eq!(at.is_some(), ended.code.is_none(), "{}: {at:?} {ended:?}", story.name);
-    operator.succeed(story.run).await;
-    (at, operator.world.picture().await.unwrap())
+    // A run has its effects in another order each time: the last of them may not come again.
+    judge.tally.kill_points += usize::from(at.is_some());
+    let what = at.map_or("at no moment".to_owned(), |effect| {
+        format!("killed {:?} {} of {}", point.moment, effect.kind, effect.about)
+    });
+    let again = operator.run(story.run).await;
+    judge.look(&operator, &what, &[&ended, &again]).await;
 }
 
 /// Tries each point; what ended otherwise is told in full.
 async fn sweep(story: &Story, every: usize) {
     let (effects, whole) = undisturbed(story).await;
     let points: Vec<Point> = points(&effects).into_iter().step_by(every).collect();
-    let (mut tried, mut wrong) = (0, Vec::new());
+    println!("{}: {} effects, {} points", story.name, effects.len(), points.len());
+    let mut judge = Judge::new(format!("{}, kills", story.name), whole, points.len());
     for point in &points {
-        let (at, seen) = killed(story, point).await;
-        // A run has its effects in another order each time: the last of them may not come again.
-        tried += usize::from(at.is_some());
-        if seen != whole {
-            wrong.push(format!("{at:?} {:?}:\n{}", point.moment, differences(&whole, &seen)));
-        }
+        killed(story, point, &mut judge).await;
     }
-    println!(
-        "{}: {} effects, {tried} kill points tried, {} ended otherwise",
-        story.name,
-        effects.len(),
-        wrong.len()
-    );
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    judge.end();
 }
 
 /// A few of the moments, for each commit.

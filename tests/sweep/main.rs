@@ -7,14 +7,21 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod canaries;
+mod judge;
 mod operator;
 mod points;
 mod story;
+mod tally;
 mod warden;
 
 mod counts;
 mod faults;
 mod journal;
 mod kills;
+mod lasting;
+mod records;
 mod secrets;
+mod twice;
 mod undisturbed;
+mod vocabulary;

@@ -12,26 +12,29 @@ pub(crate) struct Point {
     pub(crate) moment: Moment,
 }
 
-impl Point {
-    /// The effect of the undisturbed run that is meant.
-    pub(crate) fn effect<'a>(&self, effects: &'a [Effect]) -> &'a Effect {
-        let index = usize::try_from(self.number - 1).expect("it was counted");
-        &effects[index]
-    }
+/// Whether each moment is wanted (`scripts/sweep --all`), or one of each kind.
+pub(crate) fn all() -> bool {
+    std::env::var("HOMELAB_SWEEP").is_ok_and(|wish| wish == "all")
 }
 
-/// Both moments of every effect (`HOMELAB_SWEEP=all`), or of the first of each kind for each object.
+/// Both moments of every effect, or of the first of each kind.
 pub(crate) fn points(effects: &[Effect]) -> Vec<Point> {
-    let all = std::env::var("HOMELAB_SWEEP").is_ok_and(|wish| wish == "all");
     let mut seen = BTreeSet::new();
     let mut points = Vec::new();
     for (number, effect) in (1..).zip(effects) {
-        if all || seen.insert((effect.system, effect.kind.clone())) {
+        if all() || seen.insert((effect.system, effect.kind.clone())) {
             points.push(Point { number, moment: Moment::Before });
-            if effect.mutating || all {
+            if effect.mutating || all() {
                 points.push(Point { number, moment: Moment::After });
             }
         }
     }
     points
+}
+
+/// The first effect of each kind.
+pub(crate) fn kinds(effects: &[Effect]) -> Vec<Effect> {
+    let mut seen = BTreeSet::new();
+    let first = effects.iter().filter(|effect| seen.insert((effect.system, &effect.kind)));
+    first.cloned().collect()
 }

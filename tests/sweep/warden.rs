@@ -57,26 +57,35 @@ impl Warden for Killer {
     }
 }
 
-/// Harms the first effect that is like one of an undisturbed run, once.
+/// Harms an effect that is like one of an undisturbed run: the first, or each.
 pub(crate) struct Harmer {
     wanted: Effect,
     moment: Moment,
     verdict: Verdict,
+    lasting: bool,
     done: AtomicBool,
 }
 
 impl Harmer {
-    pub(crate) fn new(wanted: Effect, moment: Moment, verdict: Verdict) -> Self {
-        Self { wanted, moment, verdict, done: AtomicBool::new(false) }
+    pub(crate) fn once(wanted: Effect, moment: Moment, verdict: Verdict) -> Self {
+        Self { wanted, moment, verdict, lasting: false, done: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn always(wanted: Effect, verdict: Verdict) -> Self {
+        Self { lasting: true, ..Self::once(wanted, Moment::Before, verdict) }
+    }
+
+    /// Whether there was anything to harm.
+    pub(crate) fn done(&self) -> bool {
+        self.done.load(Ordering::SeqCst)
     }
 }
 
 impl Warden for Harmer {
     fn rule<'a>(&'a self, _: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
         let like = effect.system == self.wanted.system && effect.kind == self.wanted.kind;
-        // Taken once, by the first that fits.
         let fits = like && moment == self.moment;
-        let harmed = fits && !self.done.swap(true, Ordering::SeqCst);
+        let harmed = fits && (!self.done.swap(true, Ordering::SeqCst) || self.lasting);
         let verdict = if harmed { self.verdict.clone() } else { Verdict::Pass };
         Box::pin(async move { verdict })
     }

@@ -56,6 +56,9 @@ pub enum Moment {
 pub enum Verdict {
     #[default]
     Pass,
+    /// It is done, and then once more, as by an operator who does not know of the first; before it only.
+    /// Scripts and Kubernetes' objects alone: what else comes twice is made twice by any server.
+    Twice,
     /// The connection ends without an answer.
     Drop,
     /// It is answered with this failure, in the words of its system; before it, it is not done at all.
@@ -88,13 +91,21 @@ struct Inner {
 pub struct Passage {
     number: u64,
     effect: Effect,
+    twice: bool,
+}
+
+impl Passage {
+    /// Whether it is to be done once more when it was done.
+    pub fn twice(&self) -> bool {
+        self.twice
+    }
 }
 
 impl Gate {
     /// Shows an effect before it is done: its passage, or what became of it instead.
     ///
     /// # Errors
-    /// Any verdict but [`Verdict::Pass`].
+    /// Any verdict but [`Verdict::Pass`] and [`Verdict::Twice`].
     pub async fn before(&self, effect: Effect) -> Result<Passage, Verdict> {
         let number = {
             let mut log = lock(&self.0.log);
@@ -102,7 +113,8 @@ impl Gate {
             log.len() as u64
         };
         match self.rule(number, Moment::Before, &effect).await {
-            Verdict::Pass => Ok(Passage { number, effect }),
+            Verdict::Pass => Ok(Passage { number, effect, twice: false }),
+            Verdict::Twice => Ok(Passage { number, effect, twice: true }),
             other => Err(other),
         }
     }

@@ -6,7 +6,7 @@
 //! answers. Nothing else of the computer is on the PATH.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     os::unix::fs::{PermissionsExt, symlink},
     sync::{Arc, Mutex, Weak},
@@ -99,7 +99,7 @@ const TOOL: &str = r#"#!/bin/bash
 # Stands for a program of a simulated guest of homelab-lab.
 program=${HOMELAB_SIM_AS:-${0##*/}}
 exec 3<>"/dev/tcp/127.0.0.1/${HOMELAB_SIM%%:*}" || exit 127
-printf '%s\0' "${HOMELAB_SIM#*:}" "$program" "$#" "$@" >&3
+{ printf '%s\0' "${HOMELAB_SIM#*:}" "$program" "$#" "$@"; declare -px; printf '\0'; } >&3
 IFS= read -r -d '' status <&3 || exit 127
 IFS= read -r -d '' out <&3
 IFS= read -r -d '' err <&3
@@ -116,15 +116,22 @@ const SUDO: &str =
     "#!/bin/sh\nwhile :; do case $1 in -*) shift ;; *) break ;; esac; done\nexec \"$@\"\n";
 
 type Guests = Arc<Mutex<BTreeMap<u32, Weak<Guest>>>>;
-/// Every command line that was seen on any guest.
-type Lines = Arc<Mutex<Vec<String>>>;
+
+/// What anybody on a guest could have seen of what ran there.
+#[derive(Default)]
+struct Sight {
+    lines: Vec<String>,
+    environments: BTreeSet<String>,
+}
+
+type Sights = Arc<Mutex<Sight>>;
 
 /// The folder that guests share, and who answers the stand-ins. Dropping it ends the answers.
 pub struct Tools {
     folder: Utf8PathBuf,
     port: u16,
     guests: Guests,
-    lines: Lines,
+    sights: Sights,
     answers: JoinHandle<()>,
 }
 
@@ -154,9 +161,9 @@ impl Tools {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let guests = Guests::default();
-        let lines = Lines::default();
-        let answers = tokio::spawn(answer_all(listener, guests.clone(), lines.clone()));
-        Ok(Self { folder, port, guests, lines, answers })
+        let sights = Sights::default();
+        let answers = tokio::spawn(answer_all(listener, guests.clone(), sights.clone()));
+        Ok(Self { folder, port, guests, sights, answers })
     }
 
     /// Gives a guest its stand-ins.
@@ -177,12 +184,17 @@ impl Tools {
 
     /// Notes what sshd is asked to run.
     pub(super) fn note(&self, line: &str) {
-        lock(&self.lines).push(line.to_owned());
+        lock(&self.sights).lines.push(line.to_owned());
     }
 
     /// What sshd was asked to run, and each call of a stand-in: what anybody on a guest could have seen.
     pub fn command_lines(&self) -> Vec<String> {
-        lock(&self.lines).clone()
+        lock(&self.sights).lines.clone()
+    }
+
+    /// The exported variables of each call of a stand-in, as bash declares them.
+    pub fn environments(&self) -> BTreeSet<String> {
+        lock(&self.sights).environments.clone()
     }
 
     /// The environment of everything that runs on a guest, and nothing else.
@@ -214,18 +226,18 @@ fn real(name: &str) -> io::Result<Utf8PathBuf> {
         })
 }
 
-async fn answer_all(listener: TcpListener, guests: Guests, lines: Lines) {
+async fn answer_all(listener: TcpListener, guests: Guests, sights: Sights) {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
-        let (guests, lines) = (guests.clone(), lines.clone());
+        let (guests, sights) = (guests.clone(), sights.clone());
         tokio::spawn(async move {
             // Whoever hung up wants no answer.
-            answer(stream, &guests, &lines).await.ok();
+            answer(stream, &guests, &sights).await.ok();
         });
     }
 }
 
-async fn answer(stream: TcpStream, guests: &Guests, lines: &Lines) -> io::Result<()> {
+async fn answer(stream: TcpStream, guests: &Guests, sights: &Sights) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
     let vmid = word(&mut stream).await?;
     let program = word(&mut stream).await?;
@@ -234,7 +246,12 @@ async fn answer(stream: TcpStream, guests: &Guests, lines: &Lines) -> io::Result
     for _ in 0..count {
         arguments.push(word(&mut stream).await?);
     }
-    lock(lines).push(format!("{program} {}", arguments.join(" ")));
+    let environment = word(&mut stream).await?;
+    {
+        let mut sight = lock(sights);
+        sight.lines.push(format!("{program} {}", arguments.join(" ")));
+        sight.environments.insert(environment);
+    }
     let guest = vmid.parse().ok().and_then(|vmid: u32| lock(guests).get(&vmid)?.upgrade());
     let answer = match guest {
         // What a program does may write files.

@@ -1,6 +1,7 @@
 //! A whole simulated world: Proxmox, guests, tailnet, cluster, publishers.
 
 use std::{
+    collections::BTreeSet,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -198,6 +199,11 @@ impl World {
     /// What anybody on a guest could have seen of what ran there.
     pub fn command_lines(&self) -> Vec<String> {
         self.tools.command_lines()
+    }
+
+    /// The variables of what ran there, each different set of them once.
+    pub fn environments(&self) -> BTreeSet<String> {
+        self.tools.environments()
     }
 
     /// The loopback address of the node of that number; the server is 0.

@@ -66,7 +66,8 @@ impl Kubernetes {
         let outcome = if known {
             // Known anew: the gate may have held it while a definition came to be.
             let route = Route::of(&self.state(), &request.path);
-            act(&self, &route, &request)
+            let outcome = act(&self, &route, &request);
+            if passage.twice() { act(&self, &route, &request) } else { outcome }
         } else {
             Err(Failure::unauthorized())
         };
@@ -82,7 +83,7 @@ fn refused(verdict: Verdict) -> Result<Response<Body>, Lost> {
         Verdict::Refuse { status, message } => {
             Ok(rendered(Err(Failure::new(status, reason(status), message))))
         }
-        Verdict::Pass | Verdict::Drop => Err(Lost),
+        Verdict::Pass | Verdict::Twice | Verdict::Drop => Err(Lost),
     }
 }
 

@@ -40,40 +40,19 @@ pub(super) async fn run(
         }
         Err(_) => return cut.cancel(),
     };
-    let mut command = Command::new("/bin/sh");
-    command.args(["-c", &line]).env_clear().envs(site.tools.environment(guest));
-    command.current_dir(guest.root()).stdin(Stdio::piped());
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = match command.spawn() {
-        Ok(child) => child,
+    let mut input = Input::Client { read: &mut read, begun };
+    let mut ended = execute(&line, guest, site, input).await;
+    if let (true, Ok((_, fed))) = (passage.twice(), &ended) {
+        input = Input::Known(fed.clone());
+        ended = execute(&line, guest, site, input).await;
+    }
+    let (ended, _) = match ended {
+        Ok(ended) => ended,
         Err(error) => return tell(&write, &[], error.to_string().as_bytes(), 126).await,
-    };
-    let (input, mut output, mut errors) =
-        (child.stdin.take(), child.stdout.take(), child.stderr.take());
-    let feeding = feed(&mut read, input, begun);
-    let collecting = async {
-        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
-        let both = async {
-            if let (Some(output), Some(errors)) = (&mut output, &mut errors) {
-                let _ =
-                    tokio::join!(output.read_to_end(&mut stdout), errors.read_to_end(&mut stderr));
-            }
-        };
-        both.await;
-        let status = child.wait().await.ok().and_then(|status| status.code()).unwrap_or(255);
-        (stdout, stderr, status)
-    };
-    tokio::pin!(feeding, collecting);
-    let mut fed = false;
-    let (stdout, stderr, status) = loop {
-        tokio::select! {
-            ended = &mut collecting => break ended,
-            () = &mut feeding, if !fed => fed = true,
-        }
     };
     match site.gate.after(passage).await {
         Verdict::Pass => {
-            tell(&write, &stdout, &stderr, u32::try_from(status).unwrap_or(255)).await;
+            tell(&write, &ended.stdout, &ended.stderr, ended.status).await;
         }
         _ => cut.cancel(),
     }
@@ -113,14 +92,85 @@ fn kind(line: &str, script: &[u8]) -> (String, bool) {
     (format!("write {target}"), true)
 }
 
-/// Feeds standard input until the client ends it or hangs up.
-async fn feed(read: &mut ChannelReadHalf, input: Option<ChildStdin>, begun: Vec<u8>) {
-    let Some(mut input) = input else { return };
+/// How a command ended.
+struct Ended {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    status: u32,
+}
+
+/// Where its standard input comes from.
+enum Input<'a> {
+    /// Who asked for it; so much was read already.
+    Client { read: &'a mut ChannelReadHalf, begun: Vec<u8> },
+    /// The same as before.
+    Known(Vec<u8>),
+}
+
+/// Runs it to its end: how that was, and what it was fed.
+async fn execute(
+    line: &str,
+    guest: &Guest,
+    site: &Site,
+    input: Input<'_>,
+) -> std::io::Result<(Ended, Vec<u8>)> {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", line]).env_clear().envs(site.tools.environment(guest));
+    command.current_dir(guest.root()).stdin(Stdio::piped());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    let (stdin, mut output, mut errors) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    let mut fed = Vec::new();
+    let feeding = feed(input, stdin, &mut fed);
+    let collecting = async {
+        let (mut stdout, mut stderr) = (Vec::new(), Vec::new());
+        let both = async {
+            if let (Some(output), Some(errors)) = (&mut output, &mut errors) {
+                let _ =
+                    tokio::join!(output.read_to_end(&mut stdout), errors.read_to_end(&mut stderr));
+            }
+        };
+        both.await;
+        let status = child.wait().await.ok().and_then(|status| status.code());
+        let status = status.and_then(|status| u32::try_from(status).ok()).unwrap_or(255);
+        Ended { stdout, stderr, status }
+    };
+    let ended = {
+        tokio::pin!(feeding, collecting);
+        let mut over = false;
+        loop {
+            tokio::select! {
+                ended = &mut collecting => break ended,
+                () = &mut feeding, if !over => over = true,
+            }
+        }
+    };
+    Ok((ended, fed))
+}
+
+/// Feeds standard input until the client ends it or hangs up, and keeps what it fed.
+async fn feed(input: Input<'_>, stdin: Option<ChildStdin>, fed: &mut Vec<u8>) {
+    let Some(mut stdin) = stdin else { return };
     // A command that reads no further has what it wants.
-    let mut wanted = input.write_all(&begun).await.is_ok();
+    let (read, begun) = match input {
+        Input::Known(bytes) => {
+            stdin.write_all(&bytes).await.ok();
+            // The end of its input would tell it that the client is gone.
+            return std::future::pending().await;
+        }
+        Input::Client { read, begun } => (read, begun),
+    };
+    let mut wanted = stdin.write_all(&begun).await.is_ok();
+    fed.extend_from_slice(&begun);
     while let Some(message) = read.wait().await {
         match message {
-            ChannelMsg::Data { data } if wanted => wanted = input.write_all(&data).await.is_ok(),
+            ChannelMsg::Data { data } => {
+                fed.extend_from_slice(&data);
+                if wanted {
+                    wanted = stdin.write_all(&data).await.is_ok();
+                }
+            }
             ChannelMsg::Eof | ChannelMsg::Close => break,
             _ => {}
         }

@@ -114,7 +114,7 @@ fn harmed(dialect: &dyn Dialect, verdict: Verdict) -> Result<Answer, Dropped> {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             Ok(dialect.refusal(status, &message))
         }
-        Verdict::Pass | Verdict::Drop => Err(Dropped),
+        Verdict::Pass | Verdict::Twice | Verdict::Drop => Err(Dropped),
     }
 }
 

@@ -1,0 +1,104 @@
+//! A fault that does not go away: the run ends with the exit code of what is at fault, says what and where,
+//! and what is known of the effect; when the fault is gone, the next run reaches the same world.
+
+use std::sync::Arc;
+
+use homelab_lab::sim::gate::{Effect, System, Verdict};
+
+use crate::{
+    judge::Judge,
+    operator::Ended,
+    points::kinds,
+    story::{FIRST_UP, undisturbed},
+    warden::Harmer,
+};
+
+/// What is done to each request of a kind.
+#[derive(Clone, Copy, Debug)]
+enum Harm {
+    /// Nobody answers.
+    Silent,
+    /// It is not allowed.
+    Forbidden,
+    /// It fails.
+    Broken,
+}
+
+impl Harm {
+    fn verdict(self, system: System) -> Verdict {
+        // A script's exit status is no HTTP status.
+        let (status, message) = match (self, system) {
+            (Self::Silent, _) => return Verdict::Drop,
+            (_, System::Host) => (1, "simulated: it does not do"),
+            (Self::Forbidden, _) => (403, "simulated: permission check failed"),
+            (Self::Broken, _) => (500, "simulated: it does not do"),
+        };
+        Verdict::Refuse { status, message: message.to_owned() }
+    }
+}
+
+/// The exit codes that fit what is at fault (README, "Exit codes").
+fn codes(system: System) -> &'static [i32] {
+    match system {
+        System::Proxmox => &[14, 17, 20],
+        System::Host => &[13, 14, 16],
+        System::Tailnet => &[14, 18],
+        System::Kubernetes => &[12, 14],
+    }
+}
+
+/// What is wrong with how such a run ended.
+fn faults_of(ended: &Ended, effect: &Effect) -> Vec<String> {
+    let mut faults = Vec::new();
+    // Deadlines name what was waited for; all else names its kind by the code.
+    let fits = |code| codes(effect.system).contains(&code) || code == 124;
+    if !ended.code.is_some_and(fits) {
+        faults.push(format!("exit code {:?}", ended.code));
+    }
+    if ended.err.contains("panicked") {
+        faults.push("it panicked".into());
+    }
+    faults
+}
+
+async fn sweep(harm: Harm) {
+    let (effects, whole) = undisturbed(&FIRST_UP).await;
+    let wanted = kinds(&effects);
+    let mut judge = Judge::new(format!("first up, lasting {harm:?}"), whole, wanted.len());
+    for effect in wanted {
+        let what = format!("{:?} {} of {}", effect.system, effect.kind, effect.about);
+        let operator = FIRST_UP.begin().await;
+        let harmer = Arc::new(Harmer::always(effect.clone(), harm.verdict(effect.system)));
+        operator.world.gate.set_warden(Some(harmer));
+        let ended = operator.run(&["up", "--yes", "--timeout", "40s"]).await;
+        operator.world.gate.set_warden(None);
+        judge.tally.faults += 1;
+        println!("--- {what}: {:?}\n{}\n{}", ended.code, ended.out, ended.err);
+        if ended.code != Some(0) {
+            for fault in faults_of(&ended, &effect) {
+                judge.wrong(&what, &format!("{fault}\n{}", ended.err));
+            }
+        }
+        let again = operator.run(FIRST_UP.run).await;
+        judge.look(&operator, &what, &[&ended, &again]).await;
+    }
+    judge.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn what_never_answers_is_named() {
+    sweep(Harm::Silent).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn what_is_forbidden_is_named() {
+    sweep(Harm::Forbidden).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn what_never_works_is_named() {
+    sweep(Harm::Broken).await;
+}
