@@ -30,7 +30,7 @@ pub use proxmox::{
     NodeSummary, PowerState, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version,
     Volume, says_changed, says_taken,
 };
-pub use tailnet::{Capabilities, Device, MintedKey, Tailnet, TailnetError};
+pub use tailnet::{Capabilities, Device, KeyMark, MintedKey, Tailnet, TailnetError};
 
 /// The worlds are interchangeable: the real one, and the simulated ones of the lab.
 pub trait World: Send + Sync + 'static {

@@ -8,6 +8,7 @@ use crate::{
     error::Effect,
     model::{ClusterId, NodeName, Nonce, Upid, Vmid},
     plan::StepId,
+    ports::KeyMark,
 };
 
 fn cluster() -> ClusterId {
@@ -63,7 +64,13 @@ fn after(record: &Record) -> Option<Record> {
             let result = StepResult::Failed { message, effect: Effect::Unknown };
             Record::StepFinished { step: step(), result }
         }
-        Record::StepFinished { .. } => Record::KeyIntended { node: node() },
+        Record::StepFinished { .. } => {
+            let mark = KeyMark {
+                description: "homelab 1f0e node 004711".into(),
+                expires: jiff::Timestamp::UNIX_EPOCH,
+            };
+            Record::KeyIntended { node: node(), mark: Some(mark) }
+        }
         Record::KeyIntended { .. } => Record::KeyMinted { node: node(), id: "k1".into() },
         Record::KeyMinted { .. } => Record::KeyGone { node: node(), id: "k1".into() },
         Record::KeyGone { .. } => {

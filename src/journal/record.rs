@@ -9,6 +9,7 @@ use crate::{
     error::Effect,
     model::{ClusterId, NodeName, Nonce, Upid, Vmid},
     plan::StepId,
+    ports::KeyMark,
 };
 
 /// The version of the format that this program writes.
@@ -88,9 +89,12 @@ pub enum Record {
         volume: String,
     },
 
-    /// A tailnet key is about to be minted for a node; it names cluster and node in its description.
+    /// A tailnet key is about to be minted for a node, with a mark by which it is found where its id was
+    /// never heard of. Older journals have none.
     KeyIntended {
         node: NodeName,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mark: Option<KeyMark>,
     },
     KeyMinted {
         node: NodeName,

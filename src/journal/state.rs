@@ -8,6 +8,7 @@ use super::record::{DeviceIdentity, JOURNAL_VERSION, Making, Record, SiteIdentit
 use crate::{
     model::{ClusterId, NodeName, Nonce, Upid, Vmid},
     plan::StepId,
+    ports::KeyMark,
 };
 
 /// What a run knows from the runs before it.
@@ -26,6 +27,9 @@ pub struct RunState {
     pub volumes: BTreeMap<String, String>,
     /// Tailnet keys minted and not known to be gone.
     pub keys: BTreeMap<NodeName, Vec<String>>,
+    /// Of the key that is being minted for a node: of its id nothing was heard yet.
+    #[serde(default)]
+    pub intended_keys: BTreeMap<NodeName, KeyMark>,
     /// Tailnet keys that are gone, and with which a device may have been made that is not on record.
     #[serde(default)]
     pub spent_keys: BTreeMap<NodeName, Vec<String>>,
@@ -153,14 +157,18 @@ impl RunState {
             Record::VolumeDropped { volume } => {
                 self.volumes.remove(&volume);
             }
-            Record::KeyIntended { .. }
-            | Record::TunnelIntended { .. }
-            | Record::NameIntended { .. } => {}
+            Record::KeyIntended { node, mark } => {
+                self.intended_keys.extend(mark.map(|mark| (node, mark)));
+            }
+            Record::TunnelIntended { .. } | Record::NameIntended { .. } => {}
             Record::TunnelMade { id } => self.tunnel = Some(id),
             Record::TunnelDropped => self.tunnel = None,
             Record::NamePointed { name, id } => drop(self.public_names.insert(name, id)),
             Record::NameDropped { name } => drop(self.public_names.remove(&name)),
-            Record::KeyMinted { node, id } => self.keys.entry(node).or_default().push(id),
+            Record::KeyMinted { node, id } => {
+                self.intended_keys.remove(&node);
+                self.keys.entry(node).or_default().push(id);
+            }
             Record::KeyGone { node, id } => {
                 if let Some(keys) = self.keys.get_mut(&node) {
                     keys.retain(|known| *known != id);
@@ -256,5 +264,18 @@ mod tests {
         assert_eq!(after(&again).present_keys_of(&node), ["3"]);
         let ended = [&died[..], &[gone("2"), joined]].concat();
         assert!(after(&ended).keys_of(&node).is_empty());
+    }
+
+    #[test]
+    fn a_key_that_was_asked_for_is_on_record_until_its_id_is_heard_of() {
+        let node: NodeName = "agent".parse().unwrap();
+        let mark = KeyMark::new("homelab agent", std::time::Duration::from_secs(600));
+        let intended = Record::KeyIntended { node: node.clone(), mark: Some(mark.clone()) };
+        assert_eq!(after(std::slice::from_ref(&intended)).intended_keys.get(&node), Some(&mark));
+        let minted = Record::KeyMinted { node: node.clone(), id: "1".into() };
+        assert!(after(&[intended, minted]).intended_keys.is_empty());
+        let old = r#"{"record":"key_intended","node":"agent"}"#;
+        let read: Result<Record, _> = serde_json::from_str(old);
+        assert!(matches!(read, Ok(Record::KeyIntended { mark: None, .. })), "{read:?}");
     }
 }

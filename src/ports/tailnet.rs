@@ -2,6 +2,9 @@
 
 use std::{future::Future, net::Ipv4Addr, net::Ipv6Addr, time::Duration};
 
+use rand::RngExt as _;
+use serde::{Deserialize, Serialize};
+
 use crate::{
     error::{Effect, Failure, Kind},
     secret::Secret,
@@ -12,13 +15,17 @@ pub trait Tailnet: Send + Sync {
     /// Whether the credentials work, and what they can do: seen without changing anything.
     fn check(&self) -> impl Future<Output = Result<Capabilities, TailnetError>> + Send;
     fn devices(&self) -> impl Future<Output = Result<Vec<Device>, TailnetError>> + Send;
-    /// A one-shot, pre-authorised, tagged, non-ephemeral key.
+    /// A one-shot, pre-authorised, tagged, non-ephemeral key that bears the mark.
     fn mint_key(
         &self,
         tag: &str,
-        description: &str,
-        lifetime: Duration,
+        mark: &KeyMark,
     ) -> impl Future<Output = Result<MintedKey, TailnetError>> + Send;
+    /// The id of the key that bears the mark: it was minted, and the answer was lost.
+    fn marked_key(
+        &self,
+        mark: &KeyMark,
+    ) -> impl Future<Output = Result<Option<String>, TailnetError>> + Send;
     /// Takes an unused key back; one that is gone already is fine.
     fn revoke_key(&self, id: &str) -> impl Future<Output = Result<(), TailnetError>> + Send;
     fn delete_device(&self, id: &str) -> impl Future<Output = Result<(), TailnetError>> + Send;
@@ -61,6 +68,48 @@ pub struct Device {
     pub ephemeral: bool,
     /// The id of the key that it was registered with, as [`MintedKey::id`]; only Headscale tells.
     pub auth_key: Option<String>,
+}
+
+/// How a key is known again whose id was never heard of; chosen before the key is asked for.
+///
+/// Tailscale keeps a description. Headscale keeps none, but the expiry as it was given: its microseconds are
+/// drawn by lot, as the end of the description is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyMark {
+    pub description: String,
+    pub expires: jiff::Timestamp,
+}
+
+impl KeyMark {
+    /// Tailscale's longest description, in characters.
+    const LONGEST_DESCRIPTION: usize = 50;
+
+    /// A new one: what is described may be cut, as Tailscale allows letters, digits, `-` and blanks, 50
+    /// characters in all.
+    pub fn new(described: &str, lifetime: Duration) -> Self {
+        let lot: u32 = rand::rng().random_range(0..1_000_000);
+        let end = format!(" {lot:06}");
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == ' ';
+        let begin = described
+            .chars()
+            .map(|letter| if allowed(letter) { letter } else { '-' })
+            .take(Self::LONGEST_DESCRIPTION - end.len());
+        let description = begin.collect::<String>() + &end;
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        let seconds = jiff::Timestamp::now().as_second().saturating_add(lifetime);
+        // A lifetime beyond what a timestamp can say is cut by the control plane in any case.
+        let expires = i32::try_from(lot * 1000)
+            .ok()
+            .and_then(|nanoseconds| jiff::Timestamp::new(seconds, nanoseconds).ok())
+            .unwrap_or(jiff::Timestamp::MAX);
+        Self { description, expires }
+    }
+
+    /// How long it lives from now.
+    pub fn lifetime(&self) -> Duration {
+        let left = self.expires.duration_since(jiff::Timestamp::now());
+        Duration::try_from(left).unwrap_or_default()
+    }
 }
 
 #[derive(Clone, Debug)]

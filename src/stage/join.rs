@@ -259,6 +259,26 @@ async fn clear_twins<W: World>(
     Ok(())
 }
 
+/// Keys of runs that died are taken back: nobody spends them any more. One of which nobody heard, because
+/// the run died or lost the answer, is known by its mark.
+pub(super) async fn take_keys_back<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+) -> Result<()> {
+    let tailnet = context.run.world.tailnet();
+    let memory = context.run.memory();
+    if let Some(mark) = memory.intended_keys.get(node)
+        && let Some(id) = tailnet.marked_key(mark).await?
+    {
+        context.record(&Record::KeyMinted { node: node.clone(), id })?;
+    }
+    for id in context.run.memory().keys.get(node).cloned().unwrap_or_default() {
+        tailnet.revoke_key(&id).await?;
+        context.record(&Record::KeyGone { node: node.clone(), id })?;
+    }
+    Ok(())
+}
+
 async fn spend_a_key<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
@@ -267,13 +287,10 @@ async fn spend_a_key<W: World>(
 ) -> Result<()> {
     let run = &context.run;
     let tailnet_port = run.world.tailnet();
-    // Keys of runs that died are taken back: nobody spends them any more.
-    for id in run.memory().keys.get(node).cloned().unwrap_or_default() {
-        tailnet_port.revoke_key(&id).await?;
-        context.record(&Record::KeyGone { node: node.clone(), id })?;
-    }
-    context.record(&Record::KeyIntended { node: node.clone() })?;
-    let key = tailnet::mint_key(tailnet_port, &run.desired, wanted).await?;
+    take_keys_back(context, node).await?;
+    let mark = tailnet::key_mark(&run.desired, wanted);
+    context.record(&Record::KeyIntended { node: node.clone(), mark: Some(mark.clone()) })?;
+    let key = tailnet::mint_key(tailnet_port, &run.desired, wanted, &mark).await?;
     context.record(&Record::KeyMinted { node: node.clone(), id: key.id.clone() })?;
     let host = run.host(node).await?;
     let joined = tailnet::join(&host, &run.desired, wanted, &key.secret, anew).await;

@@ -170,10 +170,7 @@ async fn forget<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<(
             Err(error) => context.warn(format!("its tailnet device was not looked for: {error}")),
         }
     }
-    for key in memory.keys.get(node).cloned().unwrap_or_default() {
-        world.tailnet().revoke_key(&key).await?;
-        context.record(&Record::KeyGone { node: node.clone(), id: key })?;
-    }
+    super::join::take_keys_back(context, node).await?;
     if context.run.desired.nodes.contains_key(node) {
         super::machine::delete_seeds(context, node).await?;
     }

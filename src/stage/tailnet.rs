@@ -27,7 +27,7 @@ use crate::{
     error::{Failure, Kind, Result},
     inventory::desired::{Desired, Node, Overlay, TailnetControl},
     plan::probe::{HostProbe, TailscalePrefs, TailscaleStatus},
-    ports::{Device, Host, MintedKey, RemoteFile, Tailnet},
+    ports::{Device, Host, KeyMark, MintedKey, RemoteFile, Tailnet},
     script::Script,
     secret::Secret,
     template,
@@ -228,13 +228,20 @@ pub async fn install(host: &impl Host, desired: &Desired) -> Result<Vec<String>>
     Ok(printed.lines().map(str::to_owned).collect())
 }
 
+/// A new mark for a node's key: it names cluster and node.
+pub fn key_mark(desired: &Desired, node: &Node) -> KeyMark {
+    KeyMark::new(&format!("homelab {} {}", desired.id.short(), node.name), KEY_LIFETIME)
+}
+
 /// Mints a one-shot key for a node. Revoke it when the join fails.
-pub async fn mint_key(tailnet: &impl Tailnet, desired: &Desired, node: &Node) -> Result<MintedKey> {
-    // Tailscale allows letters, digits, `-` and blanks, 50 characters.
-    let description: String = format!("homelab {} {}", desired.id.short(), node.name);
-    let description: String = description.chars().take(50).collect();
+pub async fn mint_key(
+    tailnet: &impl Tailnet,
+    desired: &Desired,
+    node: &Node,
+    mark: &KeyMark,
+) -> Result<MintedKey> {
     tailnet
-        .mint_key(&desired.tailnet.tag, &description, KEY_LIFETIME)
+        .mint_key(&desired.tailnet.tag, mark)
         .await
         .map_err(|error| Failure::from(error).at(&node.name))
 }

@@ -1,11 +1,12 @@
 //! A journal that was damaged: the world is the truth, and the next run goes on from it.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use homelab_lab::sim::gate::Moment;
 
 use crate::{
     judge::Judge,
+    points::{Point, points},
     story::{FIRST_UP, undisturbed},
     warden::Killer,
 };
@@ -33,16 +34,18 @@ const DAMAGES: [(&str, Damage); 6] = [
 #[ignore = "takes long: scripts/sweep"]
 async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
     let (effects, whole) = undisturbed(&FIRST_UP).await;
+    let points = points(&effects).into_iter().filter(|point| point.moment == Moment::After);
+    let points: Vec<Point> = points.collect();
     let mut judge = Judge::new("first up, damaged journals", whole, 3 * DAMAGES.len());
     // Early, in the middle and late; always with an answer lost, too.
     for share in [3, 5, 8] {
-        let number = effects.len() as u64 * share / 10;
+        let point = &points[points.len() * share / 10];
         for (name, damage) in DAMAGES {
             let operator = FIRST_UP.begin().await;
-            let killer = Arc::new(Killer::new(number, Moment::After));
+            let killer = Arc::new(Killer::new(point.clone()));
             operator.world.gate.set_warden(Some(killer.clone()));
             let child = operator.start(FIRST_UP.run);
-            killer.process.store(child.id().expect("it runs"), Ordering::SeqCst);
+            killer.watch(&child);
             let ended = operator.end(child).await;
             operator.world.gate.set_warden(None);
             let journal = operator.path("state/homelab/sim/journal.jsonl");
@@ -50,8 +53,8 @@ async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
             fs_err::write(&journal, damage(&text)).unwrap();
             judge.tally.damaged_journals += 1;
             let again = operator.run(FIRST_UP.run).await;
-            let at = killer.at.lock().unwrap().clone();
-            let what = format!("{name}, at {:?}", at.map(|effect| effect.kind));
+            assert!(killer.done(), "{point:?} did not come");
+            let what = format!("{name}, after {}", point.effect.kind);
             judge.look(&operator, &what, &[&ended, &again]).await;
         }
     }

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use homelab_lab::sim::gate::{Effect, Moment};
 
-/// One moment of a run.
+/// One moment of a run: of the `nth` effect that is like this one, counted from 1. Effects that go on side
+/// by side come in another order each time; those that are alike come in theirs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Point {
-    /// Of the effect, from 1.
-    pub(crate) number: u64,
+    pub(crate) effect: Effect,
+    pub(crate) nth: usize,
     pub(crate) moment: Moment,
 }
 
@@ -19,13 +20,17 @@ pub(crate) fn all() -> bool {
 
 /// Both moments of every effect, or of the first of each kind.
 pub(crate) fn points(effects: &[Effect]) -> Vec<Point> {
-    let mut seen = BTreeSet::new();
+    let mut seen: Vec<&Effect> = Vec::new();
     let mut points = Vec::new();
-    for (number, effect) in (1..).zip(effects) {
-        if all() || seen.insert((effect.system, effect.kind.clone())) {
-            points.push(Point { number, moment: Moment::Before });
+    for effect in effects {
+        let nth = 1 + seen.iter().filter(|known| **known == effect).count();
+        let new =
+            !seen.iter().any(|known| (known.system, &known.kind) == (effect.system, &effect.kind));
+        seen.push(effect);
+        if all() || new {
+            points.push(Point { effect: effect.clone(), nth, moment: Moment::Before });
             if effect.mutating || all() {
-                points.push(Point { number, moment: Moment::After });
+                points.push(Point { effect: effect.clone(), nth, moment: Moment::After });
             }
         }
     }

@@ -1,31 +1,40 @@
 //! Who harms a run at one of its effects.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, AtomicU32, Ordering},
-};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use homelab_lab::sim::gate::{Effect, Moment, Ruling, Verdict, Warden};
+use tokio::process::Child;
+
+use crate::points::Point;
 
 /// Kills a process at an effect's moment.
 pub(crate) struct Killer {
-    pub(crate) number: u64,
-    pub(crate) moment: Moment,
+    point: Point,
+    /// Effects like that one which were there already.
+    met: AtomicUsize,
     /// 0 until it is known.
-    pub(crate) process: AtomicU32,
-    pub(crate) done: AtomicBool,
-    pub(crate) at: Mutex<Option<Effect>>,
+    process: AtomicU32,
+    done: AtomicBool,
 }
 
 impl Killer {
-    pub(crate) fn new(number: u64, moment: Moment) -> Self {
+    pub(crate) fn new(point: Point) -> Self {
         Self {
-            number,
-            moment,
+            point,
+            met: AtomicUsize::new(0),
             process: AtomicU32::new(0),
             done: AtomicBool::new(false),
-            at: Mutex::new(None),
         }
+    }
+
+    /// Whom to kill: before it asks for anything.
+    pub(crate) fn watch(&self, child: &Child) {
+        self.process.store(child.id().expect("it runs"), Ordering::SeqCst);
+    }
+
+    /// Whether the moment came.
+    pub(crate) fn done(&self) -> bool {
+        self.done.load(Ordering::SeqCst)
     }
 
     fn kill(&self) {
@@ -37,20 +46,20 @@ impl Killer {
 }
 
 impl Warden for Killer {
-    fn rule<'a>(&'a self, number: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
+    fn rule<'a>(&'a self, _: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
         Box::pin(async move {
-            if self.done.load(Ordering::SeqCst) {
+            if self.done() {
                 // What was under way beside it: an effect that had begun ends, its answer goes nowhere.
                 return match moment {
                     Moment::Before => Verdict::Drop,
                     Moment::After => Verdict::Pass,
                 };
             }
-            if number != self.number || moment != self.moment {
+            let like = moment == self.point.moment && *effect == self.point.effect;
+            if !like || self.met.fetch_add(1, Ordering::SeqCst) + 1 != self.point.nth {
                 return Verdict::Pass;
             }
             self.done.store(true, Ordering::SeqCst);
-            *self.at.lock().unwrap() = Some(effect.clone());
             self.kill();
             Verdict::Drop
         })

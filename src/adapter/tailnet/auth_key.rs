@@ -1,9 +1,9 @@
 //! A ready-made auth key and nothing more: who has no API access can still join.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 use super::credential::Credential;
-use crate::ports::{Capabilities, Device, MintedKey, Tailnet, TailnetError};
+use crate::ports::{Capabilities, Device, KeyMark, MintedKey, Tailnet, TailnetError};
 
 /// Hands out the key that was given.
 #[derive(Debug)]
@@ -43,13 +43,12 @@ impl Tailnet for AuthKey {
         unsupported("list devices")
     }
 
-    async fn mint_key(
-        &self,
-        _tag: &str,
-        _description: &str,
-        _lifetime: Duration,
-    ) -> Result<MintedKey, TailnetError> {
+    async fn mint_key(&self, _tag: &str, _mark: &KeyMark) -> Result<MintedKey, TailnetError> {
         Ok(MintedKey { id: String::new(), secret: self.key.get().await?.clone() })
+    }
+
+    async fn marked_key(&self, _mark: &KeyMark) -> Result<Option<String>, TailnetError> {
+        Ok(None)
     }
 
     async fn revoke_key(&self, _id: &str) -> Result<(), TailnetError> {

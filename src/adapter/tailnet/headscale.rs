@@ -3,7 +3,7 @@
 //! What differs between versions: a node's tags are `validTags` and `forcedTags` before 0.28, and
 //! `tags` from then on; a key is expired by user and key before 0.28, and by its id from then on.
 
-use std::{net::IpAddr, net::Ipv4Addr, time::Duration};
+use std::net::{IpAddr, Ipv4Addr};
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     error::{Effect, Failure},
-    ports::{Capabilities, Device, MintedKey, Tailnet, TailnetError},
+    ports::{Capabilities, Device, KeyMark, MintedKey, Tailnet, TailnetError},
     secret::Secret,
 };
 
@@ -110,6 +110,7 @@ struct KeysAnswer {
 struct Key {
     id: String,
     key: String,
+    expiration: Option<String>,
 }
 
 impl Headscale {
@@ -165,9 +166,15 @@ impl Headscale {
         user: &str,
         id: &str,
     ) -> Result<Option<String>, TailnetError> {
+        let keys = self.keys(bearer, user).await?;
+        Ok(keys.into_iter().find(|key| key.id == id).map(|key| key.key))
+    }
+
+    /// A user's keys; where they are known by their ids, everybody's.
+    async fn keys(&self, bearer: &Secret, user: &str) -> Result<Vec<Key>, TailnetError> {
         let path = format!("/api/v1/preauthkey?user={user}");
         let answer: KeysAnswer = self.api.json(Call::get(path, Some(bearer))).await?;
-        Ok(answer.pre_auth_keys.into_iter().find(|key| key.id == id).map(|key| key.key))
+        Ok(answer.pre_auth_keys)
     }
 }
 
@@ -192,24 +199,31 @@ impl Tailnet for Headscale {
         Ok(answer.nodes.into_iter().map(Device::from).collect())
     }
 
-    async fn mint_key(
-        &self,
-        tag: &str,
-        _description: &str,
-        lifetime: Duration,
-    ) -> Result<MintedKey, TailnetError> {
+    async fn mint_key(&self, tag: &str, mark: &KeyMark) -> Result<MintedKey, TailnetError> {
         let bearer = self.key.get().await?;
         let user = self.user(bearer).await?;
         let body = json!({
             "user": user,
             "reusable": false,
             "ephemeral": false,
-            "expiration": (jiff::Timestamp::now() + lifetime).to_string(),
+            "expiration": mark.expires.to_string(),
             "aclTags": [tag],
         });
         let call = Call::post("/api/v1/preauthkey", bearer, body);
-        let KeyAnswer { pre_auth_key: Key { id, key } } = self.api.json(call).await?;
+        let KeyAnswer { pre_auth_key: Key { id, key, .. } } = self.api.json(call).await?;
         Ok(MintedKey { id, secret: Secret::new(key) })
+    }
+
+    async fn marked_key(&self, mark: &KeyMark) -> Result<Option<String>, TailnetError> {
+        let bearer = self.key.get().await?;
+        let user = self.user(bearer).await?;
+        let keys = self.keys(bearer, &user).await?;
+        let marked = |key: &Key| {
+            // As its database keeps it: to the microsecond.
+            let expires = time(key.expiration.as_deref());
+            expires.is_some_and(|at| at.as_microsecond() == mark.expires.as_microsecond())
+        };
+        Ok(keys.into_iter().find(marked).map(|key| key.id))
     }
 
     async fn revoke_key(&self, id: &str) -> Result<(), TailnetError> {

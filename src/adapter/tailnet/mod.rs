@@ -10,7 +10,7 @@ mod tailscale;
 #[cfg(test)]
 mod tests;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 pub use auth_key::AuthKey;
 pub use headscale::Headscale;
@@ -20,7 +20,7 @@ use self::credential::Credential;
 use crate::{
     error::Failure,
     inventory::desired::{TailnetControl, TailscaleCredentials},
-    ports::{Capabilities, Device, MintedKey, Tailnet, TailnetError},
+    ports::{Capabilities, Device, KeyMark, MintedKey, Tailnet, TailnetError},
 };
 
 /// The control plane that an inventory names.
@@ -76,13 +76,12 @@ impl Tailnet for AnyTailnet {
         each!(self, tailnet => tailnet.devices())
     }
 
-    async fn mint_key(
-        &self,
-        tag: &str,
-        description: &str,
-        lifetime: Duration,
-    ) -> Result<MintedKey, TailnetError> {
-        each!(self, tailnet => tailnet.mint_key(tag, description, lifetime))
+    async fn mint_key(&self, tag: &str, mark: &KeyMark) -> Result<MintedKey, TailnetError> {
+        each!(self, tailnet => tailnet.mint_key(tag, mark))
+    }
+
+    async fn marked_key(&self, mark: &KeyMark) -> Result<Option<String>, TailnetError> {
+        each!(self, tailnet => tailnet.marked_key(mark))
     }
 
     async fn revoke_key(&self, id: &str) -> Result<(), TailnetError> {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     error::Failure,
-    ports::{Capabilities, Device, MintedKey, Tailnet, TailnetError},
+    ports::{Capabilities, Device, KeyMark, MintedKey, Tailnet, TailnetError},
     secret::Secret,
 };
 
@@ -24,8 +24,6 @@ const SERVICE: &str = "Tailscale";
 const TOKEN_MARGIN: Duration = Duration::from_secs(60);
 /// The longest that a key may live: 90 days.
 const LONGEST_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
-/// The longest description of a key, in characters.
-const LONGEST_DESCRIPTION: usize = 50;
 
 /// Tailscale's own control plane.
 #[derive(Debug)]
@@ -91,6 +89,17 @@ struct DeviceAnswer {
 struct KeyAnswer {
     id: String,
     key: String,
+}
+
+#[derive(Deserialize)]
+struct KeysAnswer {
+    keys: Vec<KnownKey>,
+}
+
+#[derive(Deserialize)]
+struct KnownKey {
+    id: String,
+    description: Option<String>,
 }
 
 impl Access {
@@ -200,12 +209,7 @@ impl Tailnet for Tailscale {
         Ok(answer.devices.into_iter().map(Device::from).collect())
     }
 
-    async fn mint_key(
-        &self,
-        tag: &str,
-        description: &str,
-        lifetime: Duration,
-    ) -> Result<MintedKey, TailnetError> {
+    async fn mint_key(&self, tag: &str, mark: &KeyMark) -> Result<MintedKey, TailnetError> {
         let bearer = self.bearer().await?;
         let body = json!({
             "capabilities": { "devices": { "create": {
@@ -214,11 +218,19 @@ impl Tailnet for Tailscale {
                 "preauthorized": true,
                 "tags": [tag],
             } } },
-            "expirySeconds": lifetime.min(LONGEST_LIFETIME).as_secs(),
-            "description": described(description),
+            "expirySeconds": mark.lifetime().min(LONGEST_LIFETIME).as_secs(),
+            "description": mark.description,
         });
         let answer: KeyAnswer = self.api.json(Call::post(self.path("keys"), &bearer, body)).await?;
         Ok(MintedKey { id: answer.id, secret: Secret::new(answer.key) })
+    }
+
+    async fn marked_key(&self, mark: &KeyMark) -> Result<Option<String>, TailnetError> {
+        let bearer = self.bearer().await?;
+        let answer: KeysAnswer =
+            self.api.json(Call::get(self.path("keys?all=true"), Some(&bearer))).await?;
+        let marked = |key: &KnownKey| key.description.as_ref() == Some(&mark.description);
+        Ok(answer.keys.into_iter().find(marked).map(|key| key.id))
     }
 
     async fn revoke_key(&self, id: &str) -> Result<(), TailnetError> {
@@ -281,15 +293,6 @@ fn moment_after(life: Duration) -> Instant {
 
 fn encoded(id: &str) -> String {
     utf8_percent_encode(id, NON_ALPHANUMERIC).to_string()
-}
-
-/// A description as Tailscale takes it: letters, digits, hyphens and blanks.
-fn described(text: &str) -> String {
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == ' ';
-    text.chars()
-        .map(|letter| if allowed(letter) { letter } else { '-' })
-        .take(LONGEST_DESCRIPTION)
-        .collect()
 }
 
 #[cfg(test)]

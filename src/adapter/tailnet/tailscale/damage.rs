@@ -43,8 +43,8 @@ proptest! {
     #[test]
     fn a_description_is_one_that_tailscale_takes(text in "\\PC{0,80}", bytes in vec(any::<u8>(), 0..8)) {
         let text = text + &String::from_utf8_lossy(&bytes);
-        let taken = described(&text);
-        prop_assert!(taken.chars().count() <= LONGEST_DESCRIPTION);
+        let taken = KeyMark::new(&text, Duration::from_secs(600)).description;
+        prop_assert!(taken.chars().count() <= 50);
         prop_assert!(taken.chars().all(|letter| letter.is_ascii_alphanumeric() || " -".contains(letter)));
         prop_assert!(!encoded(&text).contains(['/', '?', '#', ' ']));
     }

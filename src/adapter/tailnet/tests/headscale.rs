@@ -8,7 +8,7 @@ use crate::{
         credential::Credential,
         scripted::{Answer, Scripted},
     },
-    ports::{Tailnet, TailnetError},
+    ports::{KeyMark, Tailnet, TailnetError},
 };
 
 fn headscale(server: &Scripted) -> Headscale {
@@ -44,6 +44,23 @@ async fn a_server_whose_keys_have_ids_is_given_the_id() {
 }
 
 #[tokio::test]
+async fn a_key_whose_id_was_never_heard_of_is_known_by_its_expiry() {
+    let mark = KeyMark::new("homelab", Duration::from_secs(600));
+    let other = KeyMark::new("homelab", Duration::from_secs(601));
+    let keys = json!({ "preAuthKeys": [
+        { "id": "7", "key": "***", "expiration": null },
+        { "id": "8", "key": "***", "expiration": other.expires.to_string() },
+        { "id": "9", "key": "***", "expiration": mark.expires.to_string() },
+    ] });
+    let answers =
+        [users(), Answer::ok(keys.to_string()), users(), Answer::ok(r#"{"preAuthKeys":[]}"#)];
+    let server = Scripted::start(answers.into()).await;
+    let headscale = headscale(&server);
+    assert_eq!(headscale.marked_key(&mark).await.unwrap().as_deref(), Some("9"));
+    assert_eq!(headscale.marked_key(&mark).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn tags_are_read_from_old_and_new_servers() {
     let node = |tags: serde_json::Value| {
         let mut node = json!({
@@ -70,7 +87,8 @@ async fn tags_are_read_from_old_and_new_servers() {
 async fn a_user_that_is_missing_is_named_with_the_command_that_makes_it() {
     let server = Scripted::start(vec![Answer::ok(r#"{"users":[]}"#)]).await;
     let lifetime = Duration::from_secs(60);
-    let error = headscale(&server).mint_key("tag:k3s", "", lifetime).await.unwrap_err();
+    let error =
+        headscale(&server).mint_key("tag:k3s", &KeyMark::new("", lifetime)).await.unwrap_err();
     assert!(error.to_string().contains("headscale users create lab"), "{error}");
 }
 

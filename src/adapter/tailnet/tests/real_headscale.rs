@@ -12,7 +12,7 @@ use crate::{
     adapter::tailnet::{Headscale, credential::Credential},
     commands::tailnet_policy,
     inventory::desired::Overlay,
-    ports::{Tailnet, TailnetError},
+    ports::{KeyMark, Tailnet, TailnetError},
 };
 
 /// A process of ours, gone when it is dropped.
@@ -109,8 +109,11 @@ async fn a_device_joins_a_real_headscale_and_is_removed_again() {
     assert!(nobody.check().await.unwrap_err().to_string().contains("users create nobody"));
 
     let hour = Duration::from_secs(3600);
-    let spare = tailnet.mint_key("tag:k3s", "spare", hour).await.unwrap();
-    let minted = tailnet.mint_key("tag:k3s", "k3s-agent", hour).await.unwrap();
+    let spare = tailnet.mint_key("tag:k3s", &KeyMark::new("spare", hour)).await.unwrap();
+    let mark = KeyMark::new("k3s-agent", hour);
+    let minted = tailnet.mint_key("tag:k3s", &mark).await.unwrap();
+    assert_eq!(tailnet.marked_key(&mark).await.unwrap().as_ref(), Some(&minted.id));
+    assert_eq!(tailnet.marked_key(&KeyMark::new("nobody's", hour)).await.unwrap(), None);
     tailnet.revoke_key(&spare.id).await.unwrap();
     tailnet.revoke_key(&spare.id).await.unwrap();
 
