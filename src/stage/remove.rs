@@ -57,6 +57,9 @@ pub async fn machine<W: World>(
                     .task(STOP_LIMIT, || async { proxmox.stop(proxmox_node, vmid).await.map(Some) })
                     .await,
             )?;
+            // It took its time: whose is it now?
+            let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else { continue };
+            prove(context, node, vmid, &config)?;
         }
         context.record(&Record::GuestDropped { node: node.clone() })?;
         // Each disk is freed under its storage's lock; too many at once, and Proxmox gives some up.

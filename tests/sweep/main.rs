@@ -17,6 +17,7 @@ mod warden;
 
 mod counts;
 mod faults;
+mod foreign;
 mod journal;
 mod kills;
 mod lasting;

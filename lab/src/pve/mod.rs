@@ -64,11 +64,24 @@ pub(crate) fn endpoints(era: u32) -> Vec<endpoint::Endpoint> {
 
 /// What the API shows to the host's own root, without the wire.
 pub(crate) async fn as_root(running: &Running, path: &str) -> std::io::Result<serde_json::Value> {
-    let asked = http::dispatch::call_as_root(
-        running.server(),
-        endpoint::Method::Get,
-        path,
-        serde_json::Value::Null,
-    );
-    asked.await.map_err(|error| std::io::Error::other(format!("GET {path}: {error}")))
+    call_as_root(running, endpoint::Method::Get, path, serde_json::Value::Null).await
+}
+
+/// Changes a guest's configuration as the host's own root, without the wire.
+pub(crate) async fn configure_as_root(
+    running: &Running,
+    path: &str,
+    parameters: serde_json::Value,
+) -> std::io::Result<()> {
+    call_as_root(running, endpoint::Method::Put, path, parameters).await.map(drop)
+}
+
+async fn call_as_root(
+    running: &Running,
+    method: endpoint::Method,
+    path: &str,
+    parameters: serde_json::Value,
+) -> std::io::Result<serde_json::Value> {
+    let asked = http::dispatch::call_as_root(running.server(), method, path, parameters);
+    asked.await.map_err(|error| std::io::Error::other(format!("{path}: {error}")))
 }

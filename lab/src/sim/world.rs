@@ -24,6 +24,7 @@ use super::{
 };
 use crate::pve::{
     AccessSetup, Config, GuestSetup, NodeConfig, Running, Server, Setup, StorageConfig, TokenSetup,
+    configure_as_root,
 };
 
 /// A guest that is nobody's and must stay as it is.
@@ -204,6 +205,16 @@ impl World {
     /// The variables of what ran there, each different set of them once.
     pub fn environments(&self) -> BTreeSet<String> {
         self.tools.environments()
+    }
+
+    /// Somebody makes a guest their own: its notes tell nothing of us any more.
+    ///
+    /// # Errors
+    /// When there is no such guest.
+    pub async fn disown(&self, vmid: u32) -> std::io::Result<()> {
+        let path = format!("/nodes/pve1/qemu/{vmid}/config");
+        let notes = serde_json::json!({ "description": "somebody's" });
+        configure_as_root(&self.proxmox, &path, notes).await
     }
 
     /// The loopback address of the node of that number; the server is 0.
