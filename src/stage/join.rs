@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     engine::{Look, StepContext},
-    error::{Failure, Kind, Result},
+    error::{Effect, Failure, Kind, Result},
     inventory::desired::{Node, TailnetControl},
     journal::{Record, record::DeviceIdentity},
     model::NodeName,
@@ -24,11 +24,14 @@ use crate::{
         diff,
         probe::{HostProbe, TailscaleStatus},
     },
-    ports::{Cluster, Device, Tailnet, World},
+    ports::{Cluster, Device, MintedKey, Tailnet, World},
 };
 
 /// How long a registered node may take to say which device it is.
 const SETTLING: Duration = Duration::from_secs(30);
+/// How often a key is asked for whose minting may have failed, and after which pause.
+const MINTINGS: u32 = 4;
+const MINTING_PAUSE: Duration = Duration::from_secs(1);
 /// How long a device that has joined may be missing in the control plane's list.
 const LISTING: Duration = Duration::from_secs(5);
 
@@ -279,6 +282,30 @@ pub(super) async fn take_keys_back<W: World>(
     Ok(())
 }
 
+/// A key for the node. One that may have been minted, or not, is looked for by its mark and taken back, and
+/// another one minted: a few times.
+async fn minted<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    wanted: &Node,
+) -> Result<MintedKey> {
+    let run = &context.run;
+    let mut tries = 0;
+    loop {
+        take_keys_back(context, node).await?;
+        let mark = tailnet::key_mark(&run.desired, wanted);
+        context.record(&Record::KeyIntended { node: node.clone(), mark: Some(mark.clone()) })?;
+        tries += 1;
+        match tailnet::mint_key(run.world.tailnet(), &run.desired, wanted, &mark).await {
+            Err(failure) if failure.effect == Effect::Unknown && tries < MINTINGS => {
+                context.output(format!("looking whether it happened: {failure}"));
+                context.pause(MINTING_PAUSE).await?;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 async fn spend_a_key<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
@@ -287,10 +314,7 @@ async fn spend_a_key<W: World>(
 ) -> Result<()> {
     let run = &context.run;
     let tailnet_port = run.world.tailnet();
-    take_keys_back(context, node).await?;
-    let mark = tailnet::key_mark(&run.desired, wanted);
-    context.record(&Record::KeyIntended { node: node.clone(), mark: Some(mark.clone()) })?;
-    let key = tailnet::mint_key(tailnet_port, &run.desired, wanted, &mark).await?;
+    let key = minted(context, node, wanted).await?;
     context.record(&Record::KeyMinted { node: node.clone(), id: key.id.clone() })?;
     let host = run.host(node).await?;
     let joined = tailnet::join(&host, &run.desired, wanted, &key.secret, anew).await;

@@ -10,7 +10,7 @@ use homelab_lab::sim::gate::{Effect, Moment, System, Verdict};
 use crate::{
     judge::Judge,
     points::kinds,
-    story::{ANOTHER_NODE, DESTROY, FIRST_UP, MEMORY_AND_DISK, Story, undisturbed},
+    story::{Story, another_node, destroy, first_up, memory_and_disk, undisturbed},
     warden::Harmer,
 };
 
@@ -68,7 +68,7 @@ async fn sweep(story: &Story, harm: Harm) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn an_answer_that_is_lost_makes_nothing_twice() {
-    for story in [&FIRST_UP, &MEMORY_AND_DISK, &ANOTHER_NODE, &DESTROY] {
+    for story in [&first_up(), &memory_and_disk(), &another_node(), &destroy()] {
         sweep(story, Harm::LostAnswer).await;
     }
 }
@@ -76,11 +76,11 @@ async fn an_answer_that_is_lost_makes_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_connection_that_breaks_before_anything_is_done_is_no_loss() {
-    sweep(&FIRST_UP, Harm::LostRequest).await;
+    sweep(&first_up(), Harm::LostRequest).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_service_that_has_a_bad_moment_is_asked_again_by_this_run_or_the_next() {
-    sweep(&FIRST_UP, Harm::Refused).await;
+    sweep(&first_up(), Harm::Refused).await;
 }

@@ -8,7 +8,7 @@ use homelab_lab::sim::{
 };
 use tokio::sync::Notify;
 
-use crate::story::DESTROY;
+use crate::story::destroy;
 
 const STOP: &str = "POST /nodes/{node}/qemu/{vmid}/status/stop";
 
@@ -34,7 +34,8 @@ impl Warden for Pause {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_became_somebodys_while_it_was_stopped_is_left_alone() {
-    let operator = DESTROY.begin().await;
+    let story = destroy();
+    let operator = story.begin().await;
     let pause = Arc::new(Pause::default());
     operator.world.gate.set_warden(Some(pause.clone()));
     let meanwhile = async {
@@ -42,7 +43,7 @@ async fn a_guest_that_became_somebodys_while_it_was_stopped_is_left_alone() {
         operator.world.disown(1001).await.unwrap();
         pause.over.notify_one();
     };
-    let (ended, ()) = tokio::join!(operator.run(DESTROY.run), meanwhile);
+    let (ended, ()) = tokio::join!(operator.run(story.run), meanwhile);
     operator.world.gate.set_warden(None);
     assert_eq!(ended.code, Some(20), "{}", ended.err);
     assert!(ended.err.contains("VM 1001 does not carry the marker"), "{}", ended.err);

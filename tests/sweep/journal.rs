@@ -7,7 +7,7 @@ use homelab_lab::sim::gate::Moment;
 use crate::{
     judge::Judge,
     points::{Point, points},
-    story::{FIRST_UP, undisturbed},
+    story::{first_up, undisturbed},
     warden::Killer,
 };
 
@@ -33,7 +33,8 @@ const DAMAGES: [(&str, Damage); 6] = [
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
-    let (effects, whole) = undisturbed(&FIRST_UP).await;
+    let story = first_up();
+    let (effects, whole) = undisturbed(&story).await;
     let points = points(&effects).into_iter().filter(|point| point.moment == Moment::After);
     let points: Vec<Point> = points.collect();
     let mut judge = Judge::new("first up, damaged journals", whole, 3 * DAMAGES.len());
@@ -41,10 +42,10 @@ async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
     for share in [3, 5, 8] {
         let point = &points[points.len() * share / 10];
         for (name, damage) in DAMAGES {
-            let operator = FIRST_UP.begin().await;
+            let operator = story.begin().await;
             let killer = Arc::new(Killer::new(point.clone()));
             operator.world.gate.set_warden(Some(killer.clone()));
-            let child = operator.start(FIRST_UP.run);
+            let child = operator.start(story.run);
             killer.watch(&child);
             let ended = operator.end(child).await;
             operator.world.gate.set_warden(None);
@@ -52,7 +53,7 @@ async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
             let text = fs_err::read_to_string(&journal).unwrap();
             fs_err::write(&journal, damage(&text)).unwrap();
             judge.tally.damaged_journals += 1;
-            let again = operator.run(FIRST_UP.run).await;
+            let again = operator.run(story.run).await;
             assert!(killer.done(), "{point:?} did not come");
             let what = format!("{name}, after {}", point.effect.kind);
             judge.look(&operator, &what, &[&ended, &again]).await;

@@ -7,7 +7,7 @@ use homelab_lab::sim::gate::{Effect, Moment};
 use crate::{
     judge::Judge,
     points::{Point, points},
-    story::{ANOTHER_NODE, DESTROY, FIRST_UP, MEMORY_AND_DISK, Story, undisturbed},
+    story::{Story, another_node, destroy, first_up, memory_and_disk, undisturbed},
     warden::Killer,
 };
 
@@ -48,29 +48,29 @@ async fn sweep(story: &Story, wanted: impl Fn(Vec<Point>) -> Vec<Point>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_run_may_die_at_a_few_of_its_moments() {
     let done = |point: &Point| point.effect.mutating && point.moment == Moment::After;
-    sweep(&FIRST_UP, |points| points.into_iter().filter(done).step_by(5).collect()).await;
+    sweep(&first_up(), |points| points.into_iter().filter(done).step_by(5).collect()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_first_run_may_die_anywhere() {
-    sweep(&FIRST_UP, std::convert::identity).await;
+    sweep(&first_up(), std::convert::identity).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_run_that_changes_memory_and_disk_of_a_living_node_may_die_anywhere() {
-    sweep(&MEMORY_AND_DISK, std::convert::identity).await;
+    sweep(&memory_and_disk(), std::convert::identity).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_run_that_adds_a_node_may_die_anywhere() {
-    sweep(&ANOTHER_NODE, std::convert::identity).await;
+    sweep(&another_node(), std::convert::identity).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_run_that_takes_everything_away_may_die_anywhere() {
-    sweep(&DESTROY, std::convert::identity).await;
+    sweep(&destroy(), std::convert::identity).await;
 }

@@ -9,7 +9,7 @@ use crate::{
     judge::Judge,
     operator::Ended,
     points::kinds,
-    story::{FIRST_UP, undisturbed},
+    story::{first_up, undisturbed},
     warden::Harmer,
 };
 
@@ -62,12 +62,13 @@ fn faults_of(ended: &Ended, effect: &Effect) -> Vec<String> {
 }
 
 async fn sweep(harm: Harm) {
-    let (effects, whole) = undisturbed(&FIRST_UP).await;
+    let story = first_up();
+    let (effects, whole) = undisturbed(&story).await;
     let wanted = kinds(&effects);
     let mut judge = Judge::new(format!("first up, lasting {harm:?}"), whole, wanted.len());
     for effect in wanted {
         let what = format!("{:?} {} of {}", effect.system, effect.kind, effect.about);
-        let operator = FIRST_UP.begin().await;
+        let operator = story.begin().await;
         let harmer = Arc::new(Harmer::always(effect.clone(), harm.verdict(effect.system)));
         operator.world.gate.set_warden(Some(harmer));
         let ended = operator.run(&["up", "--yes", "--timeout", "40s"]).await;
@@ -79,7 +80,7 @@ async fn sweep(harm: Harm) {
                 judge.wrong(&what, &format!("{fault}\n{}", ended.err));
             }
         }
-        let again = operator.run(FIRST_UP.run).await;
+        let again = operator.run(story.run).await;
         judge.look(&operator, &what, &[&ended, &again]).await;
     }
     judge.end();

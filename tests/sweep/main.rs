@@ -9,6 +9,7 @@
 
 mod canaries;
 mod judge;
+mod network;
 mod operator;
 mod points;
 mod story;

@@ -1,14 +1,12 @@
 //! A person with the program, an inventory, keys and a state folder, in a world of their own.
 
-use std::{
-    process::Stdio,
-    sync::atomic::{AtomicU8, Ordering},
-    time::Duration,
-};
+use std::{process::Stdio, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use homelab_lab::sim::world::{Options, World};
 use tokio::process::{Child, Command};
+
+use crate::network::Claim;
 
 /// No run in a world without delays takes so long.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -16,6 +14,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 pub(crate) struct Operator {
     pub(crate) world: World,
     folder: tempfile::TempDir,
+    /// Where no network was chosen.
+    _claim: Option<Claim>,
 }
 
 /// How a run ended.
@@ -29,18 +29,14 @@ pub(crate) struct Ended {
 
 impl Operator {
     pub(crate) async fn new(options: Options) -> Self {
-        static WORLDS: AtomicU8 = AtomicU8::new(0);
-        // Loopback addresses of their own, for worlds that stand side by side.
-        let network = match options.network {
-            0 => 100 + WORLDS.fetch_add(1, Ordering::Relaxed) % 80,
-            chosen => chosen,
-        };
+        let claim = (options.network == 0).then(Claim::new);
+        let network = claim.as_ref().map_or(options.network, Claim::number);
         let options = Options { network, ..options };
         let folder = tempfile::tempdir().unwrap();
         let place = path(&folder, "world");
         fs_err::create_dir_all(&place).unwrap();
         let world = World::start(place, options).await.unwrap();
-        let operator = Self { world, folder };
+        let operator = Self { world, folder, _claim: claim };
         let key = operator.path("key");
         let made = std::process::Command::new("ssh-keygen")
             .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key.as_str()])

@@ -12,7 +12,7 @@ use rustix::{
 use crate::{
     judge::Judge,
     points::all,
-    story::{FIRST_UP, undisturbed},
+    story::{first_up, undisturbed},
 };
 
 fn lines(journal: &Utf8Path) -> usize {
@@ -52,20 +52,21 @@ fn kill_at(journal: Utf8PathBuf, number: usize, process: Pid, watch: OwnedFd) {
 #[ignore = "takes long: scripts/sweep"]
 async fn a_first_run_may_die_after_each_record_of_its_journal() {
     const PLACE: &str = "state/homelab/sim";
-    let operator = FIRST_UP.begin().await;
-    operator.succeed(FIRST_UP.run).await;
+    let story = first_up();
+    let operator = story.begin().await;
+    operator.succeed(story.run).await;
     let written = lines(&operator.path(PLACE).join("journal.jsonl"));
     drop(operator);
-    let (_, whole) = undisturbed(&FIRST_UP).await;
+    let (_, whole) = undisturbed(&story).await;
     let numbers: Vec<usize> = (1..=written).step_by(if all() { 1 } else { 5 }).collect();
     let mut judge = Judge::new("first up, journal records", whole, numbers.len());
     for number in numbers {
-        let operator = FIRST_UP.begin().await;
+        let operator = story.begin().await;
         let folder = operator.path(PLACE);
         fs_err::create_dir_all(&folder).unwrap();
         let journal = folder.join("journal.jsonl");
         let watch = watch(&folder);
-        let child = operator.start(FIRST_UP.run);
+        let child = operator.start(story.run);
         let process = i32::try_from(child.id().expect("it runs")).ok().and_then(Pid::from_raw);
         let process = process.expect("a process's id is above zero");
         let seen = journal.clone();
@@ -75,7 +76,7 @@ async fn a_first_run_may_die_after_each_record_of_its_journal() {
         judge.tally.journal_records += usize::from(ended.code.is_none());
         let text = fs_err::read_to_string(&journal).unwrap_or_default();
         let last: String = text.lines().last().unwrap_or_default().chars().take(120).collect();
-        let again = operator.run(FIRST_UP.run).await;
+        let again = operator.run(story.run).await;
         let what = format!("killed after record {} of {written}: {last}", text.lines().count());
         judge.look(&operator, &what, &[&ended, &again]).await;
     }

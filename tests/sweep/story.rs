@@ -6,50 +6,55 @@ use homelab_lab::sim::{gate::Effect, picture::Picture, world::Options};
 
 use serde_json::Value;
 
-use crate::operator::Operator;
+use crate::{network::Claim, operator::Operator};
 
 pub(crate) struct Story {
     pub(crate) name: &'static str,
     /// Of all its worlds, one after the other: what is derived from it is the same in each.
-    pub(crate) network: u8,
+    network: Claim,
     /// Runs before, each with its words.
-    pub(crate) before: &'static [&'static [&'static str]],
+    before: &'static [&'static [&'static str]],
     /// What is changed in the inventory then, from and to.
-    pub(crate) edits: &'static [(&'static str, &'static str)],
+    edits: &'static [(&'static str, &'static str)],
     pub(crate) run: &'static [&'static str],
 }
 
 const UP: &[&str] = &["up", "--yes"];
 
-pub(crate) const FIRST_UP: Story =
-    Story { name: "first up", network: 1, before: &[], edits: &[], run: UP };
+pub(crate) fn first_up() -> Story {
+    Story { name: "first up", network: Claim::new(), before: &[], edits: &[], run: UP }
+}
 
-pub(crate) const MEMORY_AND_DISK: Story = Story {
-    name: "memory and disk",
-    network: 2,
-    before: &[UP],
-    edits: &[("memory: 2G\n  disk: 6G", "memory: 3G\n  disk: 8G")],
-    run: UP,
-};
+pub(crate) fn memory_and_disk() -> Story {
+    Story {
+        name: "memory and disk",
+        before: &[UP],
+        edits: &[("memory: 2G\n  disk: 6G", "memory: 3G\n  disk: 8G")],
+        ..first_up()
+    }
+}
 
-pub(crate) const ANOTHER_NODE: Story = Story {
-    name: "another node",
-    network: 3,
-    before: &[UP],
-    edits: &[(
-        "tailnet:\n",
-        "  agent-9:\n    role: agent\n    vmid: 1009\n    address: NEXT\ntailnet:\n",
-    )],
-    run: UP,
-};
+pub(crate) fn another_node() -> Story {
+    Story {
+        name: "another node",
+        before: &[UP],
+        edits: &[(
+            "tailnet:\n",
+            "  agent-9:\n    role: agent\n    vmid: 1009\n    address: NEXT\ntailnet:\n",
+        )],
+        ..first_up()
+    }
+}
 
-pub(crate) const DESTROY: Story =
-    Story { name: "destroy", network: 4, before: &[UP], edits: &[], run: &["destroy", "--yes"] };
+pub(crate) fn destroy() -> Story {
+    Story { name: "destroy", before: &[UP], run: &["destroy", "--yes"], ..first_up() }
+}
 
 impl Story {
     /// A world of its own in which all that comes before was done.
     pub(crate) async fn begin(&self) -> Operator {
-        let operator = Operator::new(Options { network: self.network, ..Options::default() }).await;
+        let operator =
+            Operator::new(Options { network: self.network.number(), ..Options::default() }).await;
         for words in self.before {
             operator.succeed(words).await;
         }

@@ -10,7 +10,7 @@ use homelab_lab::sim::gate::{Effect, Moment, Ruling, System, Verdict, Warden};
 
 use crate::{
     judge::Judge,
-    story::{ANOTHER_NODE, DESTROY, FIRST_UP, MEMORY_AND_DISK, Story, undisturbed},
+    story::{Story, another_node, destroy, first_up, memory_and_disk, undisturbed},
 };
 
 #[derive(Default)]
@@ -43,23 +43,23 @@ async fn twice(story: &Story) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_run_whose_scripts_run_twice_makes_the_same_world() {
-    twice(&FIRST_UP).await;
+    twice(&first_up()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn so_does_one_that_changes_memory_and_disk() {
-    twice(&MEMORY_AND_DISK).await;
+    twice(&memory_and_disk()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn so_does_one_that_adds_a_node() {
-    twice(&ANOTHER_NODE).await;
+    twice(&another_node()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn so_does_one_that_takes_everything_away() {
-    twice(&DESTROY).await;
+    twice(&destroy()).await;
 }

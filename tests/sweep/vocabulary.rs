@@ -8,7 +8,7 @@ use crate::{
     judge::Judge,
     operator::Operator,
     points::kinds,
-    story::{ANOTHER_NODE, DESTROY, FIRST_UP, MEMORY_AND_DISK, Story, undisturbed},
+    story::{Story, another_node, destroy, first_up, memory_and_disk, undisturbed},
 };
 
 const LOCKED: &str = "can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout";
@@ -94,13 +94,13 @@ async fn sweep(story: &Story) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_first_run_meets_each_fault_of_proxmox() {
-    sweep(&FIRST_UP).await;
+    sweep(&first_up()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_later_run_meets_each_fault_of_proxmox() {
-    for story in [&MEMORY_AND_DISK, &ANOTHER_NODE, &DESTROY] {
+    for story in [&memory_and_disk(), &another_node(), &destroy()] {
         sweep(story).await;
     }
 }

@@ -1,11 +1,23 @@
 //! `homelab-lab sim`: a command in a simulated world of its own.
 
-use std::{error::Error, process::ExitCode, time::Duration};
+use std::{
+    error::Error,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
+use tokio::sync::mpsc;
 
-use super::world::{Options, World};
+use super::{
+    rehearsal::{
+        player::{Death, Player},
+        report::{Report, Run},
+        script,
+    },
+    world::{Options, World},
+};
 use crate::print;
 
 /// What a simulated world is to be like, and what runs in it.
@@ -14,6 +26,7 @@ use crate::print;
   homelab-lab sim -- homelab up --yes
   homelab-lab sim --agents 9 --boot 5 -- sh -c 'homelab up --yes && homelab verify'
   homelab-lab sim --folder /tmp/rehearsal -- bash    (the inventory is /tmp/rehearsal/homelab.yaml)
+  homelab-lab sim --faults docs/rehearsal.yaml --report report.md -- homelab up --yes
 
 The command finds the inventory by HOMELAB_CONFIG, and the world's secrets where the inventory says.")]
 pub struct Arguments {
@@ -32,16 +45,27 @@ pub struct Arguments {
     /// Where the world's files are kept; it must be empty. A temporary folder unless said.
     #[arg(long)]
     folder: Option<Utf8PathBuf>,
+    /// What goes wrong, and where (docs/rehearsal.md).
+    #[arg(long, value_name = "FILE")]
+    faults: Option<Utf8PathBuf>,
+    /// Writes down what happened, as Markdown; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    report: Option<Utf8PathBuf>,
     /// The command and its words.
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
 
+/// A command that a script killed and that begins anew comes to its end at some time.
+const MOST_RUNS: usize = 50;
+
 /// Makes a world, runs the command in it to its end, and ends the world; the exit code is the command's.
 ///
 /// # Errors
-/// When the world can't be made, or the command not be started.
+/// When the script of faults can't be played, the world can't be made, or the command not be started.
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
+    // Before anything is made.
+    let faults = arguments.faults.as_deref().map(script::read).transpose()?.unwrap_or_default();
     let temporary = tempfile::tempdir()?;
     let folder = match arguments.folder {
         Some(folder) => folder,
@@ -59,6 +83,37 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         ..Options::default()
     };
     let world = World::start(folder.join("world"), options).await?;
+    let inventory = furnish(&world, &folder).await?;
+    print::say(format_args!("a simulated world: its inventory is {inventory}"));
+    let (player, mut deaths) = Player::new(faults);
+    world.gate.set_warden(Some(player.clone()));
+    let mut runs = Vec::new();
+    loop {
+        let run = once(&arguments.command, &world, &folder, &mut deaths).await?;
+        runs.push(run);
+        match run.code {
+            Some(_) => break,
+            None if runs.len() < MOST_RUNS => print::say(format_args!("killed; once more")),
+            None => return Err(format!("the command was killed {MOST_RUNS} times").into()),
+        }
+    }
+    world.gate.set_warden(None);
+    if let Some(path) = &arguments.report {
+        let left = world.picture().await?;
+        let (faults, asked) = (player.outcomes(), world.gate.log());
+        let command = arguments.command.join(" ");
+        let report = Report { command, runs: &runs, faults: &faults, asked: &asked, left: &left };
+        match path.as_str() {
+            "-" => print::text(&report.markdown()),
+            _ => fs_err::write(path, report.markdown())?,
+        }
+    }
+    let code = runs.last().and_then(|run| run.code).and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+/// A key of the operator's, and the world's inventory.
+async fn furnish(world: &World, folder: &Utf8Path) -> Result<Utf8PathBuf, Box<dyn Error>> {
     let key = folder.join("key");
     let made = tokio::process::Command::new("ssh-keygen")
         .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key.as_str()])
@@ -70,17 +125,58 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let public = fs_err::read_to_string(key.with_extension("pub"))?;
     let inventory = folder.join("homelab.yaml");
     fs_err::write(&inventory, world.inventory(public.trim(), &key))?;
-    print::say(format_args!("a simulated world: its inventory is {inventory}"));
-    let (program, words) = arguments.command.split_first().ok_or("no command")?;
-    let status = tokio::process::Command::new(program)
+    Ok(inventory)
+}
+
+/// Runs the command to its end, or until the script wants it dead: then all that it started is, too.
+async fn once(
+    command: &[String],
+    world: &World,
+    folder: &Utf8Path,
+    deaths: &mut mpsc::UnboundedReceiver<Death>,
+) -> Result<Run, Box<dyn Error>> {
+    let (program, words) = command.split_first().ok_or("no command")?;
+    let begun = Instant::now();
+    let mut child = tokio::process::Command::new(program)
         .args(words)
         .envs(world.secrets())
-        .env("HOMELAB_CONFIG", &inventory)
+        .env("HOMELAB_CONFIG", folder.join("homelab.yaml"))
         .env("XDG_STATE_HOME", folder.join("state"))
         .env("XDG_CACHE_HOME", folder.join("cache"))
-        .status()
-        .await
+        .spawn()
         .map_err(|error| format!("cannot run `{program}`: {error}"))?;
-    let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
-    Ok(ExitCode::from(code))
+    let code = tokio::select! {
+        ended = child.wait() => ended?.code().or(Some(1)),
+        death = deaths.recv() => {
+            tree(child.id()).into_iter().for_each(kill);
+            child.wait().await?;
+            if let Some(death) = death {
+                death.notify_one();
+            }
+            None
+        }
+    };
+    Ok(Run { code, took: begun.elapsed() })
+}
+
+/// The process and all that it started. It stays in the caller's process group, since it may want the terminal.
+fn tree(process: Option<u32>) -> Vec<u32> {
+    let mut found: Vec<u32> = process.into_iter().collect();
+    let mut at = 0;
+    while let Some(process) = found.get(at) {
+        let children = fs_err::read_to_string(format!("/proc/{process}/task/{process}/children"));
+        // One that has ended has none.
+        let children = children.unwrap_or_default();
+        found.extend(children.split(' ').filter_map(|child| child.trim().parse::<u32>().ok()));
+        at += 1;
+    }
+    found
+}
+
+fn kill(process: u32) {
+    let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(process) = process {
+        // It may have ended by itself.
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).ok();
+    }
 }

@@ -13,7 +13,7 @@
 //! * [`outside`], [`roads`]: what guests reach outside of themselves.
 //! * [`wire`]: how far away from all of it the operator is.
 //! * [`files`]: where k3s, Tailscale and the image come from.
-//! * [`command`]: a command in a world of its own.
+//! * [`command`]: a command in a world of its own; [`rehearsal`]: where things go wrong in it as a script says.
 
 pub mod cluster;
 pub mod command;
@@ -24,6 +24,7 @@ pub mod hypervisor;
 pub mod kubernetes;
 pub mod outside;
 pub mod picture;
+pub mod rehearsal;
 pub mod roads;
 pub mod ssh;
 pub mod tailnet;
