@@ -104,7 +104,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         let command = arguments.command.join(" ");
         let report = Report { command, runs: &runs, faults: &faults, asked: &asked, left: &left };
         match path.as_str() {
-            "-" => print::text(&report.markdown()),
+            "-" => print::text(report.markdown()),
             _ => fs_err::write(path, report.markdown())?,
         }
     }
