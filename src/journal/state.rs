@@ -272,7 +272,7 @@ mod tests {
         let mark = KeyMark::new("homelab agent", std::time::Duration::from_secs(600));
         let intended = Record::KeyIntended { node: node.clone(), mark: Some(mark.clone()) };
         assert_eq!(after(std::slice::from_ref(&intended)).intended_keys.get(&node), Some(&mark));
-        let minted = Record::KeyMinted { node: node.clone(), id: "1".into() };
+        let minted = Record::KeyMinted { node, id: "1".into() };
         assert!(after(&[intended, minted]).intended_keys.is_empty());
         let old = r#"{"record":"key_intended","node":"agent"}"#;
         let read: Result<Record, _> = serde_json::from_str(old);
