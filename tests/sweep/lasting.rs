@@ -1,5 +1,5 @@
-//! A fault that does not go away: the run ends with the exit code of what is at fault, says what and where,
-//! and what is known of the effect; when the fault is gone, the next run reaches the same world.
+//! A fault that does not go away: the run ends with the exit code of what is at fault and does not panic; when
+//! the fault is gone, the next run reaches the same world.
 
 use std::sync::Arc;
 
@@ -74,7 +74,6 @@ async fn sweep(harm: Harm) {
         let ended = operator.run(&["up", "--yes", "--timeout", "40s"]).await;
         operator.world.gate.set_warden(None);
         judge.tally.faults += 1;
-        println!("--- {what}: {:?}\n{}\n{}", ended.code, ended.out, ended.err);
         if ended.code != Some(0) {
             for fault in faults_of(&ended, &effect) {
                 judge.wrong(&what, &format!("{fault}\n{}", ended.err));

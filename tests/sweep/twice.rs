@@ -1,5 +1,5 @@
 //! What is done twice leaves the same world: each script that changes a host runs once more right behind
-//! itself, with the same input, and Kubernetes gets each write twice.
+//! itself, with the same input, and Kubernetes gets each write twice. `destroy` does neither.
 
 use std::sync::{
     Arc,
@@ -10,7 +10,7 @@ use homelab_lab::sim::gate::{Effect, Moment, Ruling, System, Verdict, Warden};
 
 use crate::{
     judge::Judge,
-    story::{Story, another_node, destroy, first_up, memory_and_disk, undisturbed},
+    story::{Story, another_node, first_up, memory_and_disk, undisturbed},
 };
 
 #[derive(Default)]
@@ -56,10 +56,4 @@ async fn so_does_one_that_changes_memory_and_disk() {
 #[ignore = "takes long: scripts/sweep"]
 async fn so_does_one_that_adds_a_node() {
     twice(&another_node()).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "takes long: scripts/sweep"]
-async fn so_does_one_that_takes_everything_away() {
-    twice(&destroy()).await;
 }
