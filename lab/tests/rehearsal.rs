@@ -1,5 +1,7 @@
 //! A command in a simulated world in which things go wrong as a script says, as a person runs it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::process::{Command, Output};
 
 /// Asks Proxmox for its version, and prints the status of the answer.
