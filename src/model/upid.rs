@@ -35,6 +35,11 @@ impl Upid {
         self.field(6)
     }
 
+    /// Whose task it is, `user@realm` or `user@realm!token`.
+    pub fn user(&self) -> &str {
+        self.field(7)
+    }
+
     /// When the task was started, in seconds since the epoch.
     pub fn start_time(&self) -> Option<i64> {
         i64::from_str_radix(self.field(4), 16).ok()
@@ -93,6 +98,7 @@ mod tests {
         let upid: Upid =
             "UPID:pve1:0000C530:001A2B3C:65A0F0F0:qmclone:9000:homelab@pve!up:".parse().unwrap();
         assert_eq!((upid.node(), upid.kind(), upid.id()), ("pve1", "qmclone", "9000"));
+        assert_eq!(upid.user(), "homelab@pve!up");
         assert_eq!(upid.start_time(), Some(0x65A0_F0F0));
     }
 

@@ -61,6 +61,27 @@ async fn a_seed_whose_reply_was_lost_is_found() {
 }
 
 #[tokio::test]
+async fn a_seed_that_is_still_being_copied_when_its_reply_is_lost_is_waited_for() {
+    const UPLOAD: &str = "/nodes/{node}/storage/{storage}/upload";
+    let world = World::new().await;
+    world.fault(json!({"kind": "hold", "seconds": 1.0, "method": "POST", "path": UPLOAD})).await;
+    world.fault(lost("POST", UPLOAD)).await;
+    assert_eq!(converge(&world).await, Vec::<String>::new());
+    let changes = world.changes().await;
+    let uploads = changes.iter().filter(|line| line.contains("/upload")).count();
+    assert_eq!(uploads, 2, "{changes:#?}");
+}
+
+#[tokio::test]
+async fn a_seed_whose_upload_was_cut_off_is_sent_again() {
+    const UPLOAD: &str = "/nodes/{node}/storage/{storage}/upload";
+    let world = World::new().await;
+    let cut = json!({"kind": "reset", "percent": 50, "method": "POST", "path": UPLOAD});
+    world.fault(cut).await;
+    assert_eq!(converge(&world).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_clone_whose_reply_was_lost_is_found_by_its_task_or_marker() {
     survives("POST", "/nodes/{node}/qemu/{vmid}/clone", 0).await;
 }

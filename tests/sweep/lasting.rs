@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use homelab_lab::sim::gate::{Effect, System, Verdict};
+use serde_json::Value;
 
 use crate::{
     judge::Judge,
-    operator::Ended,
+    operator::{Ended, Operator},
     points::kinds,
     story::{first_up, undisturbed},
     warden::Harmer,
@@ -47,8 +48,24 @@ fn codes(system: System) -> &'static [i32] {
     }
 }
 
+/// What the journal knows of the effects of the steps that failed.
+fn effects(operator: &Operator) -> Vec<String> {
+    let text = fs_err::read_to_string(operator.path("state/homelab/sim/journal.jsonl"));
+    let text = text.unwrap_or_default();
+    let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let effects = records.filter_map(|record| find(&record, "effect").map(str::to_owned));
+    effects.collect()
+}
+
+/// The text of that name, wherever it stands in a record.
+fn find<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
+    let fields = value.as_object()?;
+    let inside = || fields.values().find_map(|value| find(value, name));
+    fields.get(name).and_then(Value::as_str).or_else(inside)
+}
+
 /// What is wrong with how such a run ended.
-fn faults_of(ended: &Ended, effect: &Effect) -> Vec<String> {
+fn faults_of(harm: Harm, operator: &Operator, ended: &Ended, effect: &Effect) -> Vec<String> {
     let mut faults = Vec::new();
     // Deadlines name what was waited for; all else names its kind by the code.
     let fits = |code| codes(effect.system).contains(&code) || code == 124;
@@ -57,6 +74,11 @@ fn faults_of(ended: &Ended, effect: &Effect) -> Vec<String> {
     }
     if ended.err.contains("panicked") {
         faults.push("it panicked".into());
+    }
+    // A change to which nobody answered may have happened: nobody can say that it did not.
+    let known = effects(operator);
+    if matches!(harm, Harm::Silent) && effect.mutating && known.contains(&"none".to_owned()) {
+        faults.push(format!("it says of its steps that failed what they did: {known:?}"));
     }
     faults
 }
@@ -75,7 +97,7 @@ async fn sweep(harm: Harm) {
         operator.world.gate.set_warden(None);
         judge.tally.faults += 1;
         if ended.code != Some(0) {
-            for fault in faults_of(&ended, &effect) {
+            for fault in faults_of(harm, &operator, &ended, &effect) {
                 judge.wrong(&what, &format!("{fault}\n{}", ended.err));
             }
         }

@@ -65,6 +65,8 @@ pub(crate) struct Request {
     pub(crate) upload: Option<Upload>,
     /// A fault that was asked for: how the task of this call ends.
     pub(crate) forced_exit: Option<ForcedExit>,
+    /// And how much later its work begins.
+    pub(crate) hold: Option<std::time::Duration>,
 }
 
 /// How a task ends whatever it did.

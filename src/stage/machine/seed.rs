@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8Path;
 
 use crate::{
-    engine::StepContext,
+    engine::{Look, StepContext},
     error::{Effect, Failure, Kind, Result},
     journal::Record,
     model::{NodeName, Nonce},
@@ -15,6 +15,8 @@ use crate::{
 };
 
 const UPLOAD_LIMIT: Duration = Duration::from_secs(300);
+/// How often it is sent, where replies are lost and it is not there.
+const TURNS: usize = 3;
 
 /// Makes the seed and puts it on the storage; journalled before, so that it can be swept.
 pub(super) async fn upload<W: World>(
@@ -45,18 +47,44 @@ pub(super) async fn upload<W: World>(
         volume: seed_of(desired, node, nonce),
     })?;
     let proxmox = context.run.world.proxmox();
-    let sent = context
-        .task(UPLOAD_LIMIT, || async {
-            proxmox.upload(&wanted.proxmox_node, &upload).await.map(Some)
-        })
-        .await;
-    match sent {
-        // The name is ours alone, so an upload that happened is seen by its name.
-        Err(failure) if failure.effect == Effect::Unknown => {
-            if is_there(context, node, nonce).await? { Ok(()) } else { Err(failure) }
+    for turn in 1.. {
+        let sent = context
+            .task(UPLOAD_LIMIT, || async {
+                proxmox.upload(&wanted.proxmox_node, &upload).await.map(Some)
+            })
+            .await;
+        match sent {
+            // The name is ours alone: an upload that happened is seen by it, and one that did not can be
+            // repeated.
+            Err(failure) if failure.effect == Effect::Unknown => {
+                context.output(format!("looking whether it happened: {failure}"));
+                copied(context, &wanted.proxmox_node).await?;
+                if is_there(context, node, nonce).await? {
+                    break;
+                }
+                if turn == TURNS {
+                    return Err(failure);
+                }
+            }
+            other => return other,
         }
-        other => other,
     }
+    Ok(())
+}
+
+/// Waits until no task of ours copies an upload to its place. Its UPID was in the reply that was lost, and
+/// names no file (`imgcopy` has no id): until it has ended the seed is not there, or only its beginning.
+async fn copied<W: World>(context: &StepContext<W>, proxmox_node: &str) -> Result<()> {
+    let proxmox = context.run.world.proxmox();
+    let ours = proxmox.token_id();
+    context
+        .wait_for("the copying of the seed to end", UPLOAD_LIMIT, || async {
+            let active = proxmox.active_tasks(proxmox_node).await?;
+            let copying =
+                active.iter().find(|task| task.kind() == "imgcopy" && task.user() == ours);
+            Ok(copying.map_or(Look::There(()), |task| Look::NotYet(format!("{task} runs"))))
+        })
+        .await
 }
 
 /// Whether the seed of this making lies on the storage.

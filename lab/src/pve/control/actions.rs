@@ -30,6 +30,7 @@ pub(crate) async fn act(server: &Arc<Server>, kind: &Kind) -> Result<(), String>
         | Kind::DropReply
         | Kind::Reset { .. }
         | Kind::Delay { .. }
+        | Kind::Hold { .. }
         | Kind::Filter { .. } => Ok(()),
     }
 }

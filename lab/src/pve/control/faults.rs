@@ -82,6 +82,8 @@ pub enum Kind {
         #[serde(default)]
         instead: bool,
     },
+    /// The task of the call begins its work this much later.
+    Hold { seconds: f64 },
     /// Makes the call and closes the connection without a reply.
     DropReply,
     /// Closes the connection after so many bytes of the body, or this share of it; the call is
@@ -120,6 +122,7 @@ impl Kind {
         match self {
             Self::Http { .. } => "http",
             Self::Task { .. } => "task",
+            Self::Hold { .. } => "hold",
             Self::DropReply => "drop_reply",
             Self::Reset { .. } => "reset",
             Self::IdleClose { .. } => "idle_close",
@@ -233,6 +236,7 @@ pub(crate) struct Effects {
     reset: Option<(Option<u64>, Option<u8>)>,
     pub(crate) delay: Option<Duration>,
     pub(crate) forced_exit: Option<ForcedExit>,
+    pub(crate) hold: Option<Duration>,
     keep: Option<Vec<u32>>,
 }
 
@@ -243,6 +247,7 @@ impl Effects {
             Kind::Task { exit, instead } => {
                 self.forced_exit = Some(ForcedExit { status: exit, instead });
             }
+            Kind::Hold { seconds } => self.hold = Duration::try_from_secs_f64(seconds).ok(),
             Kind::DropReply => self.drop_reply = true,
             Kind::Reset { bytes, percent } => self.reset = Some((bytes, percent)),
             Kind::Delay { seconds } => {

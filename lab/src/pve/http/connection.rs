@@ -255,6 +255,7 @@ async fn take<S: AsyncRead + AsyncWrite + Unpin>(
         parameters,
         upload,
         forced_exit: effects.forced_exit.clone(),
+        hold: effects.hold,
     };
     let mut reply = dispatch(server, call).await;
     effects.change(&mut reply);

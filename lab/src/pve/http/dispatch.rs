@@ -61,6 +61,7 @@ pub(crate) struct Call {
     pub(crate) parameters: IndexMap<String, Value>,
     pub(crate) upload: Option<Upload>,
     pub(crate) forced_exit: Option<ForcedExit>,
+    pub(crate) hold: Option<Duration>,
 }
 
 /// Makes a call and renders what came of it.
@@ -122,6 +123,7 @@ pub(crate) async fn call_as_root(
         parameters,
         upload: None,
         forced_exit: None,
+        hold: None,
     };
     let (endpoint, request) = prepare(server, call)?;
     match run(server, endpoint, request).await {
@@ -165,6 +167,7 @@ fn prepare(server: &Arc<Server>, call: Call) -> Result<(Endpoint, Request), ApiE
         parameters,
         upload: call.upload,
         forced_exit: call.forced_exit,
+        hold: call.hold,
     };
     if request.caller.user.is_empty()
         && !matches!(endpoint.permission, permission::Permission::World)

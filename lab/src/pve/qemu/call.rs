@@ -122,9 +122,13 @@ where
 {
     let state = Arc::clone(&request.state);
     let forced = request.forced_exit.clone();
+    let hold = request.hold;
     let code = |worker: Worker| {
         let work = code(worker.clone());
         async move {
+            if let Some(hold) = hold {
+                tokio::time::sleep(hold).await;
+            }
             match forced {
                 None => work.await,
                 Some(forced) => {

@@ -4,7 +4,11 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -71,6 +75,8 @@ pub struct OauthClient {
 pub struct Tailnet {
     pub(super) gate: Gate,
     pub(super) settings: Settings,
+    /// Seconds that it is later here than by the world's clock.
+    passed: AtomicU32,
     data: Mutex<Data>,
 }
 
@@ -83,16 +89,23 @@ impl fmt::Debug for Tailnet {
 impl Tailnet {
     /// An empty tailnet, whose API calls pass `gate`.
     pub fn new(gate: Gate, settings: Settings) -> Arc<Self> {
-        Arc::new(Self { gate, settings, data: Mutex::default() })
+        Arc::new(Self { gate, settings, passed: AtomicU32::new(0), data: Mutex::default() })
     }
 
     pub fn plane(&self) -> Plane {
         self.settings.plane
     }
 
-    /// The world's time.
+    /// The world's time, and what was let pass here.
     pub fn now(&self) -> Timestamp {
-        (self.settings.clock)()
+        let passed = Duration::from_secs(self.passed.load(Ordering::SeqCst).into());
+        let now = (self.settings.clock)();
+        now.checked_add(passed).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Time passes here alone, so that what lives for a while is seen to end.
+    pub fn let_pass(&self, seconds: u32) {
+        self.passed.fetch_add(seconds, Ordering::SeqCst);
     }
 
     /// Everything, without what went by itself since.
