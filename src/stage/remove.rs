@@ -1,7 +1,10 @@
 //! Taking away what is ours: guests, seeds, devices, keys; image and template on request. Backups never.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +17,7 @@ use crate::{
     observe,
     plan::{guest, observed::TemplateSight},
     ports::{Cluster, GuestConfig, PowerState, Proxmox, Tailnet, World},
-    stage::{image::allocation, tailnet::twins},
+    stage::{image::allocation, machine::power, tailnet::twins},
 };
 
 const STOP_LIMIT: Duration = Duration::from_secs(180);
@@ -51,12 +54,20 @@ pub async fn machine<W: World>(
             .is_some_and(|status| status.power == PowerState::Running);
         if running {
             // Nothing on it is kept, so the power is taken away instead of asking.
+            let managed = AtomicBool::new(false);
             settle(
                 context,
                 context
-                    .task(STOP_LIMIT, || async { proxmox.stop(proxmox_node, vmid).await.map(Some) })
+                    .task(STOP_LIMIT, || async {
+                        let upid = proxmox.stop(proxmox_node, vmid).await?;
+                        managed.store(upid.kind() == "hastop", Ordering::Relaxed);
+                        Ok(Some(upid))
+                    })
                     .await,
             )?;
+            if managed.into_inner() {
+                power::managed(context, proxmox_node, vmid, PowerState::Stopped).await?;
+            }
             // It took its time: whose is it now?
             let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else { continue };
             prove(context, node, vmid, &config)?;

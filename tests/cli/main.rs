@@ -22,6 +22,7 @@ mod json;
 mod junit;
 mod lease;
 mod machines;
+mod managed;
 mod manual;
 mod named_files;
 mod offline;

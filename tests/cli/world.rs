@@ -345,6 +345,11 @@ k3s:
         }
     }
 
+    /// What the host's own root does.
+    pub(crate) async fn as_root(&self, method: &str, path: &str, given: Value) -> Value {
+        self.proxmox.act_as_root(method, path, given).await.unwrap()
+    }
+
     /// Runs `up` until both machines are started, then asks it to stop: nobody answers SSH on paper.
     pub(crate) async fn start_machines(&self) {
         if let Err(ended) = self.try_to_start_machines().await {

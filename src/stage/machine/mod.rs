@@ -4,7 +4,7 @@
 //! * [`configure`]: hardware, seed and disks; reboot and drain where they are needed.
 //! * [`edit`], [`reseed`]: what stands up to changes in between, and to a seed that vanished.
 //! * [`drain`]: a node emptied before it is rebooted.
-//! * [`start`].
+//! * [`start`]; [`power`] where high availability switches it.
 //! * [`finish`]: first contact: cloud-init out of the way, host key rotated, seed gone, disk grown.
 
 mod configure;
@@ -12,6 +12,7 @@ mod drain;
 mod edit;
 mod finish;
 mod make;
+pub(super) mod power;
 mod reseed;
 mod rotate;
 mod seed;

@@ -1,8 +1,11 @@
 //! Power on, and off and on again.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use super::{drain, proved, seed};
+use super::{drain, power, proved, seed};
 use crate::{
     engine::{Look, StepContext, run::BOOT_LIMIT},
     error::{Effect, Failure, Kind, Result},
@@ -24,12 +27,20 @@ pub async fn start<W: World>(context: &StepContext<W>, node: &NodeName) -> Resul
         if machine.power == PowerState::Running {
             return Ok(Outcome::Done);
         }
+        let managed = AtomicBool::new(false);
         let started = context
             .task(START_LIMIT, || async {
-                proxmox.start(&machine.proxmox_node, machine.vmid).await.map(Some)
+                let upid = proxmox.start(&machine.proxmox_node, machine.vmid).await?;
+                managed.store(upid.kind() == "hastart", Ordering::Relaxed);
+                Ok(Some(upid))
             })
             .await;
         match started {
+            Ok(()) if managed.into_inner() => {
+                let (proxmox_node, vmid) = (&machine.proxmox_node, machine.vmid);
+                power::managed(context, proxmox_node, vmid, PowerState::Running).await?;
+                return Ok(Outcome::Done);
+            }
             Ok(()) => return Ok(Outcome::Done),
             Err(failure)
                 if failure.effect == Effect::Unknown

@@ -1,4 +1,5 @@
-//! High availability: which guests are managed. Nothing here starts or moves them.
+//! High availability: which guests are managed. Nothing here moves them; what starts and stops them on
+//! request is in `qemu/managed.rs`.
 
 use indexmap::IndexMap;
 use serde_json::{Value, json};

@@ -24,6 +24,13 @@ impl Table {
         lock(&self.managed).contains_key(&vmid)
     }
 
+    /// Asks for a state of a managed guest.
+    pub(crate) fn ask(&self, vmid: u32, state: &str) {
+        if let Some(settings) = lock(&self.managed).get_mut(&vmid) {
+            settings.insert("state".to_owned(), state.to_owned());
+        }
+    }
+
     /// Takes a guest out of high availability; `false` when it was not in it.
     pub(crate) fn unmanage(&self, vmid: u32) -> bool {
         lock(&self.managed).shift_remove(&vmid).is_some()

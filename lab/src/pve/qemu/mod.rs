@@ -17,6 +17,7 @@ mod disks;
 mod drive;
 mod endpoints;
 mod iso;
+mod managed;
 mod network;
 mod normal;
 mod options;

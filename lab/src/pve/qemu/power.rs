@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::{CONFIG_WAIT, Subject, begin, check_lock, root_only},
-    cloudinit, pending, spec,
+    cloudinit, managed, pending, spec,
 };
 use crate::pve::{error::ApiError, request::Request, task::Worker};
 
@@ -49,6 +49,9 @@ async fn start_locked(subject: &Subject, worker: &Worker) -> Result<(), String> 
 pub(crate) async fn start(request: Request) -> Result<Value, ApiError> {
     root_only(&request, &["skiplock", "stateuri", "migratedfrom", "force-cpu"])?;
     let subject = Subject::of(&request);
+    if subject.state.cluster.is_managed(subject.vmid) {
+        return Ok(managed::start(&request));
+    }
     Ok(begin(&request, "qmstart", &subject.vmid.to_string(), move |worker| async move {
         start_guest(&subject, &worker).await
     }))
@@ -74,6 +77,9 @@ pub(crate) async fn stop(request: Request) -> Result<Value, ApiError> {
     let overrule = request.boolean("overrule-shutdown").unwrap_or(false);
     let skip = request.boolean("skiplock").unwrap_or(false);
     let id = subject.vmid.to_string();
+    if subject.state.cluster.is_managed(subject.vmid) {
+        return Ok(managed::stop(&request));
+    }
     Ok(begin(&request, "qmstop", &id.clone(), move |worker| async move {
         if overrule {
             for other in subject.state.tasks.running() {

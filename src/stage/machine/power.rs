@@ -1,0 +1,50 @@
+//! Power that somebody else switches.
+
+use std::time::Duration;
+
+use crate::{
+    engine::{Look, StepContext},
+    error::{Failure, Kind, Result},
+    model::Vmid,
+    ports::{PowerState, Proxmox, World},
+};
+
+/// The manager of high availability comes round every ten seconds; a guest that it moves first takes longer.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Waits until a guest under high availability has the power that was asked for: `hastart` and `hastop` are
+/// over once the request is written down (PVE-34).
+///
+/// # Errors
+/// When it has not come about after three minutes; where the guest is gone meanwhile.
+pub(in crate::stage) async fn managed<W: World>(
+    context: &StepContext<W>,
+    proxmox_node: &str,
+    vmid: Vmid,
+    power: PowerState,
+) -> Result<()> {
+    let (wanted, still) = match power {
+        PowerState::Running => ("start", "it is stopped"),
+        PowerState::Stopped => ("stop", "it runs"),
+    };
+    let wanted = format!("high availability to {wanted} VM {vmid}");
+    let proxmox = context.run.world.proxmox();
+    let waited = context
+        .wait_for(&wanted, LIMIT, || async {
+            match proxmox.guest_status(proxmox_node, vmid).await? {
+                Some(status) if status.power == power => Ok(Look::There(())),
+                Some(_) => Ok(Look::NotYet(still.into())),
+                None => {
+                    let message = format!("VM {vmid} is no longer there: it was moved or deleted");
+                    Err(Failure::new(Kind::Proxmox, message).at(proxmox_node))
+                }
+            }
+        })
+        .await;
+    waited.map_err(|failure| match failure.kind {
+        Kind::Deadline => failure.hint(format!(
+            "as root on {proxmox_node}: `ha-manager status` says what its manager makes of vm:{vmid}"
+        )),
+        _ => failure,
+    })
+}
