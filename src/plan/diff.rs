@@ -109,6 +109,7 @@ fn whole_cluster(
     for node in desired.nodes.values() {
         longhorn::steps(desired, observed, node, plan);
     }
+    longhorn::guard_the_ladder(desired, observed, refusals);
     let flux = flux::steps(desired, observed, plan, refusals);
     edge::steps(desired, observed, plan, refusals);
     flux::sync(desired, observed, flux, plan);

@@ -5,6 +5,7 @@
 //! that is detached need not have any.
 
 mod backup;
+mod ladder;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 pub use backup::{Backups, backups, newest_key};
+pub use ladder::may_follow;
 
 use crate::ports::ObjectKind;
 
@@ -55,6 +57,13 @@ pub struct LonghornSight {
     pub settings: BTreeMap<String, String>,
     /// The Kubernetes nodes whose kubelet has Longhorn's driver, and those that have it not.
     pub drivers: BTreeMap<String, bool>,
+}
+
+impl LonghornSight {
+    /// The version that runs, as `v1.10.1`; its manager writes it down when it has started.
+    pub fn version(&self) -> Option<&str> {
+        self.settings.get("current-longhorn-version").map(String::as_str)
+    }
 }
 
 /// A node as Longhorn knows it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Outcome;
 use crate::{
     engine::{StepContext, lease},
-    error::{Failure, Kind, Result},
+    error::{Effect, Failure, Kind, Result},
     inventory::Desired,
     journal::Record,
     model::{Marker, Nonce, Vmid, marker::MarkerRole},
@@ -123,7 +123,7 @@ pub async fn make_template<W: World>(
                     context.task(IMPORT_LIMIT, || proxmox.make_template(proxmox_node, vmid)).await;
                 match made {
                     // Whether it happened is seen by looking again.
-                    Err(failure) if failure.effect == crate::error::Effect::Unknown => {
+                    Err(failure) if failure.effect == Effect::Unknown => {
                         context.output(format!("looking whether it happened: {failure}"));
                     }
                     other => other?,
@@ -139,8 +139,10 @@ pub async fn make_template<W: World>(
             TemplateSight::Absent => create(context, proxmox_node, vmid).await?,
         }
     }
+    // A request that nobody answered may still arrive.
     Err(Failure::new(Kind::Proxmox, format!("template {vmid} did not come to be in four tries"))
-        .at(proxmox_node))
+        .at(proxmox_node)
+        .effect(Effect::Unknown))
 }
 
 async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vmid) -> Result<()> {
@@ -191,7 +193,7 @@ async fn create<W: World>(context: &StepContext<W>, proxmox_node: &str, vmid: Vm
         .await;
     match outcome {
         // Whether it happened is seen by looking again.
-        Err(failure) if failure.effect == crate::error::Effect::Unknown => {
+        Err(failure) if failure.effect == Effect::Unknown => {
             context.output(format!("looking whether it happened: {failure}"));
             Ok(())
         }

@@ -2,6 +2,7 @@
 //! ([`evaluate`], pure), and packets, streams and names over it ([`send`]). "Ready" says none of this (K3S-18).
 
 mod dns;
+mod path;
 mod stream;
 mod tables;
 
@@ -125,7 +126,7 @@ pub async fn send(
     // Where the network is broken each of these waits its time out: side by side, not one after the other.
     // Streams follow the packets, which make nodes find each other that never spoke.
     let reached = async {
-        let mut checks = packets(host, node, &sent).await;
+        let mut checks = packets(host, desired, node, &sent).await;
         for some in streams.chunks(STREAMS_AT_ONCE) {
             let looks = some.iter().map(|target| stream_to(host, desired, node, target));
             checks.extend(join_all(looks).await);
@@ -160,7 +161,12 @@ impl Target {
     }
 }
 
-async fn packets(host: &impl Host, node: &NodeName, targets: &[Target]) -> Vec<Check> {
+async fn packets(
+    host: &impl Host,
+    desired: &Desired,
+    node: &NodeName,
+    targets: &[Target],
+) -> Vec<Check> {
     let printed = match packets_script(targets) {
         Ok(script) => run(host, &script).await,
         Err(failure) => Err(failure),
@@ -171,14 +177,15 @@ async fn packets(host: &impl Host, node: &NodeName, targets: &[Target]) -> Vec<C
             .map(|target| format!("{} {} {failure}\n", target.what, target.peer))
             .collect()
     });
-    targets
+    let reach = targets.iter().map(|target| {
+        let title = format!("{} bytes reach {} whole ({})", target.mtu, target.peer, target.what);
+        Check::of(target.id(), node.clone(), title, answer(&printed, target))
+    });
+    let straight = targets
         .iter()
-        .map(|target| {
-            let title =
-                format!("{} bytes reach {} whole ({})", target.mtu, target.peer, target.what);
-            Check::of(target.id(), node.clone(), title, answer(&printed, target))
-        })
-        .collect()
+        .filter(|target| target.what == "tailnet")
+        .map(|target| path::check(desired, node, &target.peer, &printed));
+    reach.chain(straight).collect()
 }
 
 /// What the script said of one target.

@@ -82,6 +82,28 @@ async fn a_seed_whose_upload_was_cut_off_is_sent_again() {
 }
 
 #[tokio::test]
+async fn a_clone_that_died_half_way_is_left_to_root_and_made_anew_afterwards() {
+    let world = World::new().await;
+    let path = "/nodes/{node}/qemu/{vmid}/clone";
+    let refused = json!({"kind": "http", "status": 403, "reason": "Permission check failed", "method": "POST", "path": path, "times": 2});
+    world.fault(refused).await;
+    world.try_to_start_machines().await.unwrap_err();
+    // What a power cut in the middle of the clone leaves: a locked guest without a word about whose it is.
+    world.fault(json!({"kind": "foreign", "vmid": 101, "name": "VM 101"})).await;
+    world.fault(json!({"kind": "lock", "vmid": 101, "lock": "clone", "seconds": 0.0})).await;
+    world.forget_requests().await;
+    let told = world.homelab(&["up", "--until", "machines", "--yes"]).await.refused(20);
+    assert!(told.contains("died half way (lock: clone)"), "{told}");
+    assert!(told.contains("qm unlock 101 && qm destroy 101"), "{told}");
+    assert!(!world.changes().await.iter().any(|line| line.contains("/qemu/101")));
+    let guest = "/nodes/pve1/qemu/101";
+    let unlock = json!({"delete": "lock", "skiplock": 1});
+    world.as_root("PUT", &format!("{guest}/config"), unlock).await;
+    world.as_root("DELETE", guest, json!({"purge": 1})).await;
+    assert_eq!(converge(&world).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_clone_whose_reply_was_lost_is_found_by_its_task_or_marker() {
     survives("POST", "/nodes/{node}/qemu/{vmid}/clone", 0).await;
 }

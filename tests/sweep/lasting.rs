@@ -39,9 +39,13 @@ impl Harm {
 }
 
 /// The exit codes that fit what is at fault (README, "Exit codes").
-fn codes(system: System) -> &'static [i32] {
-    match system {
+fn codes(effect: &Effect) -> &'static [i32] {
+    match effect.system {
         System::Proxmox => &[14, 17, 20],
+        // What is wrong with the cluster or the tailnet is told as theirs, wherever it was met.
+        System::Host if effect.kind.contains("kubeconfig") => &[12, 13, 14, 16],
+        System::Host if effect.kind.contains("Joins the tailnet") => &[13, 14, 16, 18],
+        System::Host if effect.kind.contains("Sends packets") => &[1, 13, 14, 16],
         System::Host => &[13, 14, 16],
         System::Tailnet => &[14, 18],
         System::Kubernetes => &[12, 14],
@@ -68,7 +72,7 @@ fn find<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
 fn faults_of(harm: Harm, operator: &Operator, ended: &Ended, effect: &Effect) -> Vec<String> {
     let mut faults = Vec::new();
     // Deadlines name what was waited for; all else names its kind by the code.
-    let fits = |code| codes(effect.system).contains(&code) || code == 124;
+    let fits = |code| codes(effect).contains(&code) || code == 124;
     if !ended.code.is_some_and(fits) {
         faults.push(format!("exit code {:?}", ended.code));
     }

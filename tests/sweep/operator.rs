@@ -63,12 +63,17 @@ impl Operator {
 
     /// Begins a run, with nothing of its caller's environment.
     pub(crate) fn start(&self, words: &[&str]) -> Child {
+        self.start_at("state", words)
+    }
+
+    /// The same from a state folder of that name, as from another computer.
+    pub(crate) fn start_at(&self, state: &str, words: &[&str]) -> Child {
         Command::new(env!("CARGO_BIN_EXE_homelab"))
             .args(words)
             .env_clear()
             .envs(self.world.secrets())
             .env("HOME", self.path("home"))
-            .env("XDG_STATE_HOME", self.path("state"))
+            .env("XDG_STATE_HOME", self.path(state))
             .env("XDG_CACHE_HOME", self.path("cache"))
             .current_dir(self.folder.path())
             .stdin(Stdio::null())

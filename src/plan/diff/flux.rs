@@ -191,4 +191,4 @@ fn connect_impact(flux: &Flux, seen: Option<&FluxSight>) -> Impact {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

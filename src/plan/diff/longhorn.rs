@@ -3,8 +3,10 @@
 use crate::{
     inventory::{Desired, desired::Node},
     plan::{
+        Refusal,
         guest::{self, STORAGE_DISK},
-        observed::{MachineSight, Observed},
+        longhorn::may_follow,
+        observed::{MachineSight, Observed, Sight},
         step::{Change, Impact, Plan, Step},
     },
     stage::longhorn,
@@ -31,6 +33,23 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, node: &Node, plan: &
     let finished = Change::FinishMachine { node: name.clone() }.id();
     let step = Step::new(Change::PrepareStorage { node: name.clone() }, Impact::InPlace, "");
     plan.add(Step { reasons, ..step }, &[configured, finished]);
+}
+
+/// A version that cannot follow the one that runs is refused before Git has it: Flux would apply it, and Longhorn
+/// stop in the middle (LH-10).
+pub(super) fn guard_the_ladder(
+    desired: &Desired,
+    observed: &Observed,
+    refusals: &mut Vec<Refusal>,
+) {
+    let (Some(wanted), Sight::Seen(seen)) = (longhorn::wanted_version(desired), &observed.longhorn)
+    else {
+        return;
+    };
+    let Some(running) = seen.version() else { return };
+    if let Err(refused) = may_follow(running, wanted) {
+        refusals.push(Refusal::new("longhorn", refused.to_string(), longhorn::LADDER));
+    }
 }
 
 /// Whether the step before it makes or grows the storage disk.

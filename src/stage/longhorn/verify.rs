@@ -12,7 +12,7 @@ use crate::{
     observe::{BucketSight, Purpose},
     plan::{
         Observed,
-        longhorn::{Backups, LonghornSight, Target, Volume, backups},
+        longhorn::{Backups, LonghornSight, Target, Volume, backups, may_follow},
         observed::Sight,
     },
     stage::{
@@ -69,6 +69,7 @@ pub fn checks(
         ),
     ));
     checks.push(settings::check(longhorn, seen));
+    checks.extend(version(desired, seen));
     if longhorn.backup.is_some() {
         checks.push(target(desired, seen));
     }
@@ -144,6 +145,16 @@ fn drivers(desired: &Desired, seen: &LonghornSight) -> Vec<Check> {
         Check::of("longhorn/driver", node.clone(), "pods on it can use volumes", finding)
     });
     judged.collect()
+}
+
+/// Whether what Git has, or is about to have, can follow what runs.
+fn version(desired: &Desired, seen: &LonghornSight) -> Option<Check> {
+    let (running, wanted) = (seen.version()?, super::wanted_version(desired)?);
+    let finding = match may_follow(running, wanted) {
+        Ok(()) => Ok(format!("{running} runs, {wanted} is wanted")),
+        Err(refused) => Err((refused.to_string(), super::LADDER.to_owned())),
+    };
+    Some(Check::of("longhorn/version", None, "its version can follow the one that runs", finding))
 }
 
 fn default_class(longhorn: &Longhorn, seen: &LonghornSight) -> Check {

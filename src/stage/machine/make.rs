@@ -63,7 +63,10 @@ pub async fn make<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
             MachineSight::Absent => clone(context, node).await?,
         }
     }
-    Err(Failure::new(Kind::Proxmox, format!("the VM did not come to be in {TURNS} turns")).at(node))
+    // It is not there; a request that nobody answered may still arrive.
+    Err(Failure::new(Kind::Proxmox, format!("the VM did not come to be in {TURNS} turns"))
+        .at(node)
+        .effect(Effect::Unknown))
 }
 
 async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {

@@ -159,7 +159,7 @@ fn without_the_repository_what_stands_is_not_compared_and_that_is_said() {
 }
 
 /// A tree whose Secrets are encrypted, with nothing else in it.
-fn encrypted() -> Desired {
+pub(in crate::plan::diff) fn encrypted() -> Desired {
     let mut desired = with_flux();
     let identity = "age.key".into();
     desired.gitops = Some(Gitops {

@@ -1,8 +1,12 @@
 use super::*;
 use crate::{
-    inventory::desired::Longhorn,
+    inventory::desired::{Gitops, Longhorn},
     plan::{
-        diff::tests::{bare, machine},
+        diff::{
+            flux,
+            tests::{bare, machine},
+        },
+        longhorn::LonghornSight,
         observed::Sight,
         probe::{HostProbe, StorageDisk, StorageHost, Unit},
         step::StepId,
@@ -160,4 +164,29 @@ fn an_inventory_without_longhorn_asks_nothing_of_its_nodes() {
     let mut plan = Plan::default();
     steps(&desired, &bare(&desired), desired.first_server(), &mut plan);
     assert!(plan.is_empty());
+}
+
+/// A cluster whose tree asks for one version, where another one runs.
+fn refused(wanted: &str, running: Option<&str>) -> Vec<Refusal> {
+    let versions = [("longhorn".to_owned(), wanted.to_owned())].into();
+    let gitops = flux::tests::encrypted().gitops.map(|gitops| Gitops { versions, ..gitops });
+    let desired = Desired { gitops, ..desired() };
+    let settings =
+        running.map(|version| ("current-longhorn-version".to_owned(), version.to_owned()));
+    let sight =
+        LonghornSight { settings: settings.into_iter().collect(), ..LonghornSight::default() };
+    let observed = Observed { longhorn: Sight::Seen(sight), ..bare(&desired) };
+    let mut refusals = Vec::new();
+    guard_the_ladder(&desired, &observed, &mut refusals);
+    refusals
+}
+
+#[test]
+fn a_version_of_longhorn_that_cannot_follow_the_one_that_runs_is_refused() {
+    assert_eq!(refused("1.10.1", Some("v1.9.2")), []);
+    assert_eq!(refused("1.10.1", None), []);
+    let refusals = refused("1.11.0", Some("v1.9.2"));
+    assert!(refusals[0].message.contains("leaves out 1.10"), "{refusals:?}");
+    assert!(refusals[0].hint.contains("longhorn.version"), "{refusals:?}");
+    assert!(refused("1.8.0", Some("v1.9.2"))[0].message.contains("does not go back"));
 }

@@ -1,5 +1,7 @@
 //! tailscaled, and what `tailscale` says of it.
 
+use std::net::Ipv4Addr;
+
 use serde_json::{Value, json};
 
 use crate::sim::guest::{
@@ -34,8 +36,18 @@ pub(super) fn call(guest: &Guest, words: &[&str]) -> Answer {
             }
             Answer::default()
         }
-        ["ping", ..] => Answer::default(),
+        ["ping", .., peer] => ping(guest, peer),
         other => Answer::failed(1, format!("tailscale: not simulated: {}\n", other.join(" "))),
+    }
+}
+
+/// Nobody is far away here: whoever answers does so straight.
+fn ping(guest: &Guest, peer: &str) -> Answer {
+    match peer.parse::<Ipv4Addr>() {
+        Ok(address) if guest.surroundings().answers(address) => {
+            Answer::said(format!("pong from peer ({peer}) via {peer}:41641 in 1ms\n"))
+        }
+        _ => Answer::failed(1, "no reply\n"),
     }
 }
 

@@ -1,0 +1,56 @@
+//! What a person, or an earlier life, left on a host.
+
+use camino::Utf8PathBuf;
+
+use crate::{operator::Operator, story::first_up};
+
+const CONFIG: &str = "etc/rancher/k3s/config.yaml";
+
+/// A cluster; a file of its first agent.
+async fn agent(path: &str) -> (Operator, Utf8PathBuf) {
+    let story = first_up();
+    let operator = story.begin().await;
+    operator.succeed(story.run).await;
+    let file = file(&operator, path);
+    (operator, file)
+}
+
+fn file(operator: &Operator, path: &str) -> Utf8PathBuf {
+    let guests = operator.world.hypervisor.guests();
+    let agent = guests.iter().find(|guest| guest.state().node_name == "agent-1");
+    agent.expect("it runs").root().join(path)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebodys_configuration_of_k3s_beside_ours_is_named_and_stays() {
+    let (operator, theirs) = agent("etc/rancher/k3s/config.yaml.d/50-theirs.yaml").await;
+    fs_err::create_dir_all(theirs.parent().unwrap()).unwrap();
+    fs_err::write(&theirs, "node-label: [theirs=1]\n").unwrap();
+    fs_err::remove_file(file(&operator, CONFIG)).unwrap();
+    let ended = operator.run(&["up", "--yes"]).await;
+    assert_eq!(ended.code, Some(16), "{}", ended.err);
+    let told =
+        "50-theirs.yaml would override our configuration: move its settings into the inventory";
+    assert!(ended.err.contains(told), "{}", ended.err);
+    assert_eq!(fs_err::read_to_string(&theirs).unwrap(), "node-label: [theirs=1]\n");
+    fs_err::remove_file(&theirs).unwrap();
+    operator.succeed(&["up", "--yes"]).await;
+    assert!(file(&operator, CONFIG).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_authority_of_an_earlier_cluster_is_put_aside_before_an_agent_joins() {
+    let (operator, authority) = agent("var/lib/rancher/k3s/agent/server-ca.crt").await;
+    let ours = fs_err::read_to_string(&authority).unwrap();
+    fs_err::write(&authority, "of an earlier cluster\n").unwrap();
+    fs_err::remove_file(file(&operator, CONFIG)).unwrap();
+    operator.succeed(&["up", "--yes"]).await;
+    assert_eq!(fs_err::read_to_string(&authority).unwrap(), ours);
+    let folder = authority.parent().unwrap().read_dir_utf8().unwrap();
+    let aside = folder
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.file_name().is_some_and(|name| name.starts_with("homelab-former-")));
+    let kept: Vec<String> =
+        aside.map(|path| fs_err::read_to_string(path.join("server-ca.crt")).unwrap()).collect();
+    assert_eq!(kept, ["of an earlier cluster\n"]);
+}
