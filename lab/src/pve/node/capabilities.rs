@@ -42,9 +42,7 @@ async fn machines(request: Request) -> Result<Value, ApiError> {
     if is_foreign(&request) {
         return Ok(Value::Array(found));
     }
-    let entry = |kind: &str, version: &str| {
-        json!({ "id": format!("pc-{kind}-{version}"), "type": kind, "version": version })
-    };
+    let entry = |kind: &str, version: &str| json!({ "id": format!("pc-{kind}-{version}"), "type": kind, "version": version });
     for (version, changes) in MACHINES {
         for kind in ["i440fx", "q35"] {
             let mut own = entry(kind, &format!("{version}+pve1"));
@@ -114,14 +112,7 @@ const MODELS: [(&str, &[(&str, &str)]); 3] = [
     ),
     (
         NOBODY,
-        &[
-            ("host", ""),
-            ("kvm32", ""),
-            ("kvm64", ""),
-            ("max", ""),
-            ("qemu32", ""),
-            ("qemu64", ""),
-        ],
+        &[("host", ""), ("kvm32", ""), ("kvm64", ""), ("max", ""), ("qemu32", ""), ("qemu64", "")],
     ),
 ];
 
@@ -152,8 +143,8 @@ async fn models(request: Request) -> Result<Value, ApiError> {
             }
         }
     }
-    found.extend(LEVELS.map(
-        |name| json!({ "name": name, "vendor": NOBODY, "custom": 0, "abstract": 1 }),
-    ));
+    found.extend(
+        LEVELS.map(|name| json!({ "name": name, "vendor": NOBODY, "custom": 0, "abstract": 1 })),
+    );
     Ok(Value::Array(found))
 }

@@ -104,16 +104,7 @@ async fn devices(request: Request) -> Result<Value, ApiError> {
 }
 
 async fn disk_calls(_request: Request) -> Result<Value, ApiError> {
-    Ok(root::named(&[
-        "list",
-        "initgpt",
-        "smart",
-        "lvm",
-        "lvmthin",
-        "directory",
-        "wipedisk",
-        "zfs",
-    ]))
+    Ok(root::named(&["list", "initgpt", "smart", "lvm", "lvmthin", "directory", "wipedisk", "zfs"]))
 }
 
 async fn disks(request: Request) -> Result<Value, ApiError> {
