@@ -13,6 +13,8 @@ use regex_lite::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::permutation::Permutation;
+
 /// Keys whose values are free.
 const FREE: &[&str] = &[
     "t",
@@ -94,6 +96,17 @@ impl Exchange {
         (self.section.clone(), self.note.clone(), text("method"), mask(&path))
     }
 
+    /// The exchange under its other names, ids and sizes.
+    fn permuted(mut self, permutation: &Permutation) -> Self {
+        if let Some(path) = self.request["path"].as_str() {
+            let path = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+            self.request["path"] = permutation.text(&path).into();
+        }
+        self.status_line = permutation.status_line(&self.status_line);
+        self.body = permutation.body(&self.body);
+        self
+    }
+
     fn picture(&self) -> Picture {
         let status = self.status_line.clone();
         let body = match serde_json::from_str::<Value>(&self.body) {
@@ -161,12 +174,19 @@ fn sorted(value: &Value) -> Value {
 
 type Key = ((String, String, String, String), usize);
 
-fn load(file: &Utf8Path) -> std::io::Result<IndexMap<Key, Exchange>> {
+fn load(
+    file: &Utf8Path,
+    permutation: Option<&Permutation>,
+) -> std::io::Result<IndexMap<Key, Exchange>> {
     let mut seen: HashMap<_, usize> = HashMap::new();
     let mut found = IndexMap::new();
     for line in fs_err::read_to_string(file)?.lines().filter(|line| !line.is_empty()) {
         let exchange: Exchange = serde_json::from_str(line)
             .map_err(|error| std::io::Error::other(format!("{file}: {error}: {line:.80}")))?;
+        let exchange = match permutation {
+            Some(permutation) => exchange.permuted(permutation),
+            None => exchange,
+        };
         let key = exchange.key();
         let count = seen.entry(key.clone()).or_default();
         *count += 1;
@@ -216,26 +236,35 @@ impl fmt::Display for Report {
     }
 }
 
-/// Compares two files of exchanges.
+/// Compares two files of exchanges. What is expected of answers under other names is the recording
+/// under the same ones.
 ///
 /// # Errors
 /// When a file can't be read or a line in it is no exchange.
-pub(super) fn compare(recording: &Utf8Path, answers: &Utf8Path) -> std::io::Result<Report> {
-    let real = load(recording)?;
-    let ours = load(answers)?;
+pub(super) fn compare(
+    recording: &Utf8Path,
+    answers: &Utf8Path,
+    permutation: Option<&Permutation>,
+) -> std::io::Result<Report> {
+    let real = load(recording, permutation)?;
+    let ours = load(answers, None)?;
     let mut report = Report { sections: IndexMap::new(), differences: Vec::new() };
     for (key, exchange) in &real {
         let (good, every) = report.sections.entry(exchange.section.clone()).or_default();
         *every += 1;
         let wanted = exchange.picture();
         let got = ours.get(key).map(Exchange::picture);
-        if got.as_ref() == Some(&wanted) {
+        let leak = permutation
+            .zip(ours.get(key))
+            .and_then(|(permutation, answer)| permutation.leak(&answer.body));
+        if got.as_ref() == Some(&wanted) && leak.is_none() {
             *good += 1;
         } else {
             let ((section, note, method, path), count) = key;
+            let tells = leak.map(|leak| format!(", tells of {leak}")).unwrap_or_default();
             report.differences.push(Difference {
                 section: section.clone(),
-                what: format!("[{section}] {note} | {method} {path} #{count}"),
+                what: format!("[{section}] {note} | {method} {path} #{count}{tells}"),
                 real: wanted,
                 ours: got,
             });

@@ -19,17 +19,17 @@ const CLUSTER: usize = 1 << CLUSTER_BITS;
 const IMAGE_BYTES: u64 = 200 << 20;
 
 /// Makes the files: random bytes as ISO and raw image, an empty qcow2 image, one with a backing
-/// file, and a compressed one.
-pub(super) fn make_served_files(folder: &Utf8Path) -> std::io::Result<()> {
+/// file, and a compressed one. The images' disks are so many times as large as the recording's.
+pub(super) fn make_served_files(folder: &Utf8Path, times: u64) -> std::io::Result<()> {
     fs_err::create_dir_all(folder)?;
     fs_err::write(folder.join("t.iso"), random(2_000_000))?;
     fs_err::write(folder.join("raw.img"), random(3_145_728))?;
     let image = folder.join("img.qcow2");
-    fs_err::write(&image, qcow2(None))?;
-    fs_err::write(folder.join("backed.qcow2"), qcow2(Some(image.as_str())))?;
+    fs_err::write(&image, qcow2(None, times))?;
+    fs_err::write(folder.join("backed.qcow2"), qcow2(Some(image.as_str()), times))?;
     let file = fs_err::File::create(folder.join("img.qcow2.gz"))?;
     let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
-    encoder.write_all(&qcow2(None))?;
+    encoder.write_all(&qcow2(None, times))?;
     encoder.finish()?;
     Ok(())
 }
@@ -44,17 +44,18 @@ fn random(length: usize) -> Vec<u8> {
 }
 
 /// An empty qcow2 image (version 3): header, refcount table, refcount block, L1 table.
-fn qcow2(backing: Option<&str>) -> Vec<u8> {
+fn qcow2(backing: Option<&str>, times: u64) -> Vec<u8> {
     let backing_name = backing.unwrap_or_default().as_bytes();
     let backing_at: u64 = if backing.is_some() { 0x200 } else { 0 };
-    let l1_entries = IMAGE_BYTES.div_ceil((CLUSTER as u64) * (CLUSTER as u64 / 8));
+    let bytes = IMAGE_BYTES * times;
+    let l1_entries = bytes.div_ceil((CLUSTER as u64) * (CLUSTER as u64 / 8));
     let mut image = Vec::new();
     image.extend(b"QFI\xfb");
     image.extend(3_u32.to_be_bytes());
     image.extend(backing_at.to_be_bytes());
     image.extend(u32::try_from(backing_name.len()).unwrap_or(0).to_be_bytes());
     image.extend(CLUSTER_BITS.to_be_bytes());
-    image.extend(IMAGE_BYTES.to_be_bytes());
+    image.extend(bytes.to_be_bytes());
     image.extend(0_u32.to_be_bytes());
     image.extend(u32::try_from(l1_entries).unwrap_or(1).to_be_bytes());
     image.extend((3 * CLUSTER as u64).to_be_bytes());

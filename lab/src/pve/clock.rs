@@ -38,6 +38,14 @@ impl Clock {
         if self.pace == 0.0 { real } else { self.scaled(real) }
     }
 
+    /// Waits for what is no delay but work, and takes as long at every pace; no time where none
+    /// passes.
+    pub(crate) async fn work(&self, real: Duration) {
+        if self.pace > 0.0 {
+            tokio::time::sleep(real).await;
+        }
+    }
+
     /// Waits as long as the real server would, at the emulator's pace.
     pub(crate) async fn delay(&self, real: Duration) {
         tokio::time::sleep(self.scaled(real)).await;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
     access::Access,
@@ -28,6 +29,7 @@ pub(crate) struct State {
     /// SHA-256 of the node certificate, as `/nodes` shows it.
     pub(crate) fingerprint: Mutex<String>,
     messages: Mutex<Vec<Message>>,
+    cores: Semaphore,
     started: std::time::Instant,
 }
 
@@ -58,6 +60,9 @@ impl State {
             tasks: task::Table::new(&config),
             fingerprint: Mutex::new(String::new()),
             messages: Mutex::new(vec![first]),
+            cores: Semaphore::new(
+                config.nodes.first().and_then(|node| node.cores.try_into().ok()).unwrap_or(1),
+            ),
             started: std::time::Instant::now(),
             config,
         })
@@ -73,6 +78,12 @@ impl State {
 
     pub(crate) fn node(&self, name: &str) -> Option<&NodeConfig> {
         self.config.nodes.iter().find(|node| node.name == name)
+    }
+
+    /// Waits for one of the answering node's cores: calls that work at once get no more of them.
+    pub(crate) async fn core(&self) -> Option<SemaphorePermit<'_>> {
+        // Nobody closes it: there is always a permit in the end.
+        self.cores.acquire().await.ok()
     }
 
     /// The node that answers: the first.

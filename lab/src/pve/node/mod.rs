@@ -1,5 +1,7 @@
 //! Nodes: their list, status, network and names.
 
+mod capabilities;
+mod hardware;
 mod network;
 mod status;
 
@@ -19,7 +21,16 @@ pub(crate) fn endpoints() -> Vec<Endpoint> {
             .parameters([node()])
             .handler(root::version),
     ];
-    [own, status::endpoints(), network::endpoints()].into_iter().flatten().collect()
+    [
+        own,
+        status::endpoints(),
+        network::endpoints(),
+        hardware::endpoints(),
+        capabilities::endpoints(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A node as `/nodes` and `/cluster/resources` show it; its numbers only to those who may.

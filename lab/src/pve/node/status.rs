@@ -81,7 +81,7 @@ pub(super) struct Numbers {
 
 /// What an idle Proxmox host needs for itself.
 const HOST_MEMORY: u64 = 1 << 30;
-const ROOT_DISK: u64 = 100 << 30;
+pub(super) const ROOT_DISK: u64 = 100 << 30;
 const ROOT_USED: u64 = 4 << 30;
 
 impl Numbers {

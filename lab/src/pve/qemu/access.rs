@@ -34,7 +34,30 @@ fn privileges(option: &str) -> Option<&'static [&'static str]> {
     })
 }
 
-/// Checks the options that a caller sets or deletes; drives have checks of their own.
+fn is_passthrough(option: &str) -> bool {
+    option.starts_with("hostpci")
+}
+
+/// Checks that the caller may hand a guest devices of the host, or take them away: those that no
+/// mapping names are root's alone. A change of a guest is logged before it fails here.
+///
+/// # Errors
+///
+/// 500 for everybody else.
+pub(crate) fn check_passthrough<'a>(
+    request: &Request,
+    mut names: impl Iterator<Item = &'a str>,
+) -> Result<(), ApiError> {
+    match names.find(|option| is_passthrough(option)) {
+        Some(option) if !request.caller.is_root() => Err(ApiError::failure(format!(
+            "only root can set '{option}' config for non-mapped devices"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Checks the options that a caller sets or deletes; drives and devices of the host have checks of
+/// their own.
 ///
 /// # Errors
 ///
@@ -48,11 +71,8 @@ pub(crate) fn check_options<'a>(
     if request.caller.is_root() {
         return Ok(());
     }
-    for option in names.filter(|option| !super::drive::is_drive(option)) {
-        if option.starts_with("hostpci") {
-            let text = format!("only root can set '{option}' config for non-mapped devices");
-            return Err(ApiError::failure(text));
-        }
+    let elsewhere = |option: &&str| super::drive::is_drive(option) || is_passthrough(option);
+    for option in names.filter(|option| !elsewhere(option)) {
         let Some(privileges) = privileges(option) else {
             return Err(ApiError::failure(format!("only root can set '{option}' config")));
         };

@@ -1,5 +1,7 @@
 //! `POST .../clone`.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::Value;
 
 use super::{
@@ -8,6 +10,12 @@ use super::{
     config::{GuestConfig, Section},
 };
 use crate::pve::{error::ApiError, request::Request, storage::Content};
+
+/// A call works for so long until it has looked whether the VMID is free.
+const LOOK: Duration = Duration::from_millis(20);
+/// And for so long until its task's process is there. Clones that race for a VMID come through in
+/// between, as many as there are cores, and all but one fail in their tasks.
+const FORK: Duration = Duration::from_millis(40);
 
 /// What a clone was asked for.
 #[derive(Clone, Debug)]
@@ -68,9 +76,13 @@ pub(crate) async fn clone(request: Request) -> Result<Value, ApiError> {
     };
     check_linked(&source, &config, &section, &wish)?;
     check_room(&request, &section, &wish)?;
+    let state = Arc::clone(&request.state);
+    let core = state.core().await;
+    state.clock.work(LOOK).await;
     refuse_taken(&source, wish.newid).map_err(ApiError::failure)?;
     super::access::check_bridges(&request, &section)?;
-    Ok(begin(&request, "qmclone", &vmid.to_string(), move |worker| async move {
+    state.clock.work(FORK).await;
+    let upid = begin(&request, "qmclone", &vmid.to_string(), move |worker| async move {
         let target = source.with_vmid(wish.newid);
         let held_target = target.lock(CLONE_WAIT, Some(&worker)).await?;
         refuse_taken(&source, wish.newid)?;
@@ -81,7 +93,9 @@ pub(crate) async fn clone(request: Request) -> Result<Value, ApiError> {
         };
         let job = Job { source, target, section, wish, worker };
         job.run((held_source, held_target)).await
-    }))
+    });
+    drop(core);
+    Ok(upid)
 }
 
 fn refuse_taken(source: &Subject, newid: u32) -> Result<(), String> {

@@ -28,6 +28,7 @@ pub(crate) async fn create(request: Request) -> Result<Value, ApiError> {
     let options = normal::options_of(&request)?;
     let drives = access::drives_of(&options)?;
     access::check_options(&request, vmid, pool.as_deref(), options.keys().map(String::as_str))?;
+    access::check_passthrough(&request, options.keys().map(String::as_str))?;
     access::check_storage(&request, &subject, &drives)?;
     access::check_bridges(&request, &options)?;
     let mut reserved = GuestConfig::default();

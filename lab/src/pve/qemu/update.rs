@@ -27,11 +27,19 @@ struct Change {
     digest: Option<String>,
 }
 
+impl Change {
+    /// The options that it touches.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.set.keys().chain(&self.delete).chain(&self.revert).map(String::as_str)
+    }
+}
+
 /// In the request: the answer is `null`.
 pub(crate) async fn put(request: Request) -> Result<Value, ApiError> {
     let (subject, change, held, config) = prepare(&request).await?;
     let note = format!("update VM {}: {}", subject.vmid, summary(&change));
     subject.state.note(&request.caller.identity(), note);
+    access::check_passthrough(&request, change.names())?;
     let site = Site { subject, worker: None };
     apply(&site, change, config).await?;
     drop(held);
@@ -43,11 +51,15 @@ pub(crate) async fn post(request: Request) -> Result<Value, ApiError> {
     let (subject, change, held, config) = prepare(&request).await?;
     let vmid = subject.vmid;
     let summary = summary(&change);
+    let passthrough = access::check_passthrough(&request, change.names());
     let answer =
         super::call::begin(&request, "qmconfig", &vmid.to_string(), move |worker| async move {
             worker.log(format!("update VM {vmid}: {summary}"));
             let site = Site { subject, worker: Some(worker) };
-            let result = apply(&site, change, config).await;
+            let result = match passthrough {
+                Ok(()) => apply(&site, change, config).await,
+                Err(refused) => Err(refused),
+            };
             drop(held);
             result.map_err(|error| error.exit_status())
         });
@@ -102,8 +114,7 @@ async fn prepare(request: &Request) -> Result<(Subject, Change, Held, GuestConfi
     let subject = Subject::of(request);
     let change = read(request)?;
     let pool = request.state.access.pool_of_guest(subject.vmid);
-    let names = change.set.keys().chain(&change.delete).chain(&change.revert);
-    access::check_options(request, subject.vmid, pool.as_deref(), names.map(String::as_str))?;
+    access::check_options(request, subject.vmid, pool.as_deref(), change.names())?;
     let drives = access::drives_of(&change.set)?;
     access::check_drives(request, subject.vmid, &drives, &change.delete)?;
     access::check_storage(request, &subject, &drives)?;

@@ -76,3 +76,41 @@ async fn the_eighth_version_has_its_own_privileges() {
         "invalid format - invalid privilege 'VM.GuestAgent.Audit'\n"
     );
 }
+
+#[tokio::test]
+async fn devices_of_the_host_are_roots_alone_and_the_log_tells_who_tried() {
+    let mut setup = operator();
+    setup.roles[0].privileges.push("VM.Config.Options".to_owned());
+    let world = world(setup).await;
+    let path = "/nodes/pve1/qemu/100/config";
+    let refused = world.call("op@pve!given", "PUT", path, "hostpci0=0000:00:01.0").await;
+    assert_eq!(
+        refused.status(),
+        "HTTP/1.1 500 only root can set 'hostpci0' config for non-mapped devices"
+    );
+    let log = world.root("GET", "/cluster/log", "").await;
+    let tried = &log.body["data"][0];
+    assert_eq!(tried["user"], "op@pve!given");
+    assert_eq!(tried["msg"], "update VM 100: -hostpci0 0000:00:01.0");
+    assert!(world.root("GET", path, "").await.body["data"].get("hostpci0").is_none());
+}
+
+#[tokio::test]
+async fn what_a_node_is_made_of_is_for_those_who_may_look_at_it() {
+    let world = world(operator()).await;
+    let path = "/nodes/pve1/hardware/pci";
+    let refused = world.call("op@pve!given", "GET", path, "").await;
+    assert_eq!(refused.status(), "HTTP/1.1 403 Permission check failed (/, Sys.Audit|Sys.Modify)");
+    let devices = world.root("GET", path, "").await;
+    assert_eq!(devices.body["data"][1]["device"], "0x1042");
+    let without = world.root("GET", &format!("{path}?pci-class-blacklist=01%3B02"), "").await;
+    let classes: Vec<&str> = without.body["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|device| device["class"].as_str().unwrap())
+        .collect();
+    assert_eq!(classes, ["0xffff00"; 3]);
+    let short = world.root("GET", &format!("{path}?verbose=0"), "").await;
+    assert_eq!(short.body["data"][0], json!({ "id": "0000:00:01.0" }));
+}

@@ -148,3 +148,24 @@ async fn linked_clones_need_a_base_and_hold_it_in_a_directory() {
     lab.done(Delete, "/qemu/331", json!({})).await;
     lab.done(Delete, "/qemu/330", json!({})).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_clones_that_race_for_a_vmid_one_is_made_and_the_others_say_why_not() {
+    let lab = Lab::new().await;
+    lab.template().await;
+    let clone = || lab.call(Post, "/qemu/9000/clone", json!({ "newid": 101, "full": 1 }));
+    let (first, second, third) = tokio::join!(clone(), clone(), clone());
+    let mut ends = Vec::new();
+    for begun in [first, second, third] {
+        // Refused at once, or in its task: that depends on who comes when.
+        ends.push(match begun {
+            Ok(upid) => lab.ended(&upid).await.status,
+            Err(refused) => refused.exit_status(),
+        });
+    }
+    ends.sort();
+    let taken = "unable to create VM 101: config file already exists";
+    assert_eq!(ends, ["OK", taken, taken]);
+    let late = lab.refused(Post, "/qemu/9000/clone", json!({ "newid": 101, "full": 1 })).await;
+    assert_eq!(late, taken);
+}
