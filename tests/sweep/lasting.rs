@@ -44,6 +44,7 @@ fn codes(system: System) -> &'static [i32] {
         System::Host => &[13, 14, 16],
         System::Tailnet => &[14, 18],
         System::Kubernetes => &[12, 14],
+        System::Git => &[14, 19],
     }
 }
 

@@ -26,6 +26,8 @@ pub enum System {
     Tailnet,
     /// The Kubernetes API.
     Kubernetes,
+    /// The Git host, by SSH.
+    Git,
 }
 
 /// One thing that an operator asks for.
