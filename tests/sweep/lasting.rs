@@ -45,6 +45,8 @@ fn codes(system: System) -> &'static [i32] {
         System::Tailnet => &[14, 18],
         System::Kubernetes => &[12, 14],
         System::Git => &[14, 19],
+        // What it says of itself is a guard's reason.
+        System::Bucket => &[20],
     }
 }
 

@@ -32,6 +32,9 @@ async fn so_does_one_that_ends_with_what_flux_brings() {
     for name in ["cert-manager/cert-manager", "longhorn-system/longhorn", "reloader/reloader"] {
         assert_eq!(shown(&format!("HelmRelease {name}"), "ready"), "True", "{name}");
     }
+    let target =
+        operator.world.kubernetes.get("backuptargets.longhorn.io", ("longhorn-system", "default"));
+    assert_eq!(target.unwrap()["status"]["available"], true, "its Secret opens the bucket");
     // What was encrypted in Git is a Secret in the cluster, opened by the key that homelab gave it.
     let place = ("cert-manager", "cloudflare-api-token");
     let secret = operator.world.kubernetes.get("secrets", place).unwrap();

@@ -28,6 +28,8 @@ pub enum System {
     Kubernetes,
     /// The Git host, by SSH.
     Git,
+    /// The bucket for backups, by S3's API.
+    Bucket,
 }
 
 /// One thing that an operator asks for.

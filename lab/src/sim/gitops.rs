@@ -1,10 +1,12 @@
-//! What a world has where Flux runs: the Git host, the controllers, and the inventory's part about them.
+//! What a world has where Flux runs: the Git host, the controllers, a bucket for backups, and the inventory's part
+//! about them.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{
+    bucket::{self, Bucket},
     files::Artifact,
     flux::{Controllers, manifests},
     gate::Gate,
@@ -25,6 +27,7 @@ pub(super) struct Gitops {
     pub(super) age_key: Utf8PathBuf,
     /// What the tree has as a Secret.
     token: String,
+    bucket: Arc<Bucket>,
     _controllers: Controllers,
     _workloads: Workloads,
     _operators: Operators,
@@ -42,20 +45,29 @@ impl Gitops {
         let wire = options.wire.clone().unwrap_or_default();
         let git = GitHost::start(gate.clone(), folder.join("git"), address, wire).await?;
         let git = Arc::new(git);
+        // Beside the Git host.
+        let address = SocketAddr::new(git::address(options.network, 0).ip(), options.ssh_port + 1);
+        let bucket = Arc::new(Bucket::start(gate.clone(), address).await?);
         let pace = options.pace;
         Ok(Self {
             age_key: folder.join("sim.agekey"),
             token: uuid::Uuid::new_v4().simple().to_string(),
             _controllers: Controllers::start(kubernetes.clone(), git.clone(), pace),
             _workloads: Workloads::start(kubernetes.clone(), pace),
-            _operators: Operators::start(kubernetes.clone()),
+            _operators: Operators::start(kubernetes.clone(), bucket.key().clone()),
+            bucket,
             git,
         })
     }
 
     /// By the variables that the inventory names.
-    pub(super) fn secrets(&self) -> [(&'static str, &str); 1] {
-        [("CLOUDFLARE_API_TOKEN", &self.token)]
+    pub(super) fn secrets(&self) -> [(&'static str, &str); 3] {
+        let key = self.bucket.key();
+        [
+            ("CLOUDFLARE_API_TOKEN", &self.token),
+            ("AWS_ACCESS_KEY_ID", &key.id),
+            ("AWS_SECRET_ACCESS_KEY", &key.secret),
+        ]
     }
 
     /// The sections that a world without it lacks; it begins within `k3s`.
@@ -65,6 +77,15 @@ impl Gitops {
 longhorn:
   version: 1.12.1
   replicas: {replicas}
+  backup:
+    url: {bucket_url}
+    bucket: {bucket}
+    region: {region}
+    credentials:
+      access_key_id: {{env: AWS_ACCESS_KEY_ID}}
+      secret_access_key: {{env: AWS_SECRET_ACCESS_KEY}}
+  recurring_jobs:
+    nightly: {{task: backup, cron: \"0 3 * * *\", retain: 7}}
 flux:
   url: {url}
   branch: {BRANCH}
@@ -83,6 +104,9 @@ gitops:
   reloader: {{version: 2.2.16}}
 ",
             replicas = agents.clamp(1, 2),
+            bucket_url = self.bucket.url(),
+            bucket = bucket::NAME,
+            region = bucket::REGION,
             url = self.git.url(),
             version = manifests::VERSION,
             components = components.url,

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::kubernetes::Kubernetes;
+use super::{bucket::Key, kubernetes::Kubernetes};
 
 const LONGHORN: &str = "longhorn-system";
 const MANAGER: &str = "longhorn-manager";
@@ -30,8 +31,8 @@ impl Drop for Operators {
 }
 
 impl Operators {
-    /// They do nothing before their workloads are there.
-    pub fn start(kubernetes: Arc<Kubernetes>) -> Self {
+    /// They do nothing before their workloads are there. `key` opens the bucket for backups.
+    pub(super) fn start(kubernetes: Arc<Kubernetes>, key: Key) -> Self {
         let task = tokio::spawn(async move {
             let mut changes = kubernetes.changes();
             loop {
@@ -39,6 +40,7 @@ impl Operators {
                 changes.borrow_and_update();
                 if runs(&kubernetes, "daemonsets.apps", (LONGHORN, MANAGER)) {
                     longhorn(&kubernetes);
+                    backup_target(&kubernetes, &key);
                 }
                 if runs(&kubernetes, "deployments.apps", ("cert-manager", "cert-manager")) {
                     issuers(&kubernetes);
@@ -89,6 +91,34 @@ fn longhorn(kubernetes: &Kubernetes) {
             kubernetes.create("kubelet", &known).ok();
         }
     }
+}
+
+/// The target that Longhorn makes by itself; it is available where its Secret opens the bucket.
+fn backup_target(kubernetes: &Kubernetes, key: &Key) {
+    const KIND: &str = "backuptargets.longhorn.io";
+    const PLACE: (&str, &str) = (LONGHORN, "default");
+    let Some(target) = kubernetes.get(KIND, PLACE) else {
+        let made = json!({
+            "apiVersion": "longhorn.io/v1beta2", "kind": "BackupTarget",
+            "metadata": { "name": PLACE.1, "namespace": LONGHORN },
+            "spec": { "backupTargetURL": "", "credentialSecret": "", "pollInterval": "5m0s" },
+        });
+        kubernetes.create(MANAGER, &made).ok();
+        return;
+    };
+    let name = target["spec"]["credentialSecret"].as_str().unwrap_or_default();
+    let secret = kubernetes.get("secrets", (LONGHORN, name)).unwrap_or_default();
+    let is = |field: &str, wanted: &str| secret["data"][field] == STANDARD.encode(wanted);
+    let opens = is("AWS_ACCESS_KEY_ID", &key.id) && is("AWS_SECRET_ACCESS_KEY", &key.secret);
+    if target["status"]["available"] == opens {
+        return;
+    }
+    let unavailable = if opens { "False" } else { "True" };
+    let said =
+        if opens { "" } else { "backup target URL is empty, or its credential does not open it" };
+    let conditions = [condition("Unavailable", unavailable, "Unavailable", said)];
+    let status = json!({ "available": opens, "conditions": conditions });
+    kubernetes.patch_status(MANAGER, KIND, PLACE, &status).ok();
 }
 
 fn status(disk: bool) -> Value {

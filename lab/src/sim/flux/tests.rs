@@ -67,8 +67,8 @@ impl World {
                 "secretRef": { "name": "flux-system" },
             },
         }));
-        let root = serde_saphyr::from_str(&kustomization("flux-system", "clusters/x", "")).unwrap();
-        self.apply(&root);
+        let root = kustomization("flux-system", "clusters/x", "");
+        self.apply(&serde_saphyr::from_str(root.trim_end_matches("---\n")).unwrap());
     }
 
     fn deploy_key(&self) -> String {

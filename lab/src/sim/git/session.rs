@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use russh::{
-    Channel, ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf,
+    Channel, ChannelId, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, MethodKind, MethodSet,
     server::{
         Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey, run_stream,
     },
@@ -27,6 +27,7 @@ pub(super) async fn run(
 ) {
     let config = Config {
         keys: vec![host.key.clone()],
+        methods: MethodSet::from(&[MethodKind::PublicKey][..]),
         auth_rejection_time: Duration::ZERO,
         auth_rejection_time_initial: Some(Duration::ZERO),
         inactivity_timeout: None,

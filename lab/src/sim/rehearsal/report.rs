@@ -111,6 +111,7 @@ fn name(system: System) -> &'static str {
         System::Tailnet => "the control plane",
         System::Kubernetes => "Kubernetes",
         System::Git => "the Git host",
+        System::Bucket => "the bucket",
     }
 }
 
