@@ -16,24 +16,24 @@ pub(super) struct Report {
     pub(super) reason: &'static str,
     pub(super) message: String,
     /// What else its status is to say.
-    pub(super) status: Map<String, Value>,
+    pub(super) status: Vec<(&'static str, Value)>,
 }
 
 impl Report {
     pub(super) fn done(reason: &'static str, message: String) -> Self {
-        Self { ready: "True", reason, message, status: Map::new() }
+        Self { ready: "True", reason, message, status: Vec::new() }
     }
 
     pub(super) fn failed(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { ready: "False", reason, message: message.into(), status: Map::new() }
+        Self { ready: "False", reason, message: message.into(), status: Vec::new() }
     }
 
     pub(super) fn under_way(message: String) -> Self {
-        Self { ready: "Unknown", reason: "Progressing", message, status: Map::new() }
+        Self { ready: "Unknown", reason: "Progressing", message, status: Vec::new() }
     }
 
-    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
-        self.status.insert(name.to_owned(), value);
+    pub(super) fn with(mut self, name: &'static str, value: Value) -> Self {
+        self.status.push((name, value));
         self
     }
 }
@@ -82,19 +82,22 @@ pub(super) fn tell(
         Some(known) if known["status"] == ready => known["lastTransitionTime"].clone(),
         _ => json!(Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()),
     };
-    status.insert("conditions".into(), json!([condition_now]));
+    status.push(("conditions", json!([condition_now])));
     // While it is at it, it has not seen the object through.
     if ready != "Unknown" {
-        status.insert("observedGeneration".into(), generation.clone());
+        status.push(("observedGeneration", generation.clone()));
         let asked = requested(object);
         if !asked.is_null() {
-            status.insert("lastHandledReconcileAt".into(), asked.clone());
+            status.push(("lastHandledReconcileAt", asked.clone()));
         }
     }
-    if status.iter().all(|(name, value)| before[name] == *value) {
+    if status.iter().all(|(name, value)| before[*name] == *value) {
         return;
     }
+    let status: Map<String, Value> =
+        status.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let (namespace, name) = super::place(object);
+    let place = (namespace.as_str(), name.as_str());
     // One that was deleted meanwhile wants no report.
-    kubernetes.patch_status(controller, resource, (&namespace, &name), &Value::Object(status)).ok();
+    kubernetes.patch_status(controller, resource, place, &Value::Object(status)).ok();
 }

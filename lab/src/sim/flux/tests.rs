@@ -67,7 +67,7 @@ impl World {
                 "secretRef": { "name": "flux-system" },
             },
         }));
-        let root = kustomization("flux-system", "clusters/x", "");
+        let root = kustomization("flux-system", "clusters/x", "").replace("  wait: true\n", "");
         self.apply(&serde_saphyr::from_str(root.trim_end_matches("---\n")).unwrap());
     }
 

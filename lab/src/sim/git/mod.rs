@@ -98,7 +98,9 @@ impl GitHost {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let accept = tokio::spawn(accept(listener, host.clone()));
-        Ok(Self { host, folder, address, accept })
+        let host = Self { host, folder, address, accept };
+        fs_err::write(host.known_hosts(), host.known_host() + "\n")?;
+        Ok(host)
     }
 
     /// Where it is cloned from.
@@ -110,6 +112,11 @@ impl GitHost {
     pub fn known_host(&self) -> String {
         let key = self.host.key.public_key().to_openssh().unwrap_or_default();
         format!("[{}]:{} {}", self.address.ip(), self.address.port(), key.trim())
+    }
+
+    /// The same in a file.
+    pub fn known_hosts(&self) -> Utf8PathBuf {
+        self.folder.join("known_hosts")
     }
 
     /// The file with the private key that may read and nothing else.

@@ -209,15 +209,14 @@ impl Host {
 /// Passes on what the client sends, until it has no more to say.
 async fn feed(mut read: ChannelReadHalf, mut stdin: ChildStdin) {
     while let Some(message) = read.wait().await {
-        match message {
-            ChannelMsg::Data { data } => {
-                // A program that reads no further has what it wants.
-                if stdin.write_all(&data).await.is_err() {
-                    return;
-                }
-            }
+        let fed = match message {
+            ChannelMsg::Data { data } => stdin.write_all(&data).await,
             ChannelMsg::Eof | ChannelMsg::Close => return,
-            _ => {}
+            _ => Ok(()),
+        };
+        // A program that reads no further has what it wants.
+        if fed.is_err() {
+            return;
         }
     }
 }

@@ -14,8 +14,7 @@ pub(in crate::sim) async fn host(folder: &tempfile::TempDir) -> GitHost {
 
 /// Runs a script that finds `git`'s way to the host, with a key; whether it went well, and what it said.
 async fn with_key(host: &GitHost, key: &Utf8Path, script: &str) -> (bool, String) {
-    let hosts = host.folder.join("known_hosts");
-    fs_err::write(&hosts, host.known_host() + "\n").unwrap();
+    let hosts = host.known_hosts();
     let ssh = format!(
         "ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes \
          -o UserKnownHostsFile={hosts} -i {key}"
@@ -74,11 +73,7 @@ async fn the_deploy_key_reads_and_the_writers_writes_and_neither_does_anything_e
     let (went_well, said) =
         with_key(&host, &host.deploy_key(), "git -C tree push \"$1\" main:x").await;
     assert!(!went_well && said.contains("this key may not do that here"), "{said}");
-    let shell = "$GIT_SSH_COMMAND -p \"${1##*:}\" x 2>&1";
-    let shell = shell.replace(
-        "-p \"${1##*:}\" x",
-        "-p $(echo \"$1\" | sed 's|.*:||; s|/.*||') git@127.0.0.1 id",
-    );
+    let shell = format!("$GIT_SSH_COMMAND -p {} git@{} id", host.address.port(), host.address.ip());
     let (went_well, said) = with_key(&host, &host.writer_key(), &shell).await;
     assert!(!went_well && said.contains("this key may not do that here"), "{said}");
     let stranger = made(&host.folder.join("stranger")).await.map(|_| host.folder.join("stranger"));
