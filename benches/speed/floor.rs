@@ -53,7 +53,7 @@ impl Floor {
             pins: Pins::Required,
         };
         let desired = inventory::load(&options).unwrap().desired;
-        let [(_, token), _] = operator.world.secrets();
+        let (_, token) = operator.world.secrets()[0];
         let token = Secret::new(token);
         let client = ProxmoxClient::new(&desired.proxmox, token.clone()).unwrap();
         let mut targets = Vec::new();

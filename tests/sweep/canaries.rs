@@ -45,6 +45,11 @@ impl Canaries {
         }
         secrets.insert("k3s token".into(), operator.world.server_token().to_owned());
         secrets.insert("private key".into(), middle(&operator.path("key")));
+        if let Some(git) = operator.world.git() {
+            secrets.insert("deploy key".into(), middle(&git.deploy_key()));
+            let age = fs_err::read_to_string(operator.world.age_key().unwrap()).unwrap();
+            secrets.insert("age key".into(), age.lines().last().unwrap_or_default().to_owned());
+        }
         for guest in operator.world.hypervisor.guests() {
             // Made on the server; what agents join with ends with it.
             let made = guest.root().join("etc/rancher/k3s/agent-token");
@@ -77,7 +82,7 @@ impl Canaries {
         }
         let mut finds = Vec::new();
         // Proxmox's own memory is in this process: what lies there as a file is a disk, a seed or an upload.
-        let mine = ["state", "cache"].map(|name| operator.path(name));
+        let mine = ["state", "cache", "tree"].map(|name| operator.path(name));
         for folder in
             mine.iter().chain([&world.folder().join("proxmox"), &world.folder().join("guests")])
         {

@@ -5,12 +5,17 @@
 
 use std::sync::Arc;
 
-use homelab_lab::sim::gate::{Effect, Moment, System, Verdict};
+use homelab_lab::sim::{
+    gate::{Effect, Moment, System, Verdict},
+    picture::Picture,
+};
 
 use crate::{
     judge::Judge,
-    points::kinds,
-    story::{Story, another_node, destroy, first_up, memory_and_disk, undisturbed},
+    points::{beyond, kinds},
+    story::{
+        Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, undisturbed,
+    },
     warden::Harmer,
 };
 
@@ -42,9 +47,17 @@ impl Harm {
 
 async fn sweep(story: &Story, harm: Harm) {
     let (effects, whole) = undisturbed(story).await;
+    harmed(story, harm, effects, whole).await;
+}
+
+/// The same, of effects of an undisturbed run and what came of it.
+async fn harmed(story: &Story, harm: Harm, effects: Vec<Effect>, whole: Picture) {
     let wanted = kinds(&effects).into_iter();
-    let wanted: Vec<Effect> =
-        wanted.filter(|effect| effect.mutating || matches!(harm, Harm::LostRequest)).collect();
+    let wanted: Vec<Effect> = wanted
+        .filter(|effect| {
+            effect.mutating || effect.system == System::Git || matches!(harm, Harm::LostRequest)
+        })
+        .collect();
     let mut judge = Judge::new(format!("{}, {harm:?}", story.name), whole, wanted.len());
     for effect in wanted {
         let (moment, verdict) = harm.verdict(effect.system);
@@ -83,4 +96,15 @@ async fn a_connection_that_breaks_before_anything_is_done_is_no_loss() {
 #[ignore = "takes long: scripts/sweep"]
 async fn a_service_that_has_a_bad_moment_is_asked_again_by_this_run_or_the_next() {
     sweep(&first_up(), Harm::Refused).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn what_flux_and_longhorn_add_is_harmed_and_made_once_all_the_same() {
+    let (plain, _) = undisturbed(&first_up()).await;
+    let story = first_up_with_flux();
+    let (effects, whole) = undisturbed(&story).await;
+    for harm in [Harm::LostAnswer, Harm::LostRequest, Harm::Refused] {
+        harmed(&story, harm, beyond(&effects, &plain), whole.clone()).await;
+    }
 }

@@ -93,7 +93,11 @@ fn things(picture: &Picture) -> Vec<String> {
         .map(|device| format!("device {}", device.split(' ').next().unwrap_or_default()));
     let nodes = picture.nodes.keys().map(|node| format!("node {node}"));
     let keys = (1..=picture.keys).map(|number| format!("usable key {number}"));
-    guests.chain(volumes).chain(devices).chain(nodes).chain(keys).collect()
+    let objects = picture.objects.keys().cloned();
+    let commits = picture.git.iter().flat_map(|git| 1..=git.commits);
+    let commits = commits.map(|number| format!("commit {number}"));
+    let more = objects.chain(commits);
+    guests.chain(volumes).chain(devices).chain(nodes).chain(keys).chain(more).collect()
 }
 
 fn duplicates(picture: &Picture) -> Vec<String> {

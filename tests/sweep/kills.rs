@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use homelab_lab::sim::gate::{Effect, Moment};
+use homelab_lab::sim::{
+    gate::{Effect, Moment},
+    picture::Picture,
+};
 
 use crate::{
     judge::Judge,
-    points::{Point, points},
-    story::{Story, another_node, destroy, first_up, memory_and_disk, undisturbed},
+    points::{Point, beyond, points},
+    story::{
+        Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, undisturbed,
+    },
     warden::Killer,
 };
 
@@ -35,6 +40,16 @@ async fn killed(story: &Story, point: &Point, judge: &mut Judge) {
 /// Tries each point; what ended otherwise is told in full.
 async fn sweep(story: &Story, wanted: impl Fn(Vec<Point>) -> Vec<Point>) {
     let (effects, whole) = undisturbed(story).await;
+    try_each(story, effects, whole, wanted).await;
+}
+
+/// The same, of effects of an undisturbed run and what came of it.
+async fn try_each(
+    story: &Story,
+    effects: Vec<Effect>,
+    whole: Picture,
+    wanted: impl Fn(Vec<Point>) -> Vec<Point>,
+) {
     let points = wanted(points(&effects));
     println!("{}: {} effects, {} points", story.name, effects.len(), points.len());
     let mut judge = Judge::new(format!("{}, kills", story.name), whole, points.len());
@@ -55,6 +70,15 @@ async fn a_first_run_may_die_at_a_few_of_its_moments() {
 #[ignore = "takes long: scripts/sweep"]
 async fn a_first_run_may_die_anywhere() {
     sweep(&first_up(), std::convert::identity).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn a_first_run_may_die_wherever_flux_and_longhorn_add_something() {
+    let (plain, _) = undisturbed(&first_up()).await;
+    let story = first_up_with_flux();
+    let (effects, whole) = undisturbed(&story).await;
+    try_each(&story, beyond(&effects, &plain), whole, std::convert::identity).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

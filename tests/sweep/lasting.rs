@@ -49,6 +49,9 @@ fn codes(effect: &Effect) -> &'static [i32] {
         System::Host => &[13, 14, 16],
         System::Tailnet => &[14, 18],
         System::Kubernetes => &[12, 14],
+        System::Git => &[14, 19],
+        // What it says of itself is a guard's reason.
+        System::Bucket => &[20],
     }
 }
 

@@ -3,7 +3,10 @@
 use std::{process::Stdio, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use homelab_lab::sim::world::{Options, World};
+use homelab_lab::sim::{
+    git::GitHost,
+    world::{Options, World},
+};
 use tokio::process::{Child, Command};
 
 use crate::network::Claim;
@@ -46,7 +49,32 @@ impl Operator {
         let public = fs_err::read_to_string(key.with_extension("pub")).unwrap();
         let inventory = operator.world.inventory(public.trim(), &key);
         fs_err::write(operator.path("homelab.yaml"), inventory).unwrap();
+        if let Some(git) = operator.world.git() {
+            operator.succeed(&["gitops", "init", operator.path("tree").as_str()]).await;
+            operator.push(git);
+            operator.world.gate.forget();
+        }
         operator
+    }
+
+    /// Commits the tree and pushes it, as a person does.
+    pub(crate) fn push(&self, git: &GitHost) {
+        let hosts = git.known_hosts();
+        let script = "set -e; cd \"$0\"; test -d .git || git init --quiet -b main .; git add --all; \
+                      git commit --quiet -m all; git push --quiet \"$1\" main";
+        let ssh = format!(
+            "ssh -F none -o IdentitiesOnly=yes -o UserKnownHostsFile={hosts} -i {}",
+            git.writer_key()
+        );
+        let done = std::process::Command::new("sh")
+            .args(["-c", script, self.path("tree").as_str(), &git.url()])
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_SSH_COMMAND", ssh)
+            .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_NAME"), "me")))
+            .envs(["AUTHOR", "COMMITTER"].map(|who| (format!("GIT_{who}_EMAIL"), "me@lan")))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     }
 
     pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {

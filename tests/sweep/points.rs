@@ -37,6 +37,13 @@ pub(crate) fn points(effects: &[Effect]) -> Vec<Point> {
     points
 }
 
+/// The effects of kinds that others do not have.
+pub(crate) fn beyond(effects: &[Effect], others: &[Effect]) -> Vec<Effect> {
+    let known: BTreeSet<_> = others.iter().map(|effect| (effect.system, &effect.kind)).collect();
+    let new = effects.iter().filter(|effect| !known.contains(&(effect.system, &effect.kind)));
+    new.cloned().collect()
+}
+
 /// The first effect of each kind.
 pub(crate) fn kinds(effects: &[Effect]) -> Vec<Effect> {
     let mut seen = BTreeSet::new();

@@ -12,6 +12,8 @@ pub(crate) struct Story {
     pub(crate) name: &'static str,
     /// Of all its worlds, one after the other: what is derived from it is the same in each.
     network: Claim,
+    /// Whether Flux brings what a Git host has.
+    gitops: bool,
     /// Runs before, each with its words.
     before: &'static [&'static [&'static str]],
     /// What is changed in the inventory then, from and to.
@@ -22,7 +24,12 @@ pub(crate) struct Story {
 const UP: &[&str] = &["up", "--yes"];
 
 pub(crate) fn first_up() -> Story {
-    Story { name: "first up", network: Claim::new(), before: &[], edits: &[], run: UP }
+    let network = Claim::new();
+    Story { name: "first up", network, gitops: false, before: &[], edits: &[], run: UP }
+}
+
+pub(crate) fn first_up_with_flux() -> Story {
+    Story { name: "first up with Flux", gitops: true, ..first_up() }
 }
 
 pub(crate) fn memory_and_disk() -> Story {
@@ -53,8 +60,8 @@ pub(crate) fn destroy() -> Story {
 impl Story {
     /// A world of its own in which all that comes before was done.
     pub(crate) async fn begin(&self) -> Operator {
-        let operator =
-            Operator::new(Options { network: self.network.number(), ..Options::default() }).await;
+        let (network, gitops) = (self.network.number(), self.gitops);
+        let operator = Operator::new(Options { network, gitops, ..Options::default() }).await;
         for words in self.before {
             operator.succeed(words).await;
         }

@@ -10,7 +10,7 @@ use homelab_lab::sim::gate::{Effect, Moment, Ruling, System, Verdict, Warden};
 
 use crate::{
     judge::Judge,
-    story::{Story, another_node, first_up, memory_and_disk, undisturbed},
+    story::{Story, another_node, first_up, first_up_with_flux, memory_and_disk, undisturbed},
 };
 
 #[derive(Default)]
@@ -56,4 +56,10 @@ async fn so_does_one_that_changes_memory_and_disk() {
 #[ignore = "takes long: scripts/sweep"]
 async fn so_does_one_that_adds_a_node() {
     twice(&another_node()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn so_does_one_that_ends_with_what_flux_brings() {
+    twice(&first_up_with_flux()).await;
 }

@@ -11,6 +11,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
+    git::GitHost,
     rehearsal::{
         player::{Death, Player},
         report::{Report, Run},
@@ -27,6 +28,8 @@ use crate::print;
   homelab-lab sim --agents 9 --boot 5 -- sh -c 'homelab up --yes && homelab verify'
   homelab-lab sim --folder /tmp/rehearsal -- bash    (the inventory is /tmp/rehearsal/homelab.yaml)
   homelab-lab sim --faults docs/rehearsal.yaml --report report.md -- homelab up --yes
+  homelab-lab sim --gitops -- sh -c 'homelab gitops init tree && cd tree && git init -b main && git add --all &&
+    git commit -m all && git push $HOMELAB_LAB_GIT_URL main && homelab up --yes'
 
 The command finds the inventory by HOMELAB_CONFIG, and the world's secrets where the inventory says.")]
 pub struct Arguments {
@@ -42,6 +45,9 @@ pub struct Arguments {
     /// Worlds with other numbers, 0 to 190, stand side by side.
     #[arg(long, default_value_t = 190, value_parser = clap::value_parser!(u8).range(0..=190))]
     network: u8,
+    /// With a Git host, Flux, Longhorn and a bucket: the inventory has them, and HOMELAB_LAB_GIT_URL takes a push.
+    #[arg(long)]
+    gitops: bool,
     /// Where the world's files are kept; it must be empty. A temporary folder unless said.
     #[arg(long)]
     folder: Option<Utf8PathBuf>,
@@ -80,6 +86,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         network: arguments.network,
         pace: arguments.pace,
         boot: Duration::try_from_secs_f64(arguments.boot)?,
+        gitops: arguments.gitops,
         ..Options::default()
     };
     let world = World::start(folder.join("world"), options).await?;
@@ -128,6 +135,16 @@ async fn furnish(world: &World, folder: &Utf8Path) -> Result<Utf8PathBuf, Box<dy
     Ok(inventory)
 }
 
+/// How the command's own `git` pushes.
+fn pushing(git: &GitHost) -> [(&'static str, String); 2] {
+    let ssh = format!(
+        "ssh -F none -o IdentitiesOnly=yes -o UserKnownHostsFile={} -i {}",
+        git.known_hosts(),
+        git.writer_key()
+    );
+    [("HOMELAB_LAB_GIT_URL", git.url()), ("GIT_SSH_COMMAND", ssh)]
+}
+
 /// Runs the command to its end, or until the script wants it dead: then all that it started is, too.
 async fn once(
     command: &[String],
@@ -140,6 +157,7 @@ async fn once(
     let mut child = tokio::process::Command::new(program)
         .args(words)
         .envs(world.secrets())
+        .envs(world.git().map(pushing).into_iter().flatten())
         .env("HOMELAB_CONFIG", folder.join("homelab.yaml"))
         .env("XDG_STATE_HOME", folder.join("state"))
         .env("XDG_CACHE_HOME", folder.join("cache"))

@@ -1,4 +1,4 @@
-//! The publishers' servers: a cloud image that nobody boots for real, k3s, Tailscale.
+//! The publishers' servers: a cloud image that nobody boots for real, k3s, Tailscale, Flux's manifests.
 //!
 //! What is served as a program is a stand-in of a few lines, which asks the world (see [`super::tools`]).
 
@@ -15,6 +15,8 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, task::JoinHandle};
+
+use super::flux::manifests;
 
 /// Something that is served.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +49,7 @@ impl Files {
             ("image.raw".to_owned(), image()),
             ("k3s".to_owned(), Bytes::from(program("k3s", k3s))),
             ("tailscale.tgz".to_owned(), archive(tailscale)?),
+            ("flux.yaml".to_owned(), Bytes::from(manifests::text())),
         ]);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;

@@ -26,6 +26,10 @@ pub enum System {
     Tailnet,
     /// The Kubernetes API.
     Kubernetes,
+    /// The Git host, by SSH.
+    Git,
+    /// The bucket for backups, by S3's API.
+    Bucket,
 }
 
 /// One thing that an operator asks for.

@@ -10,18 +10,24 @@
 //!   [`tools`]: how its scripts reach its programs.
 //! * [`kubernetes`]: the cluster's API; [`cluster`]: what the guests tell it.
 //! * [`tailnet`]: the control plane.
+//! * `gitops`, with [`git`]: the Git host; `bucket`: where backups go; [`flux`]: who reads it in the cluster; [`workloads`], [`operators`]: who else acts there.
 //! * [`outside`], [`roads`]: what guests reach outside of themselves.
 //! * [`wire`]: how far away from all of it the operator is.
 //! * [`files`]: where k3s, Tailscale and the image come from.
 //! * [`command`]: a command in a world of its own; [`rehearsal`]: where things go wrong in it as a script says.
 
+mod bucket;
 pub mod cluster;
 pub mod command;
 pub mod files;
+pub mod flux;
 pub mod gate;
+pub mod git;
+mod gitops;
 pub mod guest;
 pub mod hypervisor;
 pub mod kubernetes;
+pub mod operators;
 pub mod outside;
 pub mod picture;
 pub mod rehearsal;
@@ -30,4 +36,5 @@ pub mod ssh;
 pub mod tailnet;
 pub mod tools;
 pub mod wire;
+pub mod workloads;
 pub mod world;

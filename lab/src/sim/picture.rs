@@ -9,6 +9,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+mod objects;
+
+pub use self::objects::Remote;
 use super::{guest::Guest, world::World};
 use crate::pve::as_root;
 
@@ -27,6 +30,10 @@ pub struct Picture {
     pub keys: usize,
     /// Name, readiness, labels and taints of each node.
     pub nodes: BTreeMap<String, Value>,
+    /// Every other object of the cluster: what is asked of it, and what Flux says of its own.
+    pub objects: BTreeMap<String, Value>,
+    /// What the Git remote has; `None` where there is none.
+    pub git: Option<Remote>,
 }
 
 /// Files whose content is random, or tells a time.
@@ -94,7 +101,8 @@ impl World {
         });
         let nodes = nodes.collect();
         let (devices, keys) = self.tailnet_picture();
-        Ok(Picture { guests, volumes, hosts, devices, keys, nodes })
+        let (objects, git) = (objects::seen(self)?, objects::remote(self).await?);
+        Ok(Picture { guests, volumes, hosts, devices, keys, nodes, objects, git })
     }
 }
 

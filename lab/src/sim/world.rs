@@ -13,6 +13,8 @@ use super::{
     cluster::Cluster,
     files::Files,
     gate::Gate,
+    git::GitHost,
+    gitops::Gitops,
     hypervisor::{Connection, SimHypervisor},
     kubernetes::Kubernetes,
     outside::Outside,
@@ -49,12 +51,14 @@ pub struct Options {
     pub boot: Duration,
     /// How far the operator is from Proxmox, the guests and the control plane; next to them without one.
     pub wire: Option<Wire>,
+    /// Whether there is a Git host, Flux that reads from it, and what comes with them.
+    pub gitops: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let boot = Duration::ZERO;
-        Self { agents: 2, network: 0, ssh_port: 2222, pace: 0.0, boot, wire: None }
+        Self { agents: 2, network: 0, ssh_port: 2222, pace: 0.0, boot, wire: None, gitops: false }
     }
 }
 
@@ -71,6 +75,7 @@ pub struct World {
     proxmox: Running,
     _control: Control,
     files: Files,
+    gitops: Option<Gitops>,
     pub gate: Gate,
     pub kubernetes: Arc<Kubernetes>,
     pub tailnet: Arc<Tailnet>,
@@ -157,6 +162,10 @@ impl World {
                 relays.push(relay);
             }
         }
+        let gitops = match options.gitops {
+            true => Some(Gitops::start(&gate, &kubernetes, &folder, &options).await?),
+            false => None,
+        };
         gate.forget();
         let world = Self {
             options,
@@ -169,6 +178,7 @@ impl World {
             proxmox,
             _control: control,
             files,
+            gitops,
             gate,
             kubernetes,
             tailnet,
@@ -188,8 +198,18 @@ impl World {
     }
 
     /// Whole secrets of the world, by the variables that the inventory names.
-    pub fn secrets(&self) -> [(&'static str, &str); 2] {
-        [("PROXMOX_VE_API_TOKEN", &self.token), ("HEADSCALE_API_KEY", &self.headscale_key)]
+    pub fn secrets(&self) -> Vec<(&'static str, &str)> {
+        let mut secrets = vec![
+            ("PROXMOX_VE_API_TOKEN", self.token.as_str()),
+            ("HEADSCALE_API_KEY", self.headscale_key.as_str()),
+        ];
+        secrets.extend(self.gitops.iter().flat_map(Gitops::secrets));
+        secrets
+    }
+
+    /// The Git host, where there is one.
+    pub fn git(&self) -> Option<&GitHost> {
+        self.gitops.as_ref().map(|gitops| &*gitops.git)
     }
 
     /// The password half of the token that servers join with.
@@ -217,6 +237,11 @@ impl World {
         configure_as_root(&self.proxmox, &path, notes).await
     }
 
+    /// Where the inventory has the age key of the tree's Secrets.
+    pub fn age_key(&self) -> Option<&Utf8Path> {
+        self.gitops.as_ref().map(|gitops| &*gitops.age_key)
+    }
+
     /// The loopback address of the node of that number; the server is 0.
     pub fn address(&self, number: u32) -> Ipv4Addr {
         address(self.options.network, number)
@@ -241,6 +266,10 @@ impl World {
                 address(network, number)
             ));
         }
+        let gitops = self
+            .gitops
+            .as_ref()
+            .map(|gitops| gitops.inventory(&self.files.artifact("flux.yaml"), self.options.agents));
         format!(
             "\
 version: 1
@@ -288,7 +317,7 @@ k3s:
   version: {K3S}
   url: {k3s_url}
   sha256: {k3s_sha256}
-",
+{gitops}",
             endpoint = self.endpoints[0],
             authority = self.proxmox.ca_file(),
             image_url = image.url,
@@ -300,6 +329,7 @@ k3s:
             tailscale_sha256 = tailscale.sha256,
             k3s_url = k3s.url,
             k3s_sha256 = k3s.sha256,
+            gitops = gitops.unwrap_or_default(),
         )
     }
 }

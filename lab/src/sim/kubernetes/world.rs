@@ -102,6 +102,20 @@ impl Kubernetes {
         state.objects(&resource, namespace).map(|(_, object)| versioned(object, &version)).collect()
     }
 
+    /// How a kind of a group is named here, in whatever version; `None` where it is not served.
+    pub fn resource_of(&self, group: &str, kind: &str) -> Option<String> {
+        let state = self.state();
+        let found = state.resources.iter().find(|it| it.group == group && it.kind == kind);
+        found.map(|resource| resource.qualified())
+    }
+
+    /// Every object that there is, each with its kind.
+    pub fn everything(&self) -> Vec<Value> {
+        let state = self.state();
+        let objects = state.every_key().filter_map(|key| state.object(key));
+        objects.map(|object| Value::clone(&object)).collect()
+    }
+
     /// Deletes an object, as anybody does: whether it is gone at once. Finalizers hold it, and its kubelet holds a
     /// pod that runs.
     ///

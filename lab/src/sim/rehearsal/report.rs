@@ -110,6 +110,8 @@ fn name(system: System) -> &'static str {
         System::Host => "the node, by SSH",
         System::Tailnet => "the control plane",
         System::Kubernetes => "Kubernetes",
+        System::Git => "the Git host",
+        System::Bucket => "the bucket",
     }
 }
 
