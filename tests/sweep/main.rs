@@ -21,6 +21,7 @@ mod faults;
 mod foreign;
 mod journal;
 mod kills;
+mod kinds;
 mod lasting;
 mod records;
 mod secrets;

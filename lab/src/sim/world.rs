@@ -8,8 +8,10 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use ipnet::Ipv4Net;
 
 use super::{
+    answers::Guests,
     cluster::Cluster,
     files::Files,
     gate::Gate,
@@ -49,12 +51,22 @@ pub struct Options {
     pub boot: Duration,
     /// How far the operator is from Proxmox, the guests and the control plane; next to them without one.
     pub wire: Option<Wire>,
+    /// Who runs what guests are sent.
+    pub guests: Guests,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let boot = Duration::ZERO;
-        Self { agents: 2, network: 0, ssh_port: 2222, pace: 0.0, boot, wire: None }
+        Self {
+            agents: 2,
+            network: 0,
+            ssh_port: 2222,
+            pace: 0.0,
+            boot,
+            wire: None,
+            guests: Guests::Real,
+        }
     }
 }
 
@@ -115,11 +127,12 @@ impl World {
         });
         let surroundings = Arc::new(Outside {
             tailnet: tailnet.clone(),
-            cluster: Cluster::new(kubernetes.clone(), &server_token),
+            cluster: Cluster::new(kubernetes.clone(), &server_token, pods(&options)),
             network: network.clone(),
         });
         let wire = options.wire.clone().unwrap_or_default();
-        let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network, wire };
+        let guests = options.guests;
+        let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network, wire, guests };
         hypervisor.connect(Connection { site, surroundings });
         let config = Config {
             nodes: vec![NodeConfig {
@@ -286,6 +299,7 @@ nodes:
   tailscale: {{version: {TAILSCALE}, url: '{tailscale_url}', sha256: {tailscale_sha256}}}
 k3s:
   version: {K3S}
+  cluster_cidr: {pods}
   url: {k3s_url}
   sha256: {k3s_sha256}
 ",
@@ -298,10 +312,18 @@ k3s:
             control = self.endpoints[1],
             tailscale_url = tailscale.url,
             tailscale_sha256 = tailscale.sha256,
+            pods = pods(&self.options),
             k3s_url = k3s.url,
             k3s_sha256 = k3s.sha256,
         )
     }
+}
+
+/// The pods' network: a /24 for each node, and for some that come later.
+fn pods(options: &Options) -> Ipv4Net {
+    let few = options.agents < 200;
+    let (network, prefix) = if few { ([10, 42, 0, 0], 16) } else { ([10, 64, 0, 0], 14) };
+    Ipv4Net::new_assert(network.into(), prefix)
 }
 
 /// The loopback address of a node: `127.64+NETWORK.X.Y`.
