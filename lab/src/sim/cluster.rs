@@ -80,8 +80,7 @@ impl Cluster {
 
     /// The other nodes, as Flannel reads them from their annotations.
     pub(super) fn peers(&self, name: &str) -> Vec<Peer> {
-        let nodes = self.kubernetes.list("nodes", None);
-        nodes.iter().filter_map(peer).filter(|peer| peer.name != name).collect()
+        self.kubernetes.find("nodes", |node| peer(node).filter(|peer| peer.name != name))
     }
 }
 
