@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use homelab_lab::sim::gate::{Effect, Moment, Ruling, Verdict, Warden};
 
 use crate::{
-    operator::Operator,
+    operator::{Operator, so_many},
     report::{Report, Row},
     usage::Machine,
 };
@@ -47,7 +47,7 @@ pub(crate) async fn measure(report: &mut Report, nodes: u32) {
     let ratio = usage.wall.as_secs_f64() / critical.as_secs_f64();
     let measurable = world <= MOST;
     report.row(Row {
-        name: format!("first `up`, {nodes} nodes"),
+        name: format!("first `up`, {}", so_many(nodes)),
         measured: format!("{:.1} s", usage.wall.as_secs_f64()),
         floor: format!("{} s", critical.as_secs()),
         ratio: if measurable {

@@ -32,9 +32,21 @@ struct Arguments {
     /// Small worlds and few samples: minutes, on a computer that has other things to do.
     #[arg(long)]
     quick: bool,
+    /// One part alone.
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
     /// What cargo adds.
     #[arg(long, hide = true)]
     bench: bool,
+}
+
+/// What can be measured alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Start,
+    Noop,
+    First,
+    Scale,
 }
 
 /// What is measured.
@@ -46,14 +58,17 @@ struct Sizes {
     round_trips: &'static [Duration],
     /// Worlds in which everything is to be done and takes its time.
     first: &'static [u32],
+    /// Worlds of which it is told what the program itself takes.
+    scale: &'static [u32],
     starts: usize,
 }
 
 const WHOLE: Sizes = Sizes {
     samples: 9,
-    noop: &[3, 30, 100],
+    noop: &[3, 30, 300],
     round_trips: &[Duration::ZERO, Duration::from_millis(1), Duration::from_millis(20)],
-    first: &[3, 50],
+    first: &[3, 50, 500],
+    scale: &[50, 250, 500],
     starts: 51,
 };
 
@@ -62,6 +77,7 @@ const QUICK: Sizes = Sizes {
     noop: &[3, 12],
     round_trips: &[Duration::ZERO, Duration::from_millis(1), Duration::from_millis(20)],
     first: &[3],
+    scale: &[3, 12],
     starts: 21,
 };
 
@@ -71,17 +87,21 @@ async fn main() {
     let sizes = if arguments.quick { QUICK } else { WHOLE };
     let machine = Machine::now();
     let mut report = Report::new();
-    start::measure(&mut report, sizes.starts).await;
-    let mut runs = Vec::new();
-    for nodes in sizes.noop {
+    let wanted = |part: Part| arguments.only.is_none_or(|only| only == part);
+    if wanted(Part::Start) {
+        start::measure(&mut report, sizes.starts).await;
+    }
+    for nodes in sizes.noop.iter().filter(|_| wanted(Part::Noop)) {
         let operator = Operator::new(*nodes, Duration::ZERO).await;
-        runs.push((*nodes, operator.succeed(&["up", "--yes"]).await));
+        operator.succeed(&["up", "--yes"]).await;
         noop::measure(&mut report, &operator, *nodes, &sizes).await;
     }
-    for nodes in sizes.first {
+    for nodes in sizes.first.iter().filter(|_| wanted(Part::First)) {
         first::measure(&mut report, *nodes).await;
     }
-    scale::tell(&mut report, &runs);
+    if wanted(Part::Scale) {
+        scale::measure(&mut report, sizes.scale).await;
+    }
     report.note(format!(
         "Other programs had {:.0} % of this computer's processor time meanwhile.",
         machine.share_of_others() * 100.0

@@ -7,7 +7,7 @@ use homelab_lab::sim::gate::System;
 use crate::{
     Sizes,
     floor::Floor,
-    operator::Operator,
+    operator::{Operator, so_many},
     report::{Report, Row},
     sample::Samples,
 };
@@ -31,7 +31,7 @@ pub(crate) async fn measure(report: &mut Report, operator: &Operator, nodes: u32
             walls.push(wall * 1000.0);
             floors.push(parts.sum() * 1000.0);
         }
-        let name = format!("no-op `up`, {nodes} nodes, {} ms away", round_trip.as_millis());
+        let name = format!("no-op `up`, {}, {} ms away", so_many(nodes), round_trip.as_millis());
         let ratio = Samples::new(ratios);
         let crowd = Samples::new(crowded);
         let walls = Samples::new(walls).median();
@@ -70,7 +70,7 @@ fn counts(report: &mut Report, operator: &Operator, nodes: u32) {
     let proxmox = count(System::Proxmox);
     let connections = operator.world.gate.connections().len();
     report.row(Row {
-        name: format!("no-op `up`, {nodes} nodes: what is sent"),
+        name: format!("no-op `up`, {}: what is sent", so_many(nodes)),
         measured: format!(
             "{proxmox} to Proxmox, {connections} SSH connections, {} scripts, {} to Kubernetes, {} to the control plane",
             count(System::Host),

@@ -8,6 +8,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use homelab_lab::sim::{
+    answers::Guests,
     wire::Wire,
     world::{Options, World},
 };
@@ -16,6 +17,9 @@ use crate::usage::{Usage, run};
 
 /// The program that is measured.
 pub(crate) const HOMELAB: &str = env!("CARGO_BIN_EXE_homelab");
+
+/// Up to so many nodes guests run the program's scripts by a real `sh`; more of them would be what is measured.
+const REAL: u32 = 3;
 
 pub(crate) struct Operator {
     pub(crate) world: World,
@@ -35,6 +39,7 @@ impl Operator {
             network: 120 + network,
             boot,
             wire: Some(wire.clone()),
+            guests: guests(nodes),
             ..Options::default()
         };
         let folder = tempfile::tempdir().unwrap();
@@ -75,6 +80,19 @@ impl Operator {
         assert!(usage.success, "{words:?}: {said}");
         usage
     }
+}
+
+fn guests(nodes: u32) -> Guests {
+    if nodes <= REAL { Guests::Real } else { Guests::InProcess }
+}
+
+/// So many nodes, and what kind they are: for a row's name.
+pub(crate) fn so_many(nodes: u32) -> String {
+    let kind = match guests(nodes) {
+        Guests::Real => "real scripts",
+        Guests::InProcess => "answered in process",
+    };
+    format!("{nodes} nodes ({kind})")
 }
 
 pub(crate) fn make_key(path: &Utf8Path) {

@@ -1,17 +1,30 @@
 //! What the program itself takes of a first run, as the world grows.
 
+use std::time::Duration;
+
 use crate::{
+    operator::{Operator, so_many},
     report::{Report, Row},
     usage::Usage,
 };
 
 const GOAL: &str = "500 nodes: 20 s, 200 MB";
 
-pub(crate) fn tell(report: &mut Report, runs: &[(u32, Usage)]) {
+/// A first run in a world of each size, which does not wait for anything.
+pub(crate) async fn measure(report: &mut Report, sizes: &[u32]) {
+    let mut runs = Vec::new();
+    for nodes in sizes {
+        let operator = Operator::new(*nodes, Duration::ZERO).await;
+        runs.push((*nodes, operator.succeed(&["up", "--yes"]).await));
+    }
+    tell(report, &runs);
+}
+
+fn tell(report: &mut Report, runs: &[(u32, Usage)]) {
     for (nodes, usage) in runs {
         let megabytes = usage.peak_bytes as f64 / 1e6;
         report.row(Row {
-            name: format!("first `up`, {nodes} nodes: homelab's own"),
+            name: format!("first `up`, {}: homelab's own", so_many(*nodes)),
             measured: format!("{:.2} s of processor, {megabytes:.0} MB", usage.cpu),
             floor: String::new(),
             ratio: String::new(),

@@ -2,7 +2,7 @@
 //!
 //! What others say may repeat a secret that was given to them, and most secrets have no form: the secret
 //! of a Proxmox token is a bare UUID, a password is anything. So each [`Secret`](super::Secret) is noted
-//! here when it comes to be, and what is shown is searched for all of them at once, in one pass.
+//! here when it comes to be, and what is shown is searched for all of them at once, in a few passes.
 //!
 //! A secret of fewer than [`SHORTEST`] characters is not noted: it would be found within words that have
 //! nothing to do with it, and a text full of holes both tells nothing and gives the secret away.
@@ -26,55 +26,97 @@ const SHORTEST_LINE: usize = 16;
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Never dropped, since what was sent may come back as long as the process lives.
-static KNOWN: RwLock<Known> = RwLock::new(Known { values: BTreeSet::new(), search: None });
+static KNOWN: RwLock<Known> = RwLock::new(Known::new());
 
 /// Without `Debug`, which would print them.
 struct Known {
-    values: BTreeSet<String>,
-    /// Built when it is first needed; `None` again as soon as a value is added.
-    search: Option<Arc<AhoCorasick>>,
+    values: BTreeSet<Arc<str>>,
+    /// What no search looks for yet: they are made when they are first needed.
+    fresh: Vec<Arc<str>>,
+    /// The largest first; each is larger than the next.
+    searches: Vec<Search>,
+}
+
+/// Looks for some of the values.
+struct Search {
+    values: Vec<Arc<str>>,
+    /// Quick to build and small; it fails for gigabytes of secrets alone.
+    automaton: Option<Arc<AhoCorasick>>,
+}
+
+impl Known {
+    const fn new() -> Self {
+        Self { values: BTreeSet::new(), fresh: Vec::new(), searches: Vec::new() }
+    }
+
+    fn add(&mut self, value: String) {
+        let value = Arc::<str>::from(value);
+        if self.values.insert(value.clone()) {
+            self.fresh.push(value);
+        }
+    }
+
+    /// Looks for fresh values, too. Each machine brings a key, and its lines in several forms: one search
+    /// made anew for all of them each time would take its time squared. So those come together that are of
+    /// a size: few searches, and each value put into few of them over time.
+    fn catch_up(&mut self) {
+        let mut values = std::mem::take(&mut self.fresh);
+        if values.is_empty() {
+            return;
+        }
+        while let Some(last) = self.searches.pop_if(|last| last.values.len() <= values.len()) {
+            values.extend(last.values);
+        }
+        let mut builder = AhoCorasick::builder();
+        builder.kind(Some(AhoCorasickKind::ContiguousNFA));
+        let automaton = builder.build(values.iter().map(|value| value.as_bytes())).ok();
+        self.searches.push(Search { values, automaton: automaton.map(Arc::new) });
+    }
+
+    fn automata(&self) -> Vec<Arc<AhoCorasick>> {
+        self.searches.iter().filter_map(|search| search.automaton.clone()).collect()
+    }
 }
 
 /// Notes a secret in each form in which it may come back.
 pub(super) fn note(secret: &str) {
     let forms: Vec<String> = values(secret.trim()).into_iter().flat_map(forms).collect();
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    for form in forms {
-        if known.values.insert(form) {
-            known.search = None;
-        }
-    }
+    forms.into_iter().for_each(|form| known.add(form));
 }
 
 /// Where secrets stand in a text, from left to right; those that overlap are one.
 pub(crate) fn places(text: &str) -> Vec<Range<usize>> {
-    let Some(search) = search() else { return Vec::new() };
+    within(&searches(), text)
+}
+
+fn within(searches: &[Arc<AhoCorasick>], text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = searches
+        .iter()
+        .flat_map(|search| search.find_overlapping_iter(text).map(|found| found.range()))
+        .collect();
+    // By their ends, so that a later one may begin before an earlier one.
+    found.sort_by_key(|found| found.end);
     let mut places: Vec<Range<usize>> = Vec::new();
-    // Found by their ends, so that a later one may begin before an earlier one.
-    for found in search.find_overlapping_iter(text) {
-        let mut start = found.start();
+    for found in found {
+        let mut start = found.start;
         while let Some(before) = places.pop_if(|before| before.end > start) {
             start = start.min(before.start);
         }
-        places.push(start..found.end());
+        places.push(start..found.end);
     }
     places
 }
 
-fn search() -> Option<Arc<AhoCorasick>> {
+fn searches() -> Vec<Arc<AhoCorasick>> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
-    if known.search.is_some() || known.values.is_empty() {
-        return known.search.clone();
+    if known.fresh.is_empty() {
+        return known.automata();
     }
     drop(known);
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
-    if known.search.is_none() {
-        // Quick to build and small; it fails for gigabytes of secrets alone.
-        let mut builder = AhoCorasick::builder();
-        builder.kind(Some(AhoCorasickKind::ContiguousNFA));
-        known.search = builder.build(&known.values).ok().map(Arc::new);
-    }
-    known.search.clone()
+    known.catch_up();
+    known.automata()
 }
 
 /// What of a secret may come back alone.
@@ -131,4 +173,25 @@ fn lower_case_escapes(encoded: &str) -> String {
     let escaped = escaped.split('%').filter(|part| !part.is_empty());
     let lower = escaped.map(|part| format!("%{}{}", part[..2].to_ascii_lowercase(), &part[2..]));
     first.to_owned() + &lower.collect::<String>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the keys of many machines come, with something to be shown after each.
+    #[test]
+    fn each_of_many_values_is_found_and_put_into_few_searches() {
+        let mut known = Known::new();
+        let mut built = 0;
+        for number in 0..1000 {
+            known.add(format!("value-{number:04}"));
+            known.catch_up();
+            built += known.searches.last().unwrap().values.len();
+        }
+        assert!(built <= 1000 * 10, "{built} values were put into a search");
+        assert!(known.searches.len() <= 10, "{} searches", known.searches.len());
+        let text = "value-0000 and value-0999value-0500, not value-1000";
+        assert_eq!(within(&known.automata(), text), [0..10, 15..25, 25..35]);
+    }
 }

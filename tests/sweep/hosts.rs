@@ -17,7 +17,10 @@ async fn agent(path: &str) -> (Operator, Utf8PathBuf) {
 
 fn file(operator: &Operator, path: &str) -> Utf8PathBuf {
     let guests = operator.world.hypervisor.guests();
-    let agent = guests.iter().find(|guest| guest.state().node_name == "agent-1");
+    let named = |file: String| file.trim() == "agent-1";
+    let agent = guests
+        .iter()
+        .find(|guest| fs_err::read_to_string(guest.root().join("etc/hostname")).is_ok_and(named));
     agent.expect("it runs").root().join(path)
 }
 

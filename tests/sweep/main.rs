@@ -22,6 +22,7 @@ mod foreign;
 mod hosts;
 mod journal;
 mod kills;
+mod kinds;
 mod lasting;
 mod records;
 mod rivals;

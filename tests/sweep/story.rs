@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::{network::Claim, operator::Operator};
 
+/// From and to.
+type Edit = (&'static str, &'static str);
+
 pub(crate) struct Story {
     pub(crate) name: &'static str,
     /// Of all its worlds, one after the other: what is derived from it is the same in each.
@@ -16,12 +19,17 @@ pub(crate) struct Story {
     gitops: bool,
     /// Runs before, each with its words.
     before: &'static [&'static [&'static str]],
-    /// What is changed in the inventory then, from and to.
-    edits: &'static [(&'static str, &'static str)],
+    /// What is changed in the inventory then.
+    edits: &'static [Edit],
     pub(crate) run: &'static [&'static str],
 }
 
-const UP: &[&str] = &["up", "--yes"];
+pub(crate) const UP: &[&str] = &["up", "--yes"];
+
+/// More of what grows under a living node.
+const MORE: Edit = ("memory: 2G\n  disk: 6G", "memory: 3G\n  disk: 8G");
+const ANOTHER: Edit =
+    ("tailnet:\n", "  agent-9:\n    role: agent\n    vmid: 1009\n    address: NEXT\ntailnet:\n");
 
 pub(crate) fn first_up() -> Story {
     let network = Claim::new();
@@ -33,28 +41,28 @@ pub(crate) fn first_up_with_flux() -> Story {
 }
 
 pub(crate) fn memory_and_disk() -> Story {
-    Story {
-        name: "memory and disk",
-        before: &[UP],
-        edits: &[("memory: 2G\n  disk: 6G", "memory: 3G\n  disk: 8G")],
-        ..first_up()
-    }
+    Story { name: "memory and disk", before: &[UP], edits: &[MORE], ..first_up() }
 }
 
 pub(crate) fn another_node() -> Story {
-    Story {
-        name: "another node",
-        before: &[UP],
-        edits: &[(
-            "tailnet:\n",
-            "  agent-9:\n    role: agent\n    vmid: 1009\n    address: NEXT\ntailnet:\n",
-        )],
-        ..first_up()
-    }
+    Story { name: "another node", before: &[UP], edits: &[ANOTHER], ..first_up() }
 }
 
 pub(crate) fn destroy() -> Story {
     Story { name: "destroy", before: &[UP], run: &["destroy", "--yes"], ..first_up() }
+}
+
+fn edit(operator: &Operator, (from, to): Edit) {
+    operator.edit(from, &to.replace("NEXT", &operator.world.address(9).to_string()));
+}
+
+/// Asks for more memory and larger disks.
+pub(crate) fn give_more(operator: &Operator) {
+    edit(operator, MORE);
+}
+
+pub(crate) fn add_a_node(operator: &Operator) {
+    edit(operator, ANOTHER);
 }
 
 impl Story {
@@ -65,8 +73,8 @@ impl Story {
         for words in self.before {
             operator.succeed(words).await;
         }
-        for (from, to) in self.edits {
-            operator.edit(from, &to.replace("NEXT", &operator.world.address(9).to_string()));
+        for change in self.edits {
+            edit(&operator, *change);
         }
         operator.world.gate.forget();
         operator
@@ -82,7 +90,8 @@ pub(crate) async fn undisturbed(story: &Story) -> (Vec<Effect>, Picture) {
 
 /// The places in which two pictures differ, with what each shows there.
 pub(crate) fn differences(left: &Picture, right: &Picture) -> String {
-    let (left, right) = (places(left), places(right));
+    let value = |picture: &Picture| places(&serde_json::to_value(picture).unwrap());
+    let (left, right) = (value(left), value(right));
     let names: BTreeSet<&String> = left.keys().chain(right.keys()).collect();
     let shown = |value: Option<&String>| value.map_or("nothing", String::as_str).to_owned();
     names
@@ -93,10 +102,10 @@ pub(crate) fn differences(left: &Picture, right: &Picture) -> String {
         .join("\n")
 }
 
-/// Each value of a picture by where it stands, `/hosts/server/units/k3s.service/active`.
-fn places(picture: &Picture) -> BTreeMap<String, String> {
+/// Each value of a document by where it stands, `/hosts/server/units/k3s.service/active`.
+pub(crate) fn places(document: &Value) -> BTreeMap<String, String> {
     let mut places = BTreeMap::new();
-    walk(String::new(), &serde_json::to_value(picture).unwrap(), &mut places);
+    walk(String::new(), document, &mut places);
     places
 }
 

@@ -17,21 +17,22 @@ use super::{
 
 /// Who writes a node's own fields.
 const KUBELET: &str = "k3s";
-/// The first of the pods' networks, one of 256 addresses for each node.
-const PODS: Ipv4Addr = Ipv4Addr::new(10, 42, 0, 0);
 
 /// A cluster of guests.
 pub struct Cluster {
     kubernetes: Arc<Kubernetes>,
     server_token: String,
+    /// The pods' network, of which each node has 256 addresses.
+    pods: ipnet::Ipv4Net,
     /// Each node that ever told of itself, by its name, with the number of its pods' network.
     networks: Mutex<BTreeMap<String, u32>>,
 }
 
 impl Cluster {
     /// A cluster that its first server makes with this token.
-    pub fn new(kubernetes: Arc<Kubernetes>, server_token: &str) -> Self {
-        Self { kubernetes, server_token: server_token.to_owned(), networks: Mutex::default() }
+    pub fn new(kubernetes: Arc<Kubernetes>, server_token: &str, pods: ipnet::Ipv4Net) -> Self {
+        let networks = Mutex::default();
+        Self { kubernetes, server_token: server_token.to_owned(), pods, networks }
     }
 
     pub(super) fn secrets(&self) -> ClusterSecrets {
@@ -54,7 +55,7 @@ impl Cluster {
             let next = networks.values().max().map_or(0, |last| last + 1);
             *networks.entry(report.name.clone()).or_insert(next)
         };
-        let network = Ipv4Addr::from(u32::from(PODS) + number * 256);
+        let network = Ipv4Addr::from(u32::from(self.pods.network()) + number * 256);
         let pods = ipnet::Ipv4Net::new(network, 24).map_err(|error| error.to_string())?;
         let refused = |failure: super::kubernetes::Failure| failure.message;
         self.kubernetes.set_version(&report.version);
@@ -79,8 +80,7 @@ impl Cluster {
 
     /// The other nodes, as Flannel reads them from their annotations.
     pub(super) fn peers(&self, name: &str) -> Vec<Peer> {
-        let nodes = self.kubernetes.list("nodes", None);
-        nodes.iter().filter_map(peer).filter(|peer| peer.name != name).collect()
+        self.kubernetes.find("nodes", |node| peer(node).filter(|peer| peer.name != name))
     }
 }
 

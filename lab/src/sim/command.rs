@@ -11,6 +11,7 @@ use clap::Args;
 use tokio::sync::mpsc;
 
 use super::{
+    answers::Guests,
     git::GitHost,
     rehearsal::{
         player::{Death, Player},
@@ -26,6 +27,7 @@ use crate::print;
 #[command(after_help = "Examples:
   homelab-lab sim -- homelab up --yes
   homelab-lab sim --agents 9 --boot 5 -- sh -c 'homelab up --yes && homelab verify'
+  homelab-lab sim --agents 299 --in-process -- homelab up --yes
   homelab-lab sim --folder /tmp/rehearsal -- bash    (the inventory is /tmp/rehearsal/homelab.yaml)
   homelab-lab sim --faults docs/rehearsal.yaml --report report.md -- homelab up --yes
   homelab-lab sim --gitops -- sh -c 'homelab gitops init tree && cd tree && git init -b main && git add --all &&
@@ -34,8 +36,12 @@ use crate::print;
 The command finds the inventory by HOMELAB_CONFIG, and the world's secrets where the inventory says.")]
 pub struct Arguments {
     /// Agents beside the one server.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=200))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(0..=999))]
     agents: u32,
+    /// Guests answer homelab's own scripts in this program, without a shell: for worlds of hundreds of them.
+    /// Anything else that is run on a guest is refused.
+    #[arg(long)]
+    in_process: bool,
     /// Seconds from the start of a guest until its sshd answers.
     #[arg(long, default_value_t = 0.0)]
     boot: f64,
@@ -87,6 +93,7 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         pace: arguments.pace,
         boot: Duration::try_from_secs_f64(arguments.boot)?,
         gitops: arguments.gitops,
+        guests: if arguments.in_process { Guests::InProcess } else { Guests::Real },
         ..Options::default()
     };
     let world = World::start(folder.join("world"), options).await?;

@@ -2,12 +2,12 @@
 //!
 //! It needs neither root nor another machine. What runs on a guest is run by a real `sh`, below a folder of
 //! the guest's own; the programs that it calls there (`systemctl`, `tailscale`, `k3s`, ...) are stand-ins
-//! whose state is this process's.
+//! whose state is this process's. In a world of hundreds of guests there is no `sh`: [`answers`].
 //!
 //! * [`world`]: all of it together, and the inventory that fits it; [`picture`]: what is in it.
 //! * [`gate`]: where everything passes that an operator asks for.
 //! * [`hypervisor`]: guests that run; [`guest`]: one of them, and what its programs do; [`ssh`]: its sshd;
-//!   [`tools`]: how its scripts reach its programs.
+//!   [`tools`]: how its scripts reach its programs; [`answers`]: how they are answered without either.
 //! * [`kubernetes`]: the cluster's API; [`cluster`]: what the guests tell it.
 //! * [`tailnet`]: the control plane.
 //! * `gitops`, with [`git`]: the Git host; `bucket`: where backups go; [`flux`]: who reads it in the cluster; [`workloads`], [`operators`]: who else acts there.
@@ -16,6 +16,7 @@
 //! * [`files`]: where k3s, Tailscale and the image come from.
 //! * [`command`]: a command in a world of its own; [`rehearsal`]: where things go wrong in it as a script says.
 
+pub mod answers;
 mod bucket;
 pub mod cluster;
 pub mod command;

@@ -8,8 +8,10 @@ use std::{
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
+use ipnet::Ipv4Net;
 
 use super::{
+    answers::Guests,
     cluster::Cluster,
     files::Files,
     gate::Gate,
@@ -53,12 +55,23 @@ pub struct Options {
     pub wire: Option<Wire>,
     /// Whether there is a Git host, Flux that reads from it, and what comes with them.
     pub gitops: bool,
+    /// Who runs what guests are sent.
+    pub guests: Guests,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let boot = Duration::ZERO;
-        Self { agents: 2, network: 0, ssh_port: 2222, pace: 0.0, boot, wire: None, gitops: false }
+        Self {
+            agents: 2,
+            network: 0,
+            ssh_port: 2222,
+            pace: 0.0,
+            boot,
+            wire: None,
+            gitops: false,
+            guests: Guests::Real,
+        }
     }
 }
 
@@ -120,11 +133,12 @@ impl World {
         });
         let surroundings = Arc::new(Outside {
             tailnet: tailnet.clone(),
-            cluster: Cluster::new(kubernetes.clone(), &server_token),
+            cluster: Cluster::new(kubernetes.clone(), &server_token, pods(&options)),
             network: network.clone(),
         });
         let wire = options.wire.clone().unwrap_or_default();
-        let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network, wire };
+        let guests = options.guests;
+        let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network, wire, guests };
         hypervisor.connect(Connection { site, surroundings });
         let config = Config {
             nodes: vec![NodeConfig {
@@ -315,6 +329,7 @@ nodes:
   tailscale: {{version: {TAILSCALE}, url: '{tailscale_url}', sha256: {tailscale_sha256}}}
 k3s:
   version: {K3S}
+  cluster_cidr: {pods}
   url: {k3s_url}
   sha256: {k3s_sha256}
 {gitops}",
@@ -327,11 +342,19 @@ k3s:
             control = self.endpoints[1],
             tailscale_url = tailscale.url,
             tailscale_sha256 = tailscale.sha256,
+            pods = pods(&self.options),
             k3s_url = k3s.url,
             k3s_sha256 = k3s.sha256,
             gitops = gitops.unwrap_or_default(),
         )
     }
+}
+
+/// The pods' network: a /24 for each node, and for some that come later.
+fn pods(options: &Options) -> Ipv4Net {
+    let few = options.agents < 200;
+    let (network, prefix) = if few { ([10, 42, 0, 0], 16) } else { ([10, 64, 0, 0], 14) };
+    Ipv4Net::new_assert(network.into(), prefix)
 }
 
 /// The loopback address of a node: `127.64+NETWORK.X.Y`.

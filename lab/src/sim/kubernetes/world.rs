@@ -116,6 +116,14 @@ impl Kubernetes {
         objects.map(|object| Value::clone(&object)).collect()
     }
 
+    /// What is found in the objects of a kind, in their order: read where they are, since a copy of each of
+    /// hundreds of nodes for each of them is what a world would spend its time with.
+    pub fn find<T>(&self, resource: &str, found: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+        let state = self.state();
+        let Some(resource) = state.resource_named(resource) else { return Vec::new() };
+        state.objects(&resource, None).filter_map(|(_, object)| found(object)).collect()
+    }
+
     /// Deletes an object, as anybody does: whether it is gone at once. Finalizers hold it, and its kubelet holds a
     /// pod that runs.
     ///

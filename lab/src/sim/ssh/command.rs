@@ -1,6 +1,6 @@
-//! One command over one channel, run by a real `sh`.
+//! One command over one channel: run by a real `sh`, or answered in process.
 
-use std::process::Stdio;
+use std::{process::Stdio, sync::Arc};
 
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf, server::Msg};
 use tokio::{
@@ -11,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Site;
 use crate::sim::{
+    answers::{self, Guests},
     gate::{Effect, System, Verdict},
-    guest::Guest,
+    guest::{Answer, Guest},
 };
 
 /// How scripts begin that only look.
@@ -22,7 +23,7 @@ const READING: [&str; 5] = ["Follows ", "Prints ", "Says ", "Sends packets ", "W
 pub(super) async fn run(
     channel: Channel<Msg>,
     line: String,
-    guest: &Guest,
+    guest: &Arc<Guest>,
     site: &Site,
     cut: &CancellationToken,
 ) {
@@ -61,8 +62,7 @@ pub(super) async fn run(
 /// A supervised script says its length in its command line: so many bytes are waited for, since they name
 /// it. `None` when the client hangs up before.
 async fn script(read: &mut ChannelReadHalf, line: &str) -> Option<Vec<u8>> {
-    let length = line.rsplit_once(" homelab ").and_then(|(_, length)| length.parse().ok());
-    let length: usize = length.unwrap_or(0);
+    let length = length(line).unwrap_or(0);
     let mut bytes = Vec::new();
     while bytes.len() < length {
         match read.wait().await? {
@@ -72,6 +72,11 @@ async fn script(read: &mut ChannelReadHalf, line: &str) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
+}
+
+/// The length of a supervised script; other commands have none.
+fn length(line: &str) -> Option<usize> {
+    line.rsplit_once(" homelab ")?.1.parse().ok()
 }
 
 /// What kind of effect a command is: a script by its first comment, a file by its path.
@@ -110,10 +115,13 @@ enum Input<'a> {
 /// Runs it to its end: how that was, and what it was fed.
 async fn execute(
     line: &str,
-    guest: &Guest,
+    guest: &Arc<Guest>,
     site: &Site,
     input: Input<'_>,
 ) -> std::io::Result<(Ended, Vec<u8>)> {
+    if site.guests == Guests::InProcess {
+        return Ok(in_process(line, guest, input).await);
+    }
     let mut command = Command::new("/bin/sh");
     command.args(["-c", line]).env_clear().envs(site.tools.environment(guest));
     command.current_dir(guest.root()).stdin(Stdio::piped());
@@ -147,6 +155,51 @@ async fn execute(
         }
     };
     Ok((ended, fed))
+}
+
+/// Answers it to its end, unless the client hangs up before: how that was, and what it was fed.
+async fn in_process(line: &str, guest: &Arc<Guest>, input: Input<'_>) -> (Ended, Vec<u8>) {
+    let is_script = length(line).is_some();
+    let (mut client, fed) = match input {
+        Input::Known(fed) => (None, fed),
+        // A file is whole when the client ends it.
+        Input::Client { read, begun } if !is_script => (None, rest(read, begun).await),
+        Input::Client { read, begun } => (Some(read), begun),
+    };
+    let answering = async {
+        if is_script {
+            answers::answer(guest, &String::from_utf8_lossy(&fed)).await
+        } else {
+            answers::receive(guest, line, fed.clone()).await
+        }
+    };
+    let answer = tokio::select! {
+        answer = answering => answer,
+        // As a script that is told to end ends.
+        () = hung_up(&mut client) => Answer::failed(143, ""),
+    };
+    let Answer { status, stdout, stderr } = answer;
+    let ended =
+        Ended { stdout: stdout.into_bytes(), stderr: stderr.into_bytes(), status: status.into() };
+    (ended, fed)
+}
+
+/// All that comes until the client ends its input.
+async fn rest(read: &mut ChannelReadHalf, mut bytes: Vec<u8>) -> Vec<u8> {
+    while let Some(message) = read.wait().await {
+        match message {
+            ChannelMsg::Data { data } => bytes.extend_from_slice(&data),
+            ChannelMsg::Eof | ChannelMsg::Close => break,
+            _ => {}
+        }
+    }
+    bytes
+}
+
+/// Until the client ends its input or hangs up; for ever without one.
+async fn hung_up(client: &mut Option<&mut ChannelReadHalf>) {
+    let Some(read) = client else { return std::future::pending().await };
+    while !matches!(read.wait().await, None | Some(ChannelMsg::Eof | ChannelMsg::Close)) {}
 }
 
 /// Feeds standard input until the client ends it or hangs up, and keeps what it fed.

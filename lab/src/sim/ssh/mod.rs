@@ -1,4 +1,5 @@
-//! A guest's sshd: the host key that the guest has on its disk, its users' keys, real `sh` below its folder.
+//! A guest's sshd: the host key that the guest has on its disk, its users' keys, real `sh` below its folder or
+//! answers in process.
 
 mod command;
 mod forward;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::forward::{Opening, Roads, Stream};
 use self::handler::Handler;
-use super::{gate::Gate, guest::Guest, tools::Tools, wire::Wire};
+use super::{answers::Guests, gate::Gate, guest::Guest, tools::Tools, wire::Wire};
 
 /// What the servers of a world share.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub struct Site {
     pub gate: Gate,
     pub roads: Arc<dyn Roads>,
     pub wire: Wire,
+    /// Who runs what is sent.
+    pub guests: Guests,
 }
 
 /// A guest's sshd; dropping it ends it and all of its connections.

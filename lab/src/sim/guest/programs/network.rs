@@ -192,14 +192,16 @@ fn ping(guest: &Guest, words: &[&str]) -> Answer {
         .unwrap_or(56);
     let mtu = {
         let state = guest.state();
-        let overlay = state.flannel.as_ref().filter(|flannel| {
-            let pods = ipnet::Ipv4Net::new(flannel.pods.network(), 16);
-            pods.is_ok_and(|pods| pods.trunc().contains(&target))
+        let lan = state.ethernet.as_ref().filter(|ethernet| {
+            ipnet::Ipv4Net::new(ethernet.address, ethernet.prefix)
+                .is_ok_and(|lan| lan.contains(&target))
         });
-        match (overlay, &state.tun) {
-            (Some(flannel), _) => Some(flannel.mtu),
-            (None, Some(tun)) if target.octets()[0] == 100 => Some(tun.mtu),
-            _ => state.ethernet.as_ref().map(|ethernet| ethernet.mtu),
+        // What is neither of the LAN nor of the tailnet goes by the overlay, where there is one.
+        match (lan, &state.tun, &state.flannel) {
+            (Some(ethernet), ..) => Some(ethernet.mtu),
+            (None, Some(tun), _) if target.octets()[0] == 100 => Some(tun.mtu),
+            (None, _, Some(flannel)) => Some(flannel.mtu),
+            (None, ..) => state.ethernet.as_ref().map(|ethernet| ethernet.mtu),
         }
     };
     match mtu {
