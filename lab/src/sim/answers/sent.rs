@@ -171,7 +171,7 @@ mod tests {
         assert_eq!(written, ["write_file", "/a", "0644", "# first\nsecond 'quoted'\n", ">&2"]);
         let called = sent.call(&["call"]).expect("it calls");
         assert_eq!(called, ["call", "/usr/bin/x", "one", "two", "a \"b\" \\n", "${1#K10}"]);
-        assert_eq!(sent.before(&["write_file"]).map(<[String]>::len), Some(3));
+        assert_eq!(sent.before(&["write_file"]).map(<[String]>::len), Some(4));
         assert!(!sent.has(&["write_file", "/b"]));
     }
 }

@@ -51,10 +51,11 @@ fn script(text: &str) -> String {
 async fn a_script_that_is_not_known_is_refused_by_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let text = script("# Removes everything.\nrm -rf /");
-    let answer = answer(&guest(&folder), &text).await;
+    let guest = guest(&folder);
+    let answer = answer(&guest, &text).await;
     assert_eq!(answer.status, UNKNOWN);
     assert!(answer.stderr.contains("do not know this: `Removes everything.`"), "{answer:?}");
-    let answer = receive(&guest(&folder), "uname -a", Vec::new()).await;
+    let answer = receive(&guest, "uname -a", Vec::new()).await;
     assert_eq!(answer.status, UNKNOWN);
     assert!(answer.stderr.contains("`uname -a`"), "{answer:?}");
 }
