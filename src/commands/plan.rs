@@ -118,7 +118,8 @@ async fn compare<W: World>(run: &Arc<Run<W>>, selection: &Selection) -> Result<(
 /// Writes down which devices the nodes are, where the journal does not know it: a run may have died
 /// between a join and its record, or the journal was lost.
 pub(crate) fn remember_devices<W: World>(run: &Run<W>, observed: &Observed) -> Result<()> {
-    let known = run.memory().devices;
+    let memory = run.memory();
+    let known = &memory.devices;
     for node in run.desired.nodes.keys() {
         let Some(device) = observed.probe(node).and_then(joined_device) else { continue };
         if observed.machine(node).is_some() && !known.contains_key(node) {

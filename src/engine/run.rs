@@ -42,7 +42,9 @@ pub struct Run<W: World> {
     /// What Flux reads.
     pub repository: Repository,
     journal: Mutex<Option<Journal>>,
-    memory: Mutex<RunState>,
+    /// What the journal folds to. Looks hold on to it for a moment, and a copy for each look of each node would
+    /// take its time squared.
+    memory: Mutex<Arc<RunState>>,
     hosts: Mutex<HashMap<NodeName, Slot<W>>>,
     host_keys: Mutex<BTreeMap<NodeName, Vec<String>>>,
     found: Mutex<BTreeMap<NodeName, Ipv4Addr>>,
@@ -70,7 +72,7 @@ impl<W: World> Run<W> {
             stop: CancellationToken::new(),
             repository: Repository::default(),
             journal: Mutex::new(journal),
-            memory: Mutex::new(memory),
+            memory: Mutex::new(Arc::new(memory)),
             hosts: Mutex::default(),
             host_keys: Mutex::default(),
             found: Mutex::default(),
@@ -82,7 +84,7 @@ impl<W: World> Run<W> {
     }
 
     /// What the journal says now.
-    pub fn memory(&self) -> RunState {
+    pub fn memory(&self) -> Arc<RunState> {
         lock(&self.memory).clone()
     }
 
@@ -110,7 +112,11 @@ impl<W: World> Run<W> {
             ));
         };
         journal.append(record)?;
-        *lock(&self.memory) = journal.state().clone();
+        let mut memory = lock(&self.memory);
+        let known = Arc::unwrap_or_clone(std::mem::take(&mut *memory));
+        // The journal took it into its own, which is the same; there is no copy of it while nobody looks.
+        let state = known.next(record).unwrap_or_else(|_| journal.state().clone());
+        *memory = Arc::new(state);
         Ok(())
     }
 

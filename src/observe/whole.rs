@@ -132,8 +132,8 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         addresses: run
             .memory()
             .devices
-            .into_iter()
-            .map(|(node, device)| (node, device.ipv4))
+            .iter()
+            .map(|(node, device)| (node.clone(), device.ipv4))
             .collect(),
         devices,
         kube: inside.kube,
@@ -144,7 +144,7 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         repository,
         held: AgeKey::held(&run.desired),
         edge,
-        tunnel: run.memory().tunnel,
+        tunnel: run.memory().tunnel.clone(),
         unchecked: run.memory().unchecked,
         seeds: seeds.into_iter().collect(),
         strays,
@@ -234,7 +234,8 @@ async fn join_machines<W: World>(
 
 /// Where the LAN side may be closed and the journal is lost, the tailnet knows where the nodes are.
 async fn find_addresses<W: World>(run: &Arc<Run<W>>, depth: Depth) {
-    let known = run.memory().devices;
+    let memory = run.memory();
+    let known = &memory.devices;
     let lost = run.desired.nodes.keys().any(|node| !known.contains_key(node));
     if run.desired.access.exposure != Exposure::Tailnet || depth == Depth::Proxmox || !lost {
         return;
