@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot measure has nothing to say")]
 
+mod ansible;
 mod first;
 mod floor;
 mod noop;
@@ -95,6 +96,14 @@ async fn main() {
         let operator = Operator::new(*nodes, Duration::ZERO).await;
         operator.succeed(&["up", "--yes"]).await;
         noop::measure(&mut report, &operator, *nodes, &sizes).await;
+        if *nodes == 3 {
+            match ansible::program() {
+                Some(program) => {
+                    ansible::measure(&mut report, &operator, &program, *nodes, sizes.samples).await;
+                }
+                None => report.note("Ansible is not here: its row is left out.".into()),
+            }
+        }
     }
     for nodes in sizes.first.iter().filter(|_| wanted(Part::First)) {
         first::measure(&mut report, *nodes).await;

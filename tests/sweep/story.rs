@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use homelab_lab::sim::{gate::Effect, picture::Picture, world::Options};
+use homelab_lab::sim::{answers::Guests, gate::Effect, picture::Picture, world::Options};
 
 use serde_json::Value;
 
@@ -52,6 +52,14 @@ pub(crate) fn destroy() -> Story {
     Story { name: "destroy", before: &[UP], run: &["destroy", "--yes"], ..first_up() }
 }
 
+/// Who runs what the guests are sent: a real `sh`, or, with `scripts/sweep --in-process`, the world itself.
+fn guests() -> Guests {
+    match std::env::var("HOMELAB_SWEEP_GUESTS") {
+        Ok(wish) if wish == "in-process" => Guests::InProcess,
+        _ => Guests::Real,
+    }
+}
+
 fn edit(operator: &Operator, (from, to): Edit) {
     operator.edit(from, &to.replace("NEXT", &operator.world.address(9).to_string()));
 }
@@ -69,7 +77,8 @@ impl Story {
     /// A world of its own in which all that comes before was done.
     pub(crate) async fn begin(&self) -> Operator {
         let (network, gitops) = (self.network.number(), self.gitops);
-        let operator = Operator::new(Options { network, gitops, ..Options::default() }).await;
+        let options = Options { network, gitops, guests: guests(), ..Options::default() };
+        let operator = Operator::new(options).await;
         for words in self.before {
             operator.succeed(words).await;
         }
