@@ -82,5 +82,26 @@ pub(super) fn client() -> reqwest::ClientBuilder {
 
 /// The cause at the bottom: `reqwest` itself says no more than that a request failed.
 pub(super) fn innermost(error: &dyn Error) -> String {
-    error.source().map_or_else(|| error.to_string(), innermost)
+    error.source().map_or_else(|| without_manual(&error.to_string()), innermost)
+}
+
+/// Without where rustls has its programmers read on about a connection that ended too early.
+pub(super) fn without_manual(text: &str) -> String {
+    match text.split_once(": https://docs.rs/rustls/") {
+        Some((cause, _)) => cause.to_owned(),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_manual;
+
+    #[test]
+    fn a_connection_that_ended_too_early_is_told_without_where_programmers_read_on() {
+        let told = "connection error: peer closed connection without sending TLS close_notify: https://docs.rs/rustls/latest/rustls/manual/_03_howto/index.html#unexpected-eof";
+        let plain = "connection error: peer closed connection without sending TLS close_notify";
+        assert_eq!(without_manual(told), plain);
+        assert_eq!(without_manual("Connection refused"), "Connection refused");
+    }
 }

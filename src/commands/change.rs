@@ -218,6 +218,7 @@ mod tests {
                 node,
                 proxmox_node: "pve1".into(),
                 vmid: crate::model::Vmid(101),
+                member: false,
             };
             Plan { steps: vec![Step::new(change, impact, reason)], ..Plan::default() }
         };

@@ -72,6 +72,8 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
                     node: node.clone(),
                     proxmox_node: machine.proxmox_node.clone(),
                     vmid: machine.vmid,
+                    // The cluster goes, too.
+                    member: false,
                 };
                 plan.add(Step::new(change, Impact::DataLoss, "destroy"), &first);
             }
@@ -83,6 +85,8 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
                     node: node.clone(),
                     proxmox_node: wanted.proxmox_node.clone(),
                     vmid: wanted.vmid,
+                    // The cluster goes, too.
+                    member: false,
                 };
                 plan.add(Step::new(change, Impact::DataLoss, "its VM is gone, its device is not"), &[]);
             }
@@ -106,6 +110,8 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
                 node: stray.node.clone(),
                 proxmox_node: stray.proxmox_node.clone(),
                 vmid: stray.vmid,
+                // The cluster goes, too.
+                member: false,
             };
             plan.add(
                 Step::new(change, Impact::DataLoss, "ours, though not in the inventory"),

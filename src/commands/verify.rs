@@ -64,7 +64,7 @@ pub(crate) async fn run(global: &Global, args: Args) -> Result<()> {
     }
     verdict(&checks)?;
     if !global.quiet && !wants_json(global) {
-        render::output::talk(passed(&checks));
+        render::output::say(passed(&checks));
     }
     Ok(())
 }

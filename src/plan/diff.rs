@@ -83,8 +83,9 @@ pub fn diff(desired: &Desired, observed: &Observed, wishes: Wishes) -> Result<Pl
     for node in desired.nodes.values() {
         node::cluster_steps(desired, observed, node, &mut plan, &mut refusals);
     }
-    whole_cluster(desired, observed, &mut plan, &mut refusals);
+    // What goes is gone before the network is checked.
     strays(observed, wishes, &mut plan);
+    whole_cluster(desired, observed, &mut plan, &mut refusals);
     room(desired, observed, &mut plan);
     sweep(desired, observed, &mut plan);
     if refusals.is_empty() { Ok(plan) } else { Err(refusals) }
@@ -150,6 +151,7 @@ fn strays(observed: &Observed, wishes: Wishes, plan: &mut Plan) {
                         node: stray.node.clone(),
                         proxmox_node: stray.proxmox_node.clone(),
                         vmid: stray.vmid,
+                        member: observed.has_node_object(&stray.node),
                     },
                     Impact::DataLoss,
                     "no longer in the inventory (--prune)",

@@ -190,6 +190,12 @@ impl Observed {
         }
     }
 
+    /// Whether the cluster is known to have a Node object of that name.
+    pub fn has_node_object(&self, node: &NodeName) -> bool {
+        let seen = self.kube.seen();
+        seen.is_some_and(|nodes| nodes.iter().any(|one| one.name == node.as_str()))
+    }
+
     pub fn probe(&self, node: &NodeName) -> Option<&HostProbe> {
         self.hosts.get(node).and_then(Sight::seen)
     }

@@ -159,6 +159,9 @@ pub enum Change {
         node: NodeName,
         proxmox_node: String,
         vmid: Vmid,
+        /// Whether it has a Node object in a cluster that goes on without it.
+        #[serde(default)]
+        member: bool,
     },
     RemoveTemplate {
         proxmox_node: String,
@@ -305,6 +308,11 @@ impl Change {
             Self::SyncFlux => "wait until all of Git is applied".into(),
             Self::Verify => "run every check".into(),
             Self::SweepSeed { volume, .. } => format!("delete left-over seed {volume}"),
+            Self::RemoveMachine { vmid, member: true, .. } => {
+                format!(
+                    "delete VM {vmid}, its disks, its Node object, and its device in the tailnet"
+                )
+            }
             Self::RemoveMachine { vmid, .. } => {
                 format!("delete VM {vmid}, its disks, and its device in the tailnet")
             }

@@ -81,8 +81,8 @@ pub async fn apply<W: World>(context: &StepContext<W>, change: &Change) -> Resul
             remove::volume(context, proxmox_node, volume).await
         }
         Change::RemoveProxies => remove_proxies::remove(context).await,
-        Change::RemoveMachine { node, proxmox_node, vmid } => {
-            remove::machine(context, node, proxmox_node, *vmid).await
+        Change::RemoveMachine { node, proxmox_node, vmid, member } => {
+            remove::machine(context, node, proxmox_node, *vmid, *member).await
         }
         Change::RemoveTemplate { proxmox_node, vmid } => {
             remove::template(context, proxmox_node, *vmid).await

@@ -23,12 +23,13 @@ use crate::{
 const STOP_LIMIT: Duration = Duration::from_secs(180);
 const DELETE_LIMIT: Duration = Duration::from_secs(600);
 
-/// Deletes a guest, its disks and its tailnet device; ownership is proved again right before.
+/// Deletes a guest, its disks and its tailnet device, of a `member` its Node object, too; ownership is proved again right before.
 pub async fn machine<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     proxmox_node: &str,
     vmid: Vmid,
+    member: bool,
 ) -> Result<Outcome> {
     let proxmox = context.run.world.proxmox();
     let mut disks = Vec::new();
@@ -71,6 +72,10 @@ pub async fn machine<W: World>(
             // It took its time: whose is it now?
             let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else { continue };
             prove(context, node, vmid, &config)?;
+        }
+        if member {
+            // While its guest is there, the next run knows of it; off, it does not register again.
+            kubernetes_node(context, node).await?;
         }
         context.record(&Record::GuestDropped { node: node.clone() })?;
         // Each disk is freed under its storage's lock; too many at once, and Proxmox gives some up.

@@ -93,7 +93,7 @@ async fn a_clone_that_died_half_way_is_left_to_root_and_made_anew_afterwards() {
     world.fault(json!({"kind": "lock", "vmid": 101, "lock": "clone", "seconds": 0.0})).await;
     world.forget_requests().await;
     let told = world.homelab(&["up", "--until", "machines", "--yes"]).await.refused(20);
-    assert!(told.contains("died half way (lock: clone)"), "{told}");
+    assert!(told.contains("our clone that died half way"), "{told}");
     assert!(told.contains("qm unlock 101 && qm destroy 101"), "{told}");
     assert!(!world.changes().await.iter().any(|line| line.contains("/qemu/101")));
     let guest = "/nodes/pve1/qemu/101";

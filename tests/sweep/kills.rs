@@ -11,7 +11,8 @@ use crate::{
     judge::Judge,
     points::{Point, beyond, points},
     story::{
-        Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, undisturbed,
+        Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, one_node_less,
+        undisturbed,
     },
     warden::Killer,
 };
@@ -91,6 +92,12 @@ async fn a_run_that_changes_memory_and_disk_of_a_living_node_may_die_anywhere() 
 #[ignore = "takes long: scripts/sweep"]
 async fn a_run_that_adds_a_node_may_die_anywhere() {
     sweep(&another_node(), std::convert::identity).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn a_run_that_takes_a_node_away_may_die_anywhere() {
+    sweep(&one_node_less(), std::convert::identity).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

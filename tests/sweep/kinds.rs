@@ -17,6 +17,7 @@ use homelab::{
 };
 use homelab_lab::sim::{
     answers::{self, Guests},
+    claim::Claim,
     gate::{Effect, System},
     guest::Guest,
     picture::Picture,
@@ -25,7 +26,6 @@ use homelab_lab::sim::{
 use serde_json::Value;
 
 use crate::{
-    network::Claim,
     operator::Operator,
     story::{UP, add_a_node, differences, give_more, places},
 };
@@ -248,7 +248,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_that_answer_in_process_live_as_real_ones_do() {
-    let claim = Claim::new();
+    let claim = Claim::any().unwrap();
     let real = live(claim.number(), Guests::Real).await;
     let played = live(claim.number(), Guests::InProcess).await;
     assert_eq!(real.len(), played.len());

@@ -9,7 +9,6 @@
 
 mod canaries;
 mod judge;
-mod network;
 mod operator;
 mod points;
 mod story;

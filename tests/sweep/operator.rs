@@ -4,12 +4,15 @@ use std::{process::Stdio, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use homelab_lab::sim::{
+    claim::Claim,
     git::GitHost,
     world::{Options, World},
 };
-use tokio::process::{Child, Command};
-
-use crate::network::Claim;
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::{Child, Command},
+    task::JoinHandle,
+};
 
 /// No run in a world without delays takes so long.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -32,7 +35,7 @@ pub(crate) struct Ended {
 
 impl Operator {
     pub(crate) async fn new(options: Options) -> Self {
-        let claim = (options.network == 0).then(Claim::new);
+        let claim = (options.network == 0).then(|| Claim::any().unwrap());
         let network = claim.as_ref().map_or(options.network, Claim::number);
         let options = Options { network, ..options };
         let folder = tempfile::tempdir().unwrap();
@@ -112,11 +115,15 @@ impl Operator {
             .unwrap()
     }
 
-    pub(crate) async fn end(&self, child: Child) -> Ended {
-        let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await;
-        let output = output.expect("the program does not end").unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    pub(crate) async fn end(&self, mut child: Child) -> Ended {
+        let (out, err) = (reader(child.stdout.take()), reader(child.stderr.take()));
+        let ended = tokio::time::timeout(LIMIT, child.wait()).await;
+        if ended.is_err() {
+            child.start_kill().unwrap();
+        }
+        let (out, err) = (out.await.unwrap(), err.await.unwrap());
+        let Ok(status) = ended else { panic!("the program does not end: {out}\n{err}") };
+        Ended { code: status.unwrap().code(), out, err }
     }
 
     pub(crate) async fn run(&self, words: &[&str]) -> Ended {
@@ -129,6 +136,15 @@ impl Operator {
         assert_eq!(ended.code, Some(0), "{words:?}: {}\n{}", ended.out, ended.err);
         ended
     }
+}
+
+/// Reads what a program says to its end.
+fn reader(stream: Option<impl AsyncRead + Send + Unpin + 'static>) -> JoinHandle<String> {
+    tokio::spawn(async move {
+        let mut text = String::new();
+        stream.expect("it is piped").read_to_string(&mut text).await.unwrap();
+        text
+    })
 }
 
 fn path(folder: &tempfile::TempDir, name: &str) -> Utf8PathBuf {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use homelab_lab::sim::{answers::Guests, gate::Effect, picture::Picture, world::Options};
+use homelab_lab::sim::{
+    answers::Guests, claim::Claim, gate::Effect, picture::Picture, world::Options,
+};
 
 use serde_json::Value;
 
-use crate::{network::Claim, operator::Operator};
+use crate::operator::Operator;
 
 /// From and to.
 type Edit = (&'static str, &'static str);
@@ -31,8 +33,10 @@ const MORE: Edit = ("memory: 2G\n  disk: 6G", "memory: 3G\n  disk: 8G");
 const ANOTHER: Edit =
     ("tailnet:\n", "  agent-9:\n    role: agent\n    vmid: 1009\n    address: NEXT\ntailnet:\n");
 
+const LESS: Edit = ("  agent-2:\n    role: agent\n    vmid: 1002\n    address: SECOND\n", "");
+
 pub(crate) fn first_up() -> Story {
-    let network = Claim::new();
+    let network = Claim::any().unwrap();
     Story { name: "first up", network, gitops: false, before: &[], edits: &[], run: UP }
 }
 
@@ -48,6 +52,17 @@ pub(crate) fn another_node() -> Story {
     Story { name: "another node", before: &[UP], edits: &[ANOTHER], ..first_up() }
 }
 
+/// The second agent leaves the inventory.
+pub(crate) fn one_node_less() -> Story {
+    Story {
+        name: "one node less",
+        before: &[UP],
+        edits: &[LESS],
+        run: &["up", "--yes", "--prune"],
+        ..first_up()
+    }
+}
+
 pub(crate) fn destroy() -> Story {
     Story { name: "destroy", before: &[UP], run: &["destroy", "--yes"], ..first_up() }
 }
@@ -61,7 +76,9 @@ fn guests() -> Guests {
 }
 
 fn edit(operator: &Operator, (from, to): Edit) {
-    operator.edit(from, &to.replace("NEXT", &operator.world.address(9).to_string()));
+    let address = |number| operator.world.address(number).to_string();
+    let filled = |text: &str| text.replace("NEXT", &address(9)).replace("SECOND", &address(2));
+    operator.edit(&filled(from), &filled(to));
 }
 
 /// Asks for more memory and larger disks.

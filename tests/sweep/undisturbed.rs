@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use homelab_lab::sim::world::Options;
 
-use crate::operator::Operator;
+use crate::{operator::Operator, story::one_node_less};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_run_makes_a_cluster_and_a_second_one_has_nothing_to_do() {
@@ -44,6 +44,20 @@ async fn so_does_one_that_ends_with_what_flux_brings() {
     assert_eq!(secret["data"]["api-token"].as_str(), token.as_deref());
     let git = picture.git.unwrap();
     assert_eq!((git.commits, git.references), (1, vec!["refs/heads/main".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_left_the_inventory_leaves_proxmox_tailnet_and_cluster() {
+    let story = one_node_less();
+    let operator = story.begin().await;
+    let ended = operator.succeed(story.run).await;
+    assert!(ended.err.contains("its Node object"), "{}", ended.err);
+    let picture = operator.world.picture().await.unwrap();
+    let left = serde_json::to_string(&picture).unwrap();
+    assert!(!left.contains("agent-2") && !left.contains("vm-1002"), "{left}");
+    assert_eq!(picture.nodes.keys().collect::<Vec<_>>(), ["agent-1", "server"]);
+    let again = operator.succeed(story.run).await;
+    assert!(again.err.contains("nothing to do"), "{}", again.err);
 }
 
 /// A first run that goes well, and a second that changes nothing.

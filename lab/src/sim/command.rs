@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    io::Write as _,
     process::ExitCode,
     time::{Duration, Instant},
 };
@@ -12,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::{
     answers::Guests,
+    claim::Claim,
     git::GitHost,
     rehearsal::{
         player::{Death, Player},
@@ -78,6 +80,8 @@ const MOST_RUNS: usize = 50;
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     // Before anything is made.
     let faults = arguments.faults.as_deref().map(script::read).transpose()?.unwrap_or_default();
+    let mut report = arguments.report.as_deref().map(Destination::open).transpose()?;
+    let _claim = Claim::take(arguments.network)?;
     let temporary = tempfile::tempdir()?;
     let folder = match arguments.folder {
         Some(folder) => folder,
@@ -112,18 +116,39 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     world.gate.set_warden(None);
-    if let Some(path) = &arguments.report {
+    if let Some(destination) = &mut report {
         let left = world.picture().await?;
         let (faults, asked) = (player.outcomes(), world.gate.log());
         let command = arguments.command.join(" ");
         let report = Report { command, runs: &runs, faults: &faults, asked: &asked, left: &left };
-        match path.as_str() {
-            "-" => print::text(report.markdown()),
-            _ => fs_err::write(path, report.markdown())?,
-        }
+        destination.write(&report.markdown())?;
     }
     let code = runs.last().and_then(|run| run.code).and_then(|code| u8::try_from(code).ok());
     Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+/// Where a report goes.
+enum Destination {
+    Output,
+    File(fs_err::File),
+}
+
+impl Destination {
+    /// Opened before anything is done: what cannot be written is no report of what was.
+    fn open(path: &Utf8Path) -> std::io::Result<Self> {
+        match path.as_str() {
+            "-" => Ok(Self::Output),
+            _ => fs_err::File::create(path).map(Self::File),
+        }
+    }
+
+    fn write(&mut self, text: &str) -> std::io::Result<()> {
+        match self {
+            Self::Output => print::text(text),
+            Self::File(file) => file.write_all(text.as_bytes())?,
+        }
+        Ok(())
+    }
 }
 
 /// A key of the operator's, and the world's inventory.

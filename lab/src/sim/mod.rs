@@ -11,6 +11,7 @@
 //! * [`kubernetes`]: the cluster's API; [`cluster`]: what the guests tell it.
 //! * [`tailnet`]: the control plane.
 //! * `gitops`, with [`git`]: the Git host; `bucket`: where backups go; [`flux`]: who reads it in the cluster; [`workloads`], [`operators`]: who else acts there.
+//! * [`claim`]: a network of its own.
 //! * [`outside`], [`roads`]: what guests reach outside of themselves.
 //! * [`wire`]: how far away from all of it the operator is.
 //! * [`files`]: where k3s, Tailscale and the image come from.
@@ -18,6 +19,7 @@
 
 pub mod answers;
 mod bucket;
+pub mod claim;
 pub mod cluster;
 pub mod command;
 pub mod files;

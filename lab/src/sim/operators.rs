@@ -60,8 +60,31 @@ fn runs(kubernetes: &Kubernetes, resource: &str, place: (&str, &str)) -> bool {
     status.is_some_and(|status| available.iter().any(|name| status[name].as_u64() > Some(0)))
 }
 
+/// A manager writes down its own version when it starts; its image tells it.
+fn note_version(kubernetes: &Kubernetes) {
+    const SETTINGS: &str = "settings.longhorn.io";
+    let manager = kubernetes.get("daemonsets.apps", (LONGHORN, MANAGER));
+    let image = manager.and_then(|manager| {
+        let image = &manager["spec"]["template"]["spec"]["containers"][0]["image"];
+        image.as_str().map(str::to_owned)
+    });
+    let Some((_, version)) = image.as_deref().and_then(|image| image.rsplit_once(':')) else {
+        return;
+    };
+    let name = "current-longhorn-version";
+    if kubernetes.get(SETTINGS, (LONGHORN, name)).is_some_and(|known| known["value"] == version) {
+        return;
+    }
+    let setting = json!({
+        "apiVersion": "longhorn.io/v1beta2", "kind": "Setting",
+        "metadata": { "name": name, "namespace": LONGHORN }, "value": version,
+    });
+    kubernetes.apply(MANAGER, &setting).ok();
+}
+
 /// Each node of the cluster is a node of Longhorn's and has its driver; those with the label have a disk.
 fn longhorn(kubernetes: &Kubernetes) {
+    note_version(kubernetes);
     for node in kubernetes.list("nodes", None) {
         let name = node["metadata"]["name"].as_str().unwrap_or_default();
         if kubernetes.get("nodes.longhorn.io", (LONGHORN, name)).is_none() {

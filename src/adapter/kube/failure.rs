@@ -5,6 +5,7 @@ use std::{error::Error, time::Duration};
 use tracing::Instrument;
 
 use crate::{
+    adapter::calls::without_manual,
     error::Effect,
     model::NodeName,
     ports::{ClusterError, HostError},
@@ -105,6 +106,6 @@ fn root(error: &(dyn Error + 'static)) -> (String, bool) {
     }
     match error.source() {
         Some(source) => root(source),
-        None => (error.to_string(), false),
+        None => (without_manual(&error.to_string()), false),
     }
 }

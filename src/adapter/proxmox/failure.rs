@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, error::Error};
 use serde_json::Value;
 
 use crate::{
+    adapter::calls::without_manual,
     error::Effect,
     ports::{ProxmoxError, TaskState, says_changed},
 };
@@ -185,7 +186,7 @@ pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
         }
         next = source.source();
     }
-    text
+    without_manual(&text)
 }
 
 #[cfg(test)]

@@ -132,8 +132,12 @@ mod tests {
     }
 
     fn remove(vmid: u32, reason: &str) -> Step {
-        let change =
-            Change::RemoveMachine { node: node(), proxmox_node: "pve1".into(), vmid: Vmid(vmid) };
+        let change = Change::RemoveMachine {
+            node: node(),
+            proxmox_node: "pve1".into(),
+            vmid: Vmid(vmid),
+            member: false,
+        };
         Step::new(change, Impact::DataLoss, reason)
     }
 

@@ -84,7 +84,9 @@ pub async fn configure<W: World>(
                 disk.wanted_bytes
             ),
         )
-        .at(node));
+        .at(node)
+        // A request that nobody answered may still arrive.
+        .effect(Effect::Unknown));
     }
     if machine.power == PowerState::Running {
         let pending = guest::waiting_for_reboot(&machine.pending);
@@ -110,7 +112,8 @@ pub async fn configure<W: World>(
             Kind::Proxmox,
             format!("{} stays {:?}, wanted {}", key.key, key.seen, key.value),
         )
-        .at(node));
+        .at(node)
+        .effect(Effect::Unknown));
     }
     Ok(if changed { Outcome::Done } else { Outcome::Unchanged("configured already".into()) })
 }

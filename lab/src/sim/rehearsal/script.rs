@@ -1,5 +1,7 @@
 //! What goes wrong, and where: a YAML file.
 
+use std::io::Read as _;
+
 use camino::Utf8Path;
 use serde::Deserialize;
 
@@ -54,6 +56,9 @@ pub enum Harm {
     KillAfter,
 }
 
+/// In bytes; nobody writes more by hand.
+const LARGEST: u64 = 1 << 20;
+
 fn one() -> usize {
     1
 }
@@ -74,7 +79,16 @@ pub enum ScriptError {
 /// # Errors
 /// When it can't be read, is no list of faults, or one of them makes no sense; then all such are named.
 pub fn read(path: &Utf8Path) -> Result<Vec<Fault>, ScriptError> {
-    let text = fs_err::read_to_string(path)?;
+    let mut file = fs_err::File::open(path)?;
+    let mut text = String::new();
+    // A device or a pipe would be read for ever.
+    if !file.metadata()?.is_file() || file.metadata()?.len() > LARGEST {
+        let why = format!(
+            "{path} is no file of faults: it must be a plain file of {LARGEST} bytes at most"
+        );
+        return Err(std::io::Error::other(why).into());
+    }
+    file.read_to_string(&mut text)?;
     parse(path.as_str(), &text)
 }
 
@@ -99,6 +113,12 @@ impl Fault {
         let checks = [
             (self.nth == 0, "`nth` is counted from 1"),
             (self.status.is_some() && !refusal, "`status` is for `do: refuse` alone"),
+            (
+                self.status.is_some_and(|status| {
+                    !(1..=255).contains(&status) && !(400..=599).contains(&status)
+                }),
+                "`status` is an HTTP status from 400 to 599, or a script's exit status from 1 to 255",
+            ),
             (self.message.is_some() && !refusal, "`message` is for `do: refuse` alone"),
             (
                 self.seconds.is_some() != (self.harm == Harm::Delay),
