@@ -201,22 +201,30 @@ async fn systems_of<W: World>(run: &Arc<Run<W>>, observed: &Observed) -> Sight<S
     }
 }
 
+/// More nodes that send at once would hold each other up, and all that they send lies in memory here.
+const SENDING_AT_ONCE: usize = 32;
+
 /// Packets of the planned size and TCP between the nodes, DNS from each.
 async fn send_packets<W: World>(run: &Arc<Run<W>>, observed: &Observed) -> Vec<Check> {
     let probes = probes(observed);
-    let looks = probes.keys().map(|node| async {
-        match run.host(node).await {
-            Ok(host) => network::send(&host, &run.desired, node, &probes, kube(observed)).await,
-            Err(failure) => vec![Check::of(
-                "network/packets",
-                node.clone(),
-                "packets can be sent from it",
-                Err((
-                    failure.to_string(),
-                    "`homelab status` shows which node does not answer".into(),
-                )),
-            )],
-        }
-    });
-    join_all(looks).await.into_iter().flatten().collect()
+    let nodes: Vec<_> = probes.keys().collect();
+    let mut checks = Vec::new();
+    for some in nodes.chunks(SENDING_AT_ONCE) {
+        let looks = some.iter().map(|node| async {
+            match run.host(node).await {
+                Ok(host) => network::send(&host, &run.desired, node, &probes, kube(observed)).await,
+                Err(failure) => vec![Check::of(
+                    "network/packets",
+                    (*node).clone(),
+                    "packets can be sent from it",
+                    Err((
+                        failure.to_string(),
+                        "`homelab status` shows which node does not answer".into(),
+                    )),
+                )],
+            }
+        });
+        checks.extend(join_all(looks).await.into_iter().flatten());
+    }
+    checks
 }
