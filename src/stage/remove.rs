@@ -1,10 +1,7 @@
 //! Taking away what is ours: guests, seeds, devices, keys; image and template on request. Backups never.
 
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -23,7 +20,8 @@ use crate::{
 const STOP_LIMIT: Duration = Duration::from_secs(180);
 const DELETE_LIMIT: Duration = Duration::from_secs(600);
 
-/// Deletes a guest, its disks and its tailnet device, of a `member` its Node object, too; ownership is proved again right before.
+/// Deletes a guest, its disks and its tailnet device, of a `member` its Node object, too; ownership is proved
+/// again right before.
 pub async fn machine<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
@@ -55,20 +53,14 @@ pub async fn machine<W: World>(
             .is_some_and(|status| status.power == PowerState::Running);
         if running {
             // Nothing on it is kept, so the power is taken away instead of asking.
-            let managed = AtomicBool::new(false);
+            let place = (proxmox_node, vmid);
             settle(
                 context,
-                context
-                    .task(STOP_LIMIT, || async {
-                        let upid = proxmox.stop(proxmox_node, vmid).await?;
-                        managed.store(upid.kind() == "hastop", Ordering::Relaxed);
-                        Ok(Some(upid))
-                    })
-                    .await,
+                power::switch(context, place, PowerState::Stopped, STOP_LIMIT, || {
+                    proxmox.stop(proxmox_node, vmid)
+                })
+                .await,
             )?;
-            if managed.into_inner() {
-                power::managed(context, proxmox_node, vmid, PowerState::Stopped).await?;
-            }
             // It took its time: whose is it now?
             let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else { continue };
             prove(context, node, vmid, &config)?;

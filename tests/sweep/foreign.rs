@@ -3,40 +3,22 @@
 use std::sync::Arc;
 
 use homelab_lab::sim::{
-    gate::{Effect, Moment, Ruling, System, Verdict, Warden},
+    gate::{Moment, System},
     world::BYSTANDER,
 };
-use tokio::sync::Notify;
 
-use crate::story::destroy;
+use crate::{story::destroy, warden::Pause};
 
 const STOP: &str = "POST /nodes/{node}/qemu/{vmid}/status/stop";
-
-/// Holds the run when it has seen once more whose the guest is, and stops it in order to delete it.
-#[derive(Default)]
-struct Pause {
-    reached: Notify,
-    over: Notify,
-}
-
-impl Warden for Pause {
-    fn rule<'a>(&'a self, _: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
-        let stop = effect.system == System::Proxmox && effect.kind == STOP;
-        Box::pin(async move {
-            if stop && moment == Moment::Before && effect.about == "1001" {
-                self.reached.notify_one();
-                self.over.notified().await;
-            }
-            Verdict::Pass
-        })
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_became_somebodys_while_it_was_stopped_is_left_alone() {
     let story = destroy();
     let operator = story.begin().await;
-    let pause = Arc::new(Pause::default());
+    // It has seen once more whose the guest is, and stops it in order to delete it.
+    let pause = Arc::new(Pause::new(Moment::Before, |effect| {
+        effect.system == System::Proxmox && effect.kind == STOP && effect.about == "1001"
+    }));
     operator.world.gate.set_warden(Some(pause.clone()));
     let meanwhile = async {
         pause.reached.notified().await;

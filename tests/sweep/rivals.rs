@@ -2,41 +2,22 @@
 
 use std::sync::Arc;
 
-use homelab_lab::sim::gate::{Effect, Moment, Ruling, System, Verdict, Warden};
-use tokio::sync::Notify;
+use homelab_lab::sim::gate::{Moment, System};
 
 use crate::{
     judge::Judge,
     story::{first_up, undisturbed},
+    warden::Pause,
 };
-
-/// Holds the run in the middle of its work.
-#[derive(Default)]
-struct Pause {
-    reached: Notify,
-    over: Notify,
-}
-
-impl Warden for Pause {
-    fn rule<'a>(&'a self, _: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
-        let here =
-            effect.system == System::Host && effect.kind.starts_with("exec Sets up k3s as server");
-        Box::pin(async move {
-            if here && moment == Moment::After {
-                self.reached.notify_one();
-                self.over.notified().await;
-            }
-            Verdict::Pass
-        })
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_operator_is_refused_while_the_first_works_and_finds_nothing_to_do_afterwards() {
     let story = first_up();
     let (_, whole) = undisturbed(&story).await;
     let operator = story.begin().await;
-    let pause = Arc::new(Pause::default());
+    let pause = Arc::new(Pause::new(Moment::After, |effect| {
+        effect.system == System::Host && effect.kind.starts_with("exec Sets up k3s as server")
+    }));
     operator.world.gate.set_warden(Some(pause.clone()));
     let first = operator.start(story.run);
     let process = first.id().unwrap();

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
 use homelab_lab::sim::gate::{Effect, Moment, Ruling, Verdict, Warden};
-use tokio::process::Child;
+use tokio::{process::Child, sync::Notify};
 
 use crate::points::Point;
 
@@ -97,5 +97,32 @@ impl Warden for Harmer {
         let harmed = fits && (!self.done.swap(true, Ordering::SeqCst) || self.lasting);
         let verdict = if harmed { self.verdict.clone() } else { Verdict::Pass };
         Box::pin(async move { verdict })
+    }
+}
+
+/// Holds the run at a moment of an effect until it may go on.
+pub(crate) struct Pause {
+    at: fn(&Effect) -> bool,
+    moment: Moment,
+    pub(crate) reached: Notify,
+    pub(crate) over: Notify,
+}
+
+impl Pause {
+    pub(crate) fn new(moment: Moment, at: fn(&Effect) -> bool) -> Self {
+        Self { at, moment, reached: Notify::new(), over: Notify::new() }
+    }
+}
+
+impl Warden for Pause {
+    fn rule<'a>(&'a self, _: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
+        let here = moment == self.moment && (self.at)(effect);
+        Box::pin(async move {
+            if here {
+                self.reached.notify_one();
+                self.over.notified().await;
+            }
+            Verdict::Pass
+        })
     }
 }

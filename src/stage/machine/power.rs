@@ -1,23 +1,50 @@
 //! Power that somebody else switches.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use crate::{
     engine::{Look, StepContext},
     error::{Failure, Kind, Result},
-    model::Vmid,
-    ports::{PowerState, Proxmox, World},
+    model::{Upid, Vmid},
+    ports::{PowerState, Proxmox, ProxmoxError, World},
 };
 
 /// The manager of high availability comes round every ten seconds; a guest that it moves first takes longer.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Waits until a guest under high availability has the power that was asked for: `hastart` and `hastop` are
-/// over once the request is written down (PVE-34).
+/// Switches a guest's power by a call, and sees its task to the end; under high availability, whose tasks
+/// (`hastart`, `hastop`) are over once the request is written down, until it has come about (PVE-34).
 ///
 /// # Errors
-/// When it has not come about after three minutes; where the guest is gone meanwhile.
-pub(in crate::stage) async fn managed<W: World>(
+/// As [`StepContext::task`]; when it has not come about after three minutes; where the guest is gone meanwhile.
+pub(in crate::stage) async fn switch<W: World, Fut>(
+    context: &StepContext<W>,
+    (proxmox_node, vmid): (&str, Vmid),
+    power: PowerState,
+    limit: Duration,
+    call: impl Fn() -> Fut,
+) -> Result<()>
+where
+    Fut: Future<Output = Result<Upid, ProxmoxError>>,
+{
+    let managed = AtomicBool::new(false);
+    context
+        .task(limit, || async {
+            let upid = call().await?;
+            managed.store(matches!(upid.kind(), "hastart" | "hastop"), Ordering::Relaxed);
+            Ok(Some(upid))
+        })
+        .await?;
+    if managed.into_inner() {
+        come_about(context, proxmox_node, vmid, power).await?;
+    }
+    Ok(())
+}
+
+async fn come_about<W: World>(
     context: &StepContext<W>,
     proxmox_node: &str,
     vmid: Vmid,

@@ -1,9 +1,6 @@
 //! Power on, and off and on again.
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use super::{drain, power, proved, seed};
 use crate::{
@@ -27,20 +24,12 @@ pub async fn start<W: World>(context: &StepContext<W>, node: &NodeName) -> Resul
         if machine.power == PowerState::Running {
             return Ok(Outcome::Done);
         }
-        let managed = AtomicBool::new(false);
-        let started = context
-            .task(START_LIMIT, || async {
-                let upid = proxmox.start(&machine.proxmox_node, machine.vmid).await?;
-                managed.store(upid.kind() == "hastart", Ordering::Relaxed);
-                Ok(Some(upid))
-            })
-            .await;
+        let place = (&*machine.proxmox_node, machine.vmid);
+        let started = power::switch(context, place, PowerState::Running, START_LIMIT, || {
+            proxmox.start(&machine.proxmox_node, machine.vmid)
+        })
+        .await;
         match started {
-            Ok(()) if managed.into_inner() => {
-                let (proxmox_node, vmid) = (&machine.proxmox_node, machine.vmid);
-                power::managed(context, proxmox_node, vmid, PowerState::Running).await?;
-                return Ok(Outcome::Done);
-            }
             Ok(()) => return Ok(Outcome::Done),
             Err(failure)
                 if failure.effect == Effect::Unknown
