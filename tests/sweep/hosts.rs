@@ -1,6 +1,8 @@
 //! What a person, or an earlier life, left on a host.
 
 use camino::Utf8PathBuf;
+use homelab_lab::sim::world::Options;
+use tokio::net::TcpListener;
 
 use crate::{operator::Operator, story::first_up};
 
@@ -56,4 +58,21 @@ async fn the_authority_of_an_earlier_cluster_is_put_aside_before_an_agent_joins(
     let kept: Vec<String> =
         aside.map(|path| fs_err::read_to_string(path.join("server-ca.crt")).unwrap()).collect();
     assert_eq!(kept, ["of an earlier cluster\n"]);
+}
+
+/// The simulation's own promise, without which a sweep's next world may find the one before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_waits_for_an_address_that_is_let_go_of_late() {
+    let operator = first_up().begin().await;
+    let place = (operator.world.address(1), Options::default().ssh_port);
+    let former = TcpListener::bind(place).await.unwrap();
+    let lets_go = async {
+        // Somebody who comes so often has seen the guest started a while ago.
+        for _ in 0..4 {
+            former.accept().await.unwrap();
+        }
+        drop(former);
+    };
+    let (ended, ()) = tokio::join!(operator.run(&["up", "--yes"]), lets_go);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
 }

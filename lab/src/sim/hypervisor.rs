@@ -25,6 +25,9 @@ use crate::{
 const TAG: &str = "homelab-lab guest ";
 const TAG_LENGTH: usize = TAG.len() + 36;
 
+/// Between two tries to have an address.
+const ADDRESS_PAUSE: Duration = Duration::from_millis(20);
+
 /// A guest that runs.
 struct Running {
     guest: Arc<Guest>,
@@ -147,8 +150,22 @@ async fn live(
     let address = guest.state().ethernet.as_ref().map(|ethernet| ethernet.address);
     // Without a seed a cloud image has no address: nobody reaches it.
     let Some(address) = address else { return Ok(()) };
-    let _sshd = Sshd::start(SocketAddr::new(IpAddr::V4(address), port), guest, site).await?;
+    let _sshd = listen(SocketAddr::new(IpAddr::V4(address), port), &guest, &site).await?;
     std::future::pending().await
+}
+
+/// Its sshd, once the address is free: that of a former life, or of a world that stood here before, lets go of it
+/// when its task gets to end, which takes its time on a computer that has much to do.
+async fn listen(address: SocketAddr, guest: &Arc<Guest>, site: &Site) -> std::io::Result<Sshd> {
+    loop {
+        match Sshd::start(address, guest.clone(), site.clone()).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
+                tracing::debug!(%address, "a guest waits for its address");
+                tokio::time::sleep(ADDRESS_PAUSE).await;
+            }
+            outcome => return outcome,
+        }
+    }
 }
 
 impl Hypervisor for SimHypervisor {
