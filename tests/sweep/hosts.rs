@@ -1,5 +1,7 @@
 //! What a person, or an earlier life, left on a host.
 
+use std::io::ErrorKind;
+
 use camino::Utf8PathBuf;
 use homelab_lab::sim::world::Options;
 use tokio::net::TcpListener;
@@ -65,7 +67,13 @@ async fn the_authority_of_an_earlier_cluster_is_put_aside_before_an_agent_joins(
 async fn a_guest_waits_for_an_address_that_is_let_go_of_late() {
     let operator = first_up().begin().await;
     let place = (operator.world.address(1), Options::default().ssh_port);
-    let former = TcpListener::bind(place).await.unwrap();
+    // That of the world which had this network before may not have let go yet, either.
+    let former = loop {
+        match TcpListener::bind(place).await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => tokio::task::yield_now().await,
+            bound => break bound.unwrap(),
+        }
+    };
     let lets_go = async {
         // Somebody who comes so often has seen the guest started a while ago.
         for _ in 0..4 {
