@@ -43,13 +43,24 @@ fn main() -> ExitCode {
         Command::Pve(arguments) => block_on(pve::run(arguments)),
         Command::Conformance(arguments) => block_on(conformance::run(arguments)),
         Command::Outside(arguments) => block_on(outside::run(arguments)),
-        Command::Sim(arguments) => block_on(sim::command::run(arguments)),
+        Command::Sim(arguments) => {
+            // What it runs has exit codes of its own.
+            block_on_or(sim::command::NOT_PLAYED, sim::command::run(arguments))
+        }
         Command::World(command) => block_on(world::command::run(command)),
     }
 }
 
 /// Runs a command to its end on a runtime of its own; tells its error.
 fn block_on(command: impl Future<Output = Result<ExitCode, Box<dyn Error>>>) -> ExitCode {
+    block_on_or(1, command)
+}
+
+/// The same; what cannot be done ends with that code.
+fn block_on_or(
+    failure: u8,
+    command: impl Future<Output = Result<ExitCode, Box<dyn Error>>>,
+) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(command),
@@ -57,6 +68,6 @@ fn block_on(command: impl Future<Output = Result<ExitCode, Box<dyn Error>>>) -> 
     };
     result.unwrap_or_else(|error| {
         homelab_lab::print::say(format_args!("homelab-lab: {error}"));
-        ExitCode::FAILURE
+        ExitCode::from(failure)
     })
 }

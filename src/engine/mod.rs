@@ -5,6 +5,8 @@
 //! * [`context`]: what one step sees of it: journal, events, waiting.
 //! * [`lease`]: one run at a time on one cluster, whoever starts it.
 //! * [`scheduler`]: which step when.
+//! * `together`: one look for all who ask at once.
+//! * `waiting`: the steps that are not begun yet, and what each of them waits for.
 //! * `task_log`: what a task's log tells of how far it has come.
 //! * [`task`]: Proxmox tasks, from the call to the end, over lost replies and busy locks.
 
@@ -15,6 +17,8 @@ pub mod run;
 pub mod scheduler;
 pub mod task;
 mod task_log;
+mod together;
+mod waiting;
 
 pub use context::{Look, STOPPED, StepContext};
 pub use run::Run;

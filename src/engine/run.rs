@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     lease::{self, Tenure},
     repository::Repository,
+    together::Together,
 };
 use crate::{
     error::{Failure, Kind, Result},
@@ -21,7 +22,10 @@ use crate::{
     journal::{Journal, Record, RunState},
     model::NodeName,
     plan::{guest::SEED_DRIVE, probe::HostProbe},
-    ports::{ClusterAccess, Connector, Host, HostOf, HostTarget, Proxmox, World},
+    ports::{
+        ClusterAccess, Connector, Device, Host, HostOf, HostTarget, Proxmox, Tailnet, TailnetError,
+        World,
+    },
     secret::Secret,
     stage::{cluster, guest},
 };
@@ -50,6 +54,7 @@ pub struct Run<W: World> {
     found: Mutex<BTreeMap<NodeName, Ipv4Addr>>,
     allocations: Mutex<HashMap<String, Arc<Semaphore>>>,
     cluster: tokio::sync::Mutex<Option<ClusterOf<W>>>,
+    devices: Together<Vec<Device>>,
     /// Read a moment ago, for the next opening of the cluster's API.
     kubeconfig: Mutex<Option<Secret>>,
     /// What this run holds of the lease; empty in a run that only looks.
@@ -78,6 +83,7 @@ impl<W: World> Run<W> {
             found: Mutex::default(),
             allocations: Mutex::default(),
             cluster: tokio::sync::Mutex::new(None),
+            devices: Together::default(),
             kubeconfig: Mutex::default(),
             tenure: OnceLock::new(),
         })
@@ -202,6 +208,11 @@ impl<W: World> Run<W> {
         if *node == first {
             *self.cluster.lock().await = None;
         }
+    }
+
+    /// The devices of the tailnet, by a list that began after this call; see [`Tailnet::devices`].
+    pub async fn devices(&self) -> Result<Arc<Vec<Device>>, TailnetError> {
+        self.devices.look(self.world.tailnet().devices()).await
     }
 
     /// The Kubernetes API, through the first server that answers.

@@ -1,15 +1,11 @@
 //! Which step when: each as soon as those that it needs are done.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-use super::{Run, STOPPED, StepContext, lease};
+use super::{Run, STOPPED, StepContext, lease, waiting::Waiting};
 use crate::{
     error::{Effect, Failure, Kind, Result},
     event::{Event, PlannedStep, StageTime, StepOutcome},
@@ -53,41 +49,20 @@ impl Tally {
 /// The first failure, after everything that was under way has ended.
 pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally> {
     run.events.send(Event::Planned { steps: plan.steps.iter().map(planned).collect() });
-    let mut waiting: BTreeMap<usize, &Step> = plan.steps.iter().enumerate().collect();
-    let mut done: BTreeSet<StepId> = BTreeSet::new();
-    let mut lost: BTreeSet<StepId> = BTreeSet::new();
+    let mut waiting = Waiting::new(&plan.steps);
     let mut running = JoinSet::new();
     let mut stages_of: BTreeMap<StepId, StageId> = BTreeMap::new();
     let mut tally = Tally::default();
     let mut failures: Vec<(Option<StepId>, Failure)> = Vec::new();
     loop {
-        let doomed: Vec<usize> = waiting
-            .iter()
-            .filter(|(_, step)| step.needs.iter().any(|need| lost.contains(need)))
-            .map(|(index, _)| *index)
-            .collect();
-        if !doomed.is_empty() {
-            for index in doomed {
-                let step = waiting.remove(&index).expect("it was just found there");
-                skip(run, step, "a step that it needs was not done");
-                lost.insert(step.id.clone());
-                tally.skipped += 1;
-            }
-            continue;
-        }
         if run.stop.is_cancelled() {
-            for step in std::mem::take(&mut waiting).into_values() {
+            for step in waiting.abandon() {
                 skip(run, step, "the run is being stopped");
                 tally.skipped += 1;
             }
         }
-        let ready: Vec<usize> = waiting
-            .iter()
-            .filter(|(_, step)| step.needs.iter().all(|need| done.contains(need)))
-            .map(|(index, _)| *index)
-            .collect();
-        for index in ready {
-            let step = waiting.remove(&index).expect("it was just found there").clone();
+        for step in waiting.ready() {
+            let step = step.clone();
             let context = StepContext::new(run.clone(), step.id.clone());
             stages_of.insert(step.id.clone(), step.stage());
             tally.worked_on(step.stage(), run.world.clock().now());
@@ -101,12 +76,15 @@ pub async fn run_plan<W: World>(run: &Arc<Run<W>>, plan: &Plan) -> Result<Tally>
         }
         match ended {
             Ok((id, Ok(()))) => {
-                done.insert(id);
+                waiting.done(&id);
                 tally.done += 1;
             }
             Ok((id, Err(failure))) => {
-                lost.insert(id.clone());
                 tally.failed += 1;
+                for step in waiting.lost(&id) {
+                    skip(run, step, "a step that it needs was not done");
+                    tally.skipped += 1;
+                }
                 failures.push((Some(id), failure));
             }
             Err(panic) => {

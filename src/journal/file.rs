@@ -77,8 +77,13 @@ impl Journal {
         let mut line = serde_json::to_vec(record)
             .map_err(|error| Failure::new(Kind::Runtime, error.to_string()).at(&self.path))?;
         line.push(b'\n');
+        let before = self.file.metadata()?.len();
         // One write call: a reader, or a crash, sees the whole line or a torn last one.
-        self.file.write_all(&line)?;
+        if let Err(error) = self.file.write_all(&line) {
+            // The part of it that a full disk took would spoil the next record, too.
+            let _ = self.file.set_len(before);
+            return Err(error.into());
+        }
         self.file.sync_data()?;
         self.state = std::mem::take(&mut self.state)
             .next(record)
@@ -182,6 +187,34 @@ mod tests {
         let (again, _) = Journal::open(&path).unwrap();
         assert_eq!(again.state(), &state);
         assert_eq!(Journal::read(&path).unwrap(), state);
+    }
+
+    /// The child of the test below: it may write so many bytes to a file.
+    #[test]
+    #[ignore = "limits the size of its process's files"]
+    fn appends_until_the_disk_is_full() {
+        let path = Utf8PathBuf::from(std::env::var("HOMELAB_TEST_FOLDER").unwrap());
+        let (mut journal, _) = Journal::open(&path).unwrap();
+        let full = (0..1000).find_map(|number| journal.append(&started(&number.to_string())).err());
+        assert!(full.is_some());
+    }
+
+    #[test]
+    fn what_a_full_disk_took_of_a_record_is_taken_back() {
+        let (_guard, path) = folder();
+        // A block is 512 or 1024 bytes, and no whole number of records.
+        let limited = r#"trap "" XFSZ; ulimit -f 1; exec "$0" --exact --ignored "$1""#;
+        let child = std::process::Command::new("sh")
+            .args(["-c", limited])
+            .arg(std::env::current_exe().unwrap())
+            .arg("journal::file::tests::appends_until_the_disk_is_full")
+            .env("HOMELAB_TEST_FOLDER", &path)
+            .output()
+            .unwrap();
+        assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+        let text = fs_err::read(path.join("journal.jsonl")).unwrap();
+        assert!(text.len() > 400 && text.ends_with(b"\n"), "{} bytes", text.len());
+        assert_eq!(fold(&text).unwrap().1, Damage::default());
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use crate::{
     engine::Run,
     error::Result,
-    journal::RunState,
     model::{Marker, NodeName, Upid, Vmid, marker::MarkerRole},
     plan::{
         diff::template_vmid,
@@ -34,8 +33,7 @@ pub async fn template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<Temp
 
 async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<TemplateSight> {
     let vmid = template_vmid(&run.desired, proxmox_node);
-    let memory = run.memory();
-    let intended = memory.templates.get(proxmox_node).is_some_and(|known| known.vmid == vmid);
+    let intended = run.memory().templates.get(proxmox_node).is_some_and(|known| known.vmid == vmid);
     let config = match read_config(run, proxmox_node, vmid).await? {
         // What is being made is in no pool yet, by which we would see it: ours or another operator's.
         Config::Hidden => {
@@ -115,12 +113,11 @@ async fn look_at_machine<W: World>(
     power: Option<PowerState>,
 ) -> Result<MachineSight> {
     let wanted = &run.desired.nodes[node];
-    let memory = run.memory();
     let proxmox = run.world.proxmox();
     let (config, pending) = match proxmox.guest_settings(&wanted.proxmox_node, wanted.vmid).await {
         Ok(Some(settings)) => settings,
-        Ok(None) => return absent_or_being_made(run, node, &memory).await,
-        Err(ProxmoxError::Forbidden(_)) => return hidden_or_being_made(run, node, &memory).await,
+        Ok(None) => return absent_or_being_made(run, node).await,
+        Err(ProxmoxError::Forbidden(_)) => return hidden_or_being_made(run, node).await,
         Err(error) => return Err(error.into()),
     };
     let lock = config.get("lock").map(str::to_owned);
@@ -128,7 +125,7 @@ async fn look_at_machine<W: World>(
     match marker {
         Some(marker) if marker.node_of(&run.desired.id) == Some(node) => {
             if lock.as_deref() == Some("clone") {
-                let task = clone_task(run, node, &memory).await?;
+                let task = clone_task(run, node).await?;
                 return Ok(MachineSight::HalfMade { task, lock });
             }
             run.trust(node, marker.host_keys.clone());
@@ -152,13 +149,13 @@ async fn look_at_machine<W: World>(
             Ok(MachineSight::Foreign(named(&config, Some(why))))
         }
         None => {
-            let intended = memory.guests.get(node).is_some_and(|guest| {
+            let intended = run.memory().guests.get(node).is_some_and(|guest| {
                 guest.making.vmid == wanted.vmid
                     && guest.making.proxmox_node == wanted.proxmox_node
                     && !guest.made
             });
             if intended && lock.is_some() {
-                let task = clone_task(run, node, &memory).await?;
+                let task = clone_task(run, node).await?;
                 return Ok(MachineSight::HalfMade { task, lock });
             }
             let why = match lock {
@@ -217,13 +214,9 @@ async fn read_config<W: World>(run: &Run<W>, proxmox_node: &str, vmid: Vmid) -> 
     }
 }
 
-async fn hidden_or_being_made<W: World>(
-    run: &Run<W>,
-    node: &NodeName,
-    memory: &RunState,
-) -> Result<MachineSight> {
-    let begun = memory.guests.get(node).is_some_and(|guest| !guest.made);
-    let task = if begun { clone_task(run, node, memory).await? } else { None };
+async fn hidden_or_being_made<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
+    let begun = run.memory().guests.get(node).is_some_and(|guest| !guest.made);
+    let task = if begun { clone_task(run, node).await? } else { None };
     let why = match (&task, begun) {
         (Some(_), _) => return Ok(MachineSight::HalfMade { task, lock: None }),
         (None, true) => {
@@ -237,16 +230,12 @@ async fn hidden_or_being_made<W: World>(
     Ok(MachineSight::Foreign(Stranger { name: None, why }))
 }
 
-async fn absent_or_being_made<W: World>(
-    run: &Run<W>,
-    node: &NodeName,
-    memory: &RunState,
-) -> Result<MachineSight> {
-    let begun = memory.guests.get(node).is_some_and(|guest| !guest.made);
+async fn absent_or_being_made<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
+    let begun = run.memory().guests.get(node).is_some_and(|guest| !guest.made);
     if !begun {
         return Ok(MachineSight::Absent);
     }
-    Ok(match clone_task(run, node, memory).await? {
+    Ok(match clone_task(run, node).await? {
         Some(task) => MachineSight::HalfMade { task: Some(task), lock: None },
         None => MachineSight::Absent,
     })
@@ -255,11 +244,7 @@ async fn absent_or_being_made<W: World>(
 /// The clone of a node that runs now: the journalled one, or, when the reply with its UPID was lost,
 /// one of the template's that no other node of ours is known to wait for (a clone's task carries the
 /// source's VMID, never the target's).
-async fn clone_task<W: World>(
-    run: &Run<W>,
-    node: &NodeName,
-    memory: &RunState,
-) -> Result<Option<Upid>> {
+async fn clone_task<W: World>(run: &Run<W>, node: &NodeName) -> Result<Option<Upid>> {
     let wanted = &run.desired.nodes[node];
     let template = template_vmid(&run.desired, &wanted.proxmox_node).to_string();
     let active: Vec<Upid> = run
@@ -270,6 +255,8 @@ async fn clone_task<W: World>(
         .into_iter()
         .filter(|upid| upid.kind() == "qmclone" && upid.id() == template)
         .collect();
+    // Not held on to while Proxmox answers: a record that is written meanwhile would copy all of it.
+    let memory = run.memory();
     let ours = crate::plan::Change::MakeMachine { node: node.clone() }.id();
     if let Some(known) = active.iter().find(|upid| memory.open_tasks.get(upid) == Some(&ours)) {
         return Ok(Some(known.clone()));

@@ -30,7 +30,7 @@ use crate::{
         observed::{MachineSight, Observed, Sight, Stranger, Stray, TemplateSight},
         probe::HostProbe,
     },
-    ports::{Cluster, ContentKind, GuestSummary, PowerState, Proxmox, Tailnet, Volume, World},
+    ports::{Cluster, ContentKind, GuestSummary, PowerState, Proxmox, Volume, World},
     secret::Secret,
     stage::preflight,
 };
@@ -240,7 +240,7 @@ async fn find_addresses<W: World>(run: &Arc<Run<W>>, depth: Depth) {
     if run.desired.access.exposure != Exposure::Tailnet || depth == Depth::Proxmox || !lost {
         return;
     }
-    let Ok(devices) = run.world.tailnet().devices().await else { return };
+    let Ok(devices) = run.devices().await else { return };
     for node in run.desired.nodes.keys().filter(|node| !known.contains_key(*node)) {
         let mut named = devices.iter().filter(|device| {
             device.name == node.as_str() && device.tags.contains(&run.desired.tailnet.tag)
@@ -269,8 +269,8 @@ async fn probe<W: World>(
 }
 
 async fn devices<W: World>(run: &Arc<Run<W>>) -> Sight<Vec<crate::ports::Device>> {
-    match run.world.tailnet().devices().await {
-        Ok(devices) => Sight::Seen(devices),
+    match run.devices().await {
+        Ok(devices) => Sight::Seen(devices.to_vec()),
         Err(error) => Sight::Silent(error.to_string()),
     }
 }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
 
 pub use cloud_init::{CloudInit, CloudInitState};
 pub use link::{FdbEntry, Link, LinkAddress, LinkDetails, LinkInfo, Neighbour, Route};
@@ -274,37 +275,41 @@ impl HostProbe {
     }
 }
 
+// Read of text alone: what may be wrong is first passed over as it stands, then read by itself: with hundreds of peers a tree of it
+// would cost more than all the rest.
+
 /// `null`, or what cannot be read, as the default.
 fn tolerant<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).unwrap_or_default())
+    let text = <&RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(text.get()).unwrap_or_default())
 }
 
 /// `null` as empty; elements that cannot be read are left out.
 fn tolerant_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    Ok(match serde_json::Value::deserialize(deserializer)? {
-        serde_json::Value::Array(values) => {
-            values.into_iter().filter_map(|value| serde_json::from_value(value).ok()).collect()
-        }
-        _ => Vec::new(),
-    })
+    let elements: Vec<&RawValue> = parts(deserializer)?;
+    Ok(elements.into_iter().filter_map(|text| serde_json::from_str(text.get()).ok()).collect())
 }
 
 /// `null` as empty; values that cannot be read are left out.
 fn tolerant_map<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
-    Ok(match serde_json::Value::deserialize(deserializer)? {
-        serde_json::Value::Object(values) => values
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, serde_json::from_value(value).ok()?)))
-            .collect(),
-        _ => BTreeMap::new(),
-    })
+    let values: BTreeMap<String, &RawValue> = parts(deserializer)?;
+    let read =
+        |(name, text): (String, &RawValue)| Some((name, serde_json::from_str(text.get()).ok()?));
+    Ok(values.into_iter().filter_map(read).collect())
+}
+
+/// A list or map of what is not read yet; empty where it is none.
+fn parts<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let text = <&'de RawValue>::deserialize(deserializer)?;
+    Ok(serde_json::from_str(text.get()).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -43,6 +43,12 @@ pub const OUR_TAINTS: &str = "homelab/taints";
 pub trait Cluster: Objects + Clone + Send + Sync + 'static {
     fn version(&self) -> impl Future<Output = Result<String, ClusterError>> + Send;
     fn nodes(&self) -> impl Future<Output = Result<Vec<KubeNode>, ClusterError>> + Send;
+    /// One of them; `None` where there is no such Node object. Whoever waits for one node asks for one: all of
+    /// them, asked for by each, would take the square of the time.
+    fn node(
+        &self,
+        node: &NodeName,
+    ) -> impl Future<Output = Result<Option<KubeNode>, ClusterError>> + Send;
     /// Deletes the Node object; absent is fine.
     fn delete_node(&self, node: &NodeName)
     -> impl Future<Output = Result<(), ClusterError>> + Send;

@@ -72,12 +72,6 @@ pub trait Proxmox: Send + Sync {
         node: &str,
         vmid: Vmid,
     ) -> impl Future<Output = Result<Option<(GuestConfig, Vec<String>)>, ProxmoxError>> + Send;
-    /// The keys that wait for a stop or reboot.
-    fn pending_keys(
-        &self,
-        node: &str,
-        vmid: Vmid,
-    ) -> impl Future<Output = Result<Vec<String>, ProxmoxError>> + Send;
     fn guest_status(
         &self,
         node: &str,

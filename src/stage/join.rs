@@ -145,7 +145,7 @@ async fn unsaid<W: World>(
     if keys.is_empty() || !lists_devices(context) {
         return Ok(None);
     }
-    let devices = context.run.world.tailnet().devices().await?;
+    let devices = context.run.devices().await?;
     let registered =
         |device: &&Device| device.auth_key.as_ref().is_some_and(|key| keys.contains(key));
     Ok(devices.iter().find(registered).map(|device| format!("device {} is registered", device.id)))
@@ -163,7 +163,7 @@ async fn is_forgotten<W: World>(
     };
     let known = context
         .wait_for("the control plane to have the node's device", LISTING, || async {
-            let devices = context.run.world.tailnet().devices().await?;
+            let devices = context.run.devices().await?;
             Ok(match tailnet::is_listed(&devices, &id) {
                 true => Look::There(()),
                 false => Look::NotYet(format!("no device {id} among {}", devices.len())),
@@ -210,8 +210,7 @@ async fn address_in_kubernetes<W: World>(
 ) -> Option<Ipv4Addr> {
     // The cluster cannot be asked before its server is there.
     let cluster = context.run.cluster().await.ok()?;
-    let nodes = cluster.nodes().await.ok()?;
-    match nodes.into_iter().find(|seen| seen.name == node.as_str())?.internal_ip? {
+    match cluster.node(node).await.ok()??.internal_ip? {
         IpAddr::V4(address) => Some(address),
         IpAddr::V6(_) => None,
     }
@@ -240,7 +239,7 @@ async fn clear_twins<W: World>(
         return Ok(());
     }
     let tag = &context.run.desired.tailnet.tag;
-    let devices = context.run.world.tailnet().devices().await?;
+    let devices = context.run.devices().await?;
     let record = TwinRecord { current: tailnet::node_id(probe), ..recorded };
     let twins = twins::find(&devices, node, tag, &record);
     if let Some(foreign) = twins.foreign.first() {
@@ -269,9 +268,9 @@ pub(super) async fn take_keys_back<W: World>(
     node: &NodeName,
 ) -> Result<()> {
     let tailnet = context.run.world.tailnet();
-    let memory = context.run.memory();
-    if let Some(mark) = memory.intended_keys.get(node)
-        && let Some(id) = tailnet.marked_key(mark).await?
+    let mark = context.run.memory().intended_keys.get(node).cloned();
+    if let Some(mark) = mark
+        && let Some(id) = tailnet.marked_key(&mark).await?
     {
         context.record(&Record::KeyMinted { node: node.clone(), id })?;
     }
@@ -343,7 +342,7 @@ async fn take_address_back<W: World>(
         ));
         return Ok(());
     }
-    let devices = tailnet_port.devices().await?;
+    let devices = context.run.devices().await?;
     let own =
         devices.iter().find(|device: &&Device| device.ipv4 == Some(now)).ok_or_else(|| {
             Failure::new(Kind::Tailnet, format!("no device has the address {now}")).at(node)

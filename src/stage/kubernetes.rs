@@ -66,7 +66,7 @@ pub(super) async fn install_k3s<W: World>(
     }
     ready(context, node).await?;
     let cluster = run.cluster().await?;
-    let seen = cluster.nodes().await?.into_iter().find(|seen| seen.name == node.as_str());
+    let seen = cluster.node(node).await?;
     if !cluster::label_reasons(wanted, seen.as_ref()).is_empty() {
         label(context, node).await?;
     }
@@ -111,9 +111,8 @@ async fn announced_wrongly<W: World>(
         return None;
     }
     // Where the API does not answer, the wait for the node tells of it.
-    let nodes = context.run.cluster().await.ok()?.nodes().await.ok()?;
-    let seen = nodes.iter().find(|seen| seen.name == node.name.as_str())?;
-    cluster::announced_wrongly(&context.run.desired, node, probe, seen)
+    let seen = context.run.cluster().await.ok()?.node(&node.name).await.ok()??;
+    cluster::announced_wrongly(&context.run.desired, node, probe, &seen)
 }
 
 /// The Node object and node password of a former self, whose disk is gone (K3S-04).
@@ -122,10 +121,8 @@ async fn clear_stale_node<W: World>(
     node: &NodeName,
     probe: &HostProbe,
 ) -> Result<()> {
-    let kube = context.run.cluster().await?;
-    let nodes = kube.nodes().await?;
-    let seen = nodes.iter().find(|seen| seen.name == node.as_str());
-    if cluster::has_stale_node(probe, seen) {
+    let seen = context.run.cluster().await?.node(node).await?;
+    if cluster::has_stale_node(probe, seen.as_ref()) {
         context.output("removing the Node object and node password of its former self");
         remove::kubernetes_node(context, node).await?;
     }
@@ -140,9 +137,7 @@ async fn ready<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
         .wait_for("the node to be Ready with its VTEP", Duration::from_secs(300), || async {
             let look = async {
                 let probe = run.probe(node).await?;
-                let kube = run.cluster().await?;
-                let nodes = kube.nodes().await?;
-                let seen = nodes.into_iter().find(|seen| seen.name == node.as_str());
+                let seen = run.cluster().await?.node(node).await?;
                 let Some(seen) = seen else { return Ok(vec!["it has not joined yet".into()]) };
                 Ok::<_, Failure>(cluster::install_reasons(
                     &run.desired,
@@ -199,8 +194,7 @@ pub(super) async fn label<W: World>(context: &StepContext<W>, node: &NodeName) -
     let cluster = context.run.cluster().await?;
     cluster.label_node(node, &wanted.labels, &wanted.taints).await?;
     // Nobody of us drains it now: that step, where there is one, comes before this.
-    let nodes = cluster.nodes().await?;
-    if nodes.iter().any(|seen| seen.name == node.as_str() && seen.cordoned_by_us()) {
+    if cluster.node(node).await?.is_some_and(|seen| seen.cordoned_by_us()) {
         cluster.cordon(node, false).await?;
     }
     Ok(Outcome::Done)

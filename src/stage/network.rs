@@ -3,11 +3,11 @@
 
 mod dns;
 mod path;
+mod peers;
 mod stream;
 mod tables;
 
 use std::{
-    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
@@ -28,19 +28,19 @@ use crate::{
     template,
 };
 
-pub use tables::{Known, evaluate};
+pub use tables::{Known, Probes, evaluate};
 
 /// What VXLAN adds to a packet over IPv4, in bytes.
 const VXLAN: u16 = 50;
 /// Up to so many nodes, every node sends to every other; beyond, to the few that follow it in the ring.
 const ALL_PAIRS: usize = 12;
-const NEIGHBOURS_IN_RING: usize = 4;
+const NEIGHBOURS_IN_RING: usize = 2;
 /// More streams at once would measure each other.
 const STREAMS_AT_ONCE: usize = 4;
 /// How long a stream or a name may take.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Enough to fill windows and to meet a path that carries small packets only.
-const STREAM_BYTES: usize = 256 * 1024;
+const STREAM_BYTES: usize = 128 * 1024;
 
 /// The MTU of the pods' network.
 pub(crate) fn pod_mtu(desired: &Desired) -> u16 {
@@ -102,7 +102,7 @@ pub async fn send(
     host: &impl Host,
     desired: &Desired,
     node: &NodeName,
-    probes: &BTreeMap<NodeName, HostProbe>,
+    probes: &Probes<'_>,
     kube: &[KubeNode],
 ) -> Vec<Check> {
     let mut unknown = Vec::new();
@@ -110,7 +110,7 @@ pub async fn send(
     let mut streams = Vec::new();
     for peer in peers_of(node, kube) {
         let name: Option<NodeName> = peer.name.parse().ok();
-        let probe = name.as_ref().and_then(|name| probes.get(name));
+        let probe = name.as_ref().and_then(|name| probes.get(name).copied());
         let (Some(name), Some(tailnet), Some(ipnet::IpNet::V4(pods))) =
             (name, probe.and_then(HostProbe::tailnet_ipv4), peer.pod_cidr)
         else {

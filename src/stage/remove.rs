@@ -165,11 +165,10 @@ async fn prove_template<W: World>(
 
 /// What the guest leaves elsewhere: its device, its keys, its Node object.
 async fn forget<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
-    let memory = context.run.memory();
     let world = &context.run.world;
-    let record = twins::Record::remembered(&memory, node);
+    let record = twins::Record::remembered(&context.run.memory(), node);
     if !record.is_empty() {
-        match world.tailnet().devices().await {
+        match context.run.devices().await {
             Ok(devices) => {
                 let tag = &context.run.desired.tailnet.tag;
                 let ours = twins::find(&devices, node, tag, &record);

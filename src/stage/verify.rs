@@ -1,8 +1,8 @@
 //! Every check of `homelab verify`, and the two steps that run them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use futures::future::join_all;
+use futures::{StreamExt, stream};
 
 use super::{
     Outcome, access, backup,
@@ -17,7 +17,6 @@ use crate::{
     plan::{
         Observed,
         observed::{MachineSight, Sight},
-        probe::HostProbe,
         systems::SystemsSight,
     },
     ports::{Clock, PowerState, World},
@@ -162,12 +161,8 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
     checks
 }
 
-fn probes(observed: &Observed) -> BTreeMap<NodeName, HostProbe> {
-    observed
-        .hosts
-        .iter()
-        .filter_map(|(node, sight)| Some((node.clone(), sight.seen()?.clone())))
-        .collect()
+fn probes(observed: &Observed) -> network::Probes<'_> {
+    observed.hosts.iter().filter_map(|(node, sight)| Some((node.clone(), sight.seen()?))).collect()
 }
 
 fn kube(observed: &Observed) -> &[crate::ports::KubeNode] {
@@ -207,24 +202,21 @@ const SENDING_AT_ONCE: usize = 32;
 /// Packets of the planned size and TCP between the nodes, DNS from each.
 async fn send_packets<W: World>(run: &Arc<Run<W>>, observed: &Observed) -> Vec<Check> {
     let probes = probes(observed);
-    let nodes: Vec<_> = probes.keys().collect();
-    let mut checks = Vec::new();
-    for some in nodes.chunks(SENDING_AT_ONCE) {
-        let looks = some.iter().map(|node| async {
-            match run.host(node).await {
-                Ok(host) => network::send(&host, &run.desired, node, &probes, kube(observed)).await,
-                Err(failure) => vec![Check::of(
-                    "network/packets",
-                    (*node).clone(),
-                    "packets can be sent from it",
-                    Err((
-                        failure.to_string(),
-                        "`homelab status` shows which node does not answer".into(),
-                    )),
-                )],
-            }
-        });
-        checks.extend(join_all(looks).await.into_iter().flatten());
-    }
-    checks
+    let looks = probes.keys().map(|node| async {
+        match run.host(node).await {
+            Ok(host) => network::send(&host, &run.desired, node, &probes, kube(observed)).await,
+            Err(failure) => vec![Check::of(
+                "network/packets",
+                node.clone(),
+                "packets can be sent from it",
+                Err((
+                    failure.to_string(),
+                    "`homelab status` shows which node does not answer".into(),
+                )),
+            )],
+        }
+    });
+    let looks: Vec<_> = looks.collect();
+    let checks: Vec<Vec<Check>> = stream::iter(looks).buffered(SENDING_AT_ONCE).collect().await;
+    checks.into_iter().flatten().collect()
 }

@@ -3,13 +3,18 @@
 use std::{
     error::Error,
     io::Write as _,
-    process::ExitCode,
+    os::unix::process::ExitStatusExt,
+    process::{ExitCode, ExitStatus},
     time::{Duration, Instant},
 };
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use tokio::sync::mpsc;
+use rustix::process::Signal;
+use tokio::{
+    signal::unix::{self, SignalKind},
+    sync::mpsc,
+};
 
 use super::{
     answers::Guests,
@@ -69,6 +74,9 @@ pub struct Arguments {
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<String>,
 }
+
+/// What a rehearsal ends with that could not be played: no program of ours does, and shells neither.
+pub const NOT_PLAYED: u8 = 125;
 
 /// A command that a script killed and that begins anew comes to its end at some time.
 const MOST_RUNS: usize = 50;
@@ -177,7 +185,8 @@ fn pushing(git: &GitHost) -> [(&'static str, String); 2] {
     [("HOMELAB_LAB_GIT_URL", git.url()), ("GIT_SSH_COMMAND", ssh)]
 }
 
-/// Runs the command to its end, or until the script wants it dead: then all that it started is, too.
+/// Runs the command to its end, or until the script wants it dead: then all that it started is, too. The world
+/// stays as long as the command needs it: whoever wants to end this one asks the command to end.
 async fn once(
     command: &[String],
     world: &World,
@@ -195,15 +204,19 @@ async fn once(
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .spawn()
         .map_err(|error| format!("cannot run `{program}`: {error}"))?;
-    let code = tokio::select! {
-        ended = child.wait() => ended?.code().or(Some(1)),
-        death = deaths.recv() => {
-            tree(child.id()).into_iter().for_each(kill);
-            child.wait().await?;
-            if let Some(death) = death {
-                death.notify_one();
+    let mut asked = Asked::new()?;
+    let code = loop {
+        tokio::select! {
+            ended = child.wait() => break Some(code(ended?)),
+            death = deaths.recv() => {
+                tree(child.id()).into_iter().for_each(|process| send(process, Signal::KILL));
+                child.wait().await?;
+                if let Some(death) = death {
+                    death.notify_one();
+                }
+                break None;
             }
-            None
+            signal = asked.next() => child.id().into_iter().for_each(|process| send(process, signal)),
         }
     };
     Ok(Run { code, took: begun.elapsed() })
@@ -223,10 +236,43 @@ fn tree(process: Option<u32>) -> Vec<u32> {
     found
 }
 
-fn kill(process: u32) {
+fn send(process: u32, signal: Signal) {
     let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
     if let Some(process) = process {
         // It may have ended by itself.
-        rustix::process::kill_process(process, rustix::process::Signal::KILL).ok();
+        rustix::process::kill_process(process, signal).ok();
+    }
+}
+
+/// As shells tell it: 128 and the number of the signal that ended it.
+fn code(ended: ExitStatus) -> i32 {
+    ended.code().or_else(|| ended.signal().map(|signal| 128 + signal)).unwrap_or(1)
+}
+
+/// What this process was asked to end by.
+struct Asked {
+    interrupt: unix::Signal,
+    terminate: unix::Signal,
+    hang_up: unix::Signal,
+}
+
+impl Asked {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: unix::signal(SignalKind::interrupt())?,
+            terminate: unix::signal(SignalKind::terminate())?,
+            hang_up: unix::signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// What is to be passed on. A terminal sends Ctrl-C to the command as well, which need not get it twice.
+    async fn next(&mut self) -> Signal {
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => {}
+                _ = self.terminate.recv() => return Signal::TERM,
+                _ = self.hang_up.recv() => return Signal::HUP,
+            }
+        }
     }
 }

@@ -65,6 +65,12 @@ impl Cluster for KubeCluster {
         Ok(listed.items.into_iter().map(node::read).collect())
     }
 
+    async fn node(&self, node: &NodeName) -> Result<Option<KubeNode>, ClusterError> {
+        let (nodes, name) = (self.nodes_api(), format!("read node {node}"));
+        let found = self.reads(&name).run(nodes.get_opt(node.as_str())).await?;
+        Ok(found.map(node::read))
+    }
+
     async fn delete_node(&self, node: &NodeName) -> Result<(), ClusterError> {
         let (nodes, name) = (self.nodes_api(), format!("delete node {node}"));
         let parameters = DeleteParams::default();

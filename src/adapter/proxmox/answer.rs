@@ -253,12 +253,6 @@ impl Entry<'_> {
         Ok((self.text("key")?, value, pends))
     }
 
-    /// The key of an entry of `pending`, when something is pending for it.
-    pub(super) fn pending_key(self) -> Result<Option<String>, Unfit> {
-        let pends = !self.0["pending"].is_null() || self.flag("delete");
-        Ok(pends.then_some(self.text("key")?))
-    }
-
     /// The UPID of a task that runs; the active list keeps ended ones for a while.
     pub(super) fn active_task(self) -> Result<Option<Upid>, Unfit> {
         let ended = !self.0["endtime"].is_null()
@@ -319,16 +313,6 @@ mod tests {
             .unwrap();
         assert_eq!((config.get("cores"), config.get("memory")), (Some("2"), Some("2048")));
         assert_eq!((config.digest.as_str(), config.get("digest")), ("d1", None));
-    }
-
-    #[test]
-    fn only_keys_with_something_pending_are_pending() {
-        let pending = answer(
-            r#"{"data":[{"key":"cores","value":2,"pending":4},{"key":"ide2","value":"x","delete":1},{"key":"name","value":"a"}]}"#,
-        );
-        let keys: Vec<_> =
-            pending.each(Entry::pending_key).unwrap().into_iter().flatten().collect();
-        assert_eq!(keys, ["cores", "ide2"]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ fn refusals(answer: &Answer) -> Vec<ProxmoxError> {
         answer.each(Entry::bridge),
         answer.each(Entry::role),
         answer.each(Entry::volume),
-        answer.each(Entry::pending_key),
+        answer.guest_settings(),
         answer.each(Entry::active_task),
         answer.each(|entry| entry.text("x")),
     );

@@ -246,11 +246,6 @@ impl Proxmox for ProxmoxClient {
         self.unless_absent(vmid, answer).await?.map(|answer| answer.guest_settings()).transpose()
     }
 
-    async fn pending_keys(&self, node: &str, vmid: Vmid) -> Result<Vec<String>, ProxmoxError> {
-        let answer = self.read(guest(node, vmid, "/pending"), Vec::new()).await?;
-        Ok(answer.each(answer::Entry::pending_key)?.into_iter().flatten().collect())
-    }
-
     async fn guest_status(
         &self,
         node: &str,

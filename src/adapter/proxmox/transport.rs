@@ -16,6 +16,7 @@ use http::{HeaderValue, Method, header};
 use hyper::ext::ReasonPhrase;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Body, Client, Response};
+use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use super::{
@@ -39,6 +40,9 @@ pub(super) fn parameters<const N: usize>(pairs: [(&str, String); N]) -> Paramete
 const READ_TIMEOUT: Duration = Duration::from_secs(45);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(90);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Reads at once. A run of hundreds of nodes would open as many connections, each with its handshake; these many
+/// are kept and used again.
+const READS_AT_ONCE: usize = 32;
 /// Below the 5 s after which pveproxy closes an idle connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -76,6 +80,7 @@ impl Verb {
 pub(super) struct Transport {
     endpoint: String,
     reader: Client,
+    reads: Arc<Semaphore>,
     writer: Client,
     retries: RetryPolicy,
     notices: Notices,
@@ -123,7 +128,8 @@ impl Transport {
                 .map_err(|error| ProxmoxError::Local(failure::chain(&error)))
         };
         Ok(Self {
-            reader: client(4)?,
+            reader: client(READS_AT_ONCE)?,
+            reads: Arc::new(Semaphore::new(READS_AT_ONCE)),
             writer: client(0)?,
             endpoint,
             retries,
@@ -193,6 +199,10 @@ impl Transport {
         let (client, timeout) = match verb {
             Verb::Get => (&self.reader, READ_TIMEOUT),
             _ => (&self.writer, WRITE_TIMEOUT),
+        };
+        let _permit = match verb {
+            Verb::Get => Some(self.reads.acquire().await.expect("the semaphore is never closed")),
+            _ => None,
         };
         let mut request = client.request(verb.method(), url).timeout(timeout);
         if let Some(body) = body {

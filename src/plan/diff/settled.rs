@@ -54,7 +54,7 @@ pub(super) fn probe(desired: &Desired, node: &Node) -> HostProbe {
         settings.push(format!("server: https://{}:6443", tailnet_address(first)));
     }
     let is_closed = desired.access.exposure == Exposure::Tailnet;
-    let mut probe: HostProbe = serde_json::from_value(json!({
+    let seen = json!({
         "version": 1,
         "boot_id": "b",
         "cloud_init": {"installed": true, "disabled": true},
@@ -74,8 +74,8 @@ pub(super) fn probe(desired: &Desired, node: &Node) -> HostProbe {
         "storage_host": {"iscsiadm": true, "mount_nfs": true, "cryptsetup": true, "iscsi_tcp": true},
         "k3s": {"version": desired.k3s.binary.version, "agent_data": true, "node_password": true, "settings": settings,
             "datastore": (node.role == Role::Server).then_some("etcd")},
-    }))
-    .unwrap();
+    });
+    let mut probe = HostProbe::parse(&seen.to_string()).unwrap();
     probe.storage_disk = node.storage_disk_bytes.map(|bytes| {
         let uuid = desired.id.storage_uuid(&node.name);
         serde_json::from_value(json!({"bytes": bytes, "filesystem_bytes": bytes, "uuid": uuid,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 use super::{tolerant, tolerant_list};
@@ -68,28 +69,30 @@ pub struct LinkAddress {
     pub scope: Option<String>,
 }
 
+// Of the following a node has one for each of its peers, and a run holds those of all nodes: short words lie in
+// place, and what nothing reads is not kept.
+
 /// A route of the main table.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Route {
     /// `unreachable`, `blackhole`; `None`: unicast.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
+    pub kind: Option<CompactString>,
     /// `default`, `10.42.1.0/24`, or an address alone.
     #[serde(rename = "dst")]
-    pub destination: String,
+    pub destination: CompactString,
     pub gateway: Option<IpAddr>,
     #[serde(rename = "dev")]
-    pub interface: Option<String>,
+    pub interface: Option<CompactString>,
     pub metric: Option<u32>,
-    pub flags: Vec<String>,
 }
 
 /// An entry of `flannel.1`'s forwarding table: the MAC of a peer's VTEP, and where it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FdbEntry {
-    pub mac: String,
+    pub mac: CompactString,
     #[serde(rename = "dst")]
     pub destination: Option<IpAddr>,
 }
@@ -101,6 +104,5 @@ pub struct Neighbour {
     #[serde(rename = "dst")]
     pub destination: Option<IpAddr>,
     #[serde(rename = "lladdr")]
-    pub mac: Option<String>,
-    pub state: Vec<String>,
+    pub mac: Option<CompactString>,
 }

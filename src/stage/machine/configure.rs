@@ -34,9 +34,9 @@ pub async fn configure<W: World>(
 ) -> Result<Outcome> {
     let wanted = &context.run.desired.nodes[node];
     let mut changed = false;
+    let mut machine = proved(context, node).await?;
     for _ in 0..4 {
         context.still_wanted()?;
-        let machine = proved(context, node).await?;
         let keys = guest::changed_keys(&context.run.desired, wanted, &machine.config);
         if keys.is_empty() {
             break;
@@ -47,8 +47,8 @@ pub async fn configure<W: World>(
             Err(failure) if is_to_be_looked_at(&failure) => {}
             Err(failure) => return Err(failure),
         }
+        machine = proved(context, node).await?;
     }
-    let mut machine = proved(context, node).await?;
     if guest::awaited_seed(&context.run.desired, node, &machine).is_some() {
         // Its configuration names the volume: where that is gone, Proxmox would not start it.
         let (seen, made) = seeded(context, node).await?;
@@ -57,7 +57,11 @@ pub async fn configure<W: World>(
     }
     for _ in 0..3 {
         context.still_wanted()?;
-        for disk in guest::changed_disks(wanted, &machine.config) {
+        let disks = guest::changed_disks(wanted, &machine.config);
+        if disks.is_empty() {
+            break;
+        }
+        for disk in disks {
             match grow(context, node, &machine, &disk).await {
                 Ok(()) => changed = true,
                 // Sent, and the reply lost: look again. Sizes are absolute.
@@ -70,9 +74,6 @@ pub async fn configure<W: World>(
             }
         }
         machine = proved(context, node).await?;
-        if guest::changed_disks(wanted, &machine.config).is_empty() {
-            break;
-        }
     }
     if let Some(disk) = guest::changed_disks(wanted, &machine.config).first() {
         return Err(Failure::new(
@@ -103,10 +104,10 @@ pub async fn configure<W: World>(
             context.output(format!("{} take effect at a reboot", pending.join(", ")));
             restart(context, node).await?;
             changed = true;
+            machine = proved(context, node).await?;
         }
     }
-    let left =
-        guest::changed_keys(&context.run.desired, wanted, &proved(context, node).await?.config);
+    let left = guest::changed_keys(&context.run.desired, wanted, &machine.config);
     if let Some(key) = left.first() {
         return Err(Failure::new(
             Kind::Proxmox,

@@ -95,9 +95,7 @@ pub(super) async fn refill<W: World>(
         .wait_for("the node to be Ready on its new boot", BOOT_LIMIT, || async {
             let look = async {
                 let cluster = context.run.cluster().await?;
-                let nodes = cluster.nodes().await?;
-                let seen = nodes.into_iter().find(|seen| seen.name == node.as_str());
-                Ok::<_, Failure>(match seen {
+                Ok::<_, Failure>(match cluster.node(node).await? {
                     None => Look::NotYet("its Node object is gone".into()),
                     Some(seen) if seen.boot_id != boot => {
                         Look::NotYet("kubelet has not reported since".into())

@@ -13,23 +13,22 @@ use crate::{
 /// Looks and writes; more than a few say that something writes there all the time.
 const TURNS: usize = 5;
 
-/// Sets what `wanted` makes of the guest as it stands, unless that is nothing; gives the guest as it is
-/// then.
+/// Sets what `wanted` makes of the guest as it stands, unless that is nothing.
 pub(super) async fn edit<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     wanted: impl Fn(&Machine) -> Option<(String, String)> + Send,
-) -> Result<Machine> {
+) -> Result<()> {
     let mut turn = 1;
     loop {
         let machine = proved(context, node).await?;
-        let Some(pair) = wanted(&machine) else { return Ok(machine) };
+        let Some(pair) = wanted(&machine) else { return Ok(()) };
         let written = context
             .run
             .describe(&machine.proxmox_node, machine.vmid, &[pair], &machine.config.digest)
             .await;
         match written {
-            Ok(()) => return proved(context, node).await,
+            Ok(()) => return Ok(()),
             Err(failure) if is_to_be_looked_at(&failure) && turn < TURNS => turn += 1,
             Err(failure) => return Err(failure.at(node)),
         }
@@ -41,7 +40,7 @@ pub(super) async fn mark<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     wanted: impl Fn(&Marker) -> Marker + Send + Sync,
-) -> Result<Machine> {
+) -> Result<()> {
     edit(context, node, |machine| {
         let marker = wanted(&machine.marker);
         let notes = machine.config.get("description").unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::{
     error::{Failure, Kind, Result},
     model::NodeName,
     plan::guest::{EMPTY_DRIVE, SEED_DRIVE, seed_volume},
-    ports::{Proxmox, World},
+    ports::World,
     stage::{
         Outcome,
         guest::{self, CloudInitVerdict},
@@ -64,14 +64,9 @@ async fn retire_seed<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
     context
         .wait_for("the seed's drive to be empty", Duration::from_secs(60), || async {
             let machine = proved(context, node).await?;
-            let pending = context
-                .run
-                .world
-                .proxmox()
-                .pending_keys(&machine.proxmox_node, machine.vmid)
-                .await?;
+            let pending = machine.pending.iter().any(|key| key == SEED_DRIVE);
             Ok(match seed_volume(&machine.config) {
-                None if !pending.iter().any(|key| key == SEED_DRIVE) => Look::There(()),
+                None if !pending => Look::There(()),
                 None => Look::NotYet(format!("{SEED_DRIVE} is pending")),
                 Some(volume) => Look::NotYet(volume.to_owned()),
             })

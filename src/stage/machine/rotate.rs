@@ -1,6 +1,6 @@
 //! A new host key after the first verified contact.
 
-use super::{edit::mark, start::await_contact};
+use super::{edit::mark, proved, start::await_contact};
 use crate::{
     engine::StepContext,
     error::Result,
@@ -18,7 +18,7 @@ pub(super) async fn rotate<W: World>(
     host: &HostOf<W>,
 ) -> Result<()> {
     let key = guest::rotate_host_key(host).await?;
-    let marked = mark(context, node, |marker| {
+    mark(context, node, |marker| {
         let mut both = marker.host_keys.clone();
         if !both.contains(&key) {
             both.push(key.clone());
@@ -26,7 +26,7 @@ pub(super) async fn rotate<W: World>(
         Marker { host_keys: both, ..marker.clone() }
     })
     .await?;
-    context.run.trust(node, marked.marker.host_keys);
+    context.run.trust(node, proved(context, node).await?.marker.host_keys);
     guest::install_host_key(host, &key).await?;
     context.run.forget_host(node).await;
     context.run.trust(node, vec![key.clone()]);

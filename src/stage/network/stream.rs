@@ -16,6 +16,8 @@ const IGNORE: u8 = 2;
 const BY_APPLICATION: u32 = 11;
 /// A packet must be taken up to 35000 bytes (RFC 4253, section 6.1).
 const CHUNK: usize = 32 * 1024;
+/// What is handed on at once: the connection that carries the stream keeps as much for as long as it is open.
+const PIECE: usize = 8 * 1024;
 /// Before keys are agreed on, lengths are multiples of eight.
 const BLOCK: usize = 8;
 
@@ -31,20 +33,16 @@ pub(super) async fn push(
         return Err(io::Error::other("no SSH server answers there"));
     }
     let started = Instant::now();
-    let mut sent = b"SSH-2.0-homelab\r\n".to_vec();
-    for _ in 0..bytes.div_ceil(CHUNK) {
-        let mut message = vec![IGNORE];
-        message.extend(u32::try_from(CHUNK).unwrap_or_default().to_be_bytes());
-        message.resize(message.len() + CHUNK, 0x5a);
-        sent.extend(packet(&message));
-    }
-    let mut goodbye = vec![DISCONNECT];
-    goodbye.extend(BY_APPLICATION.to_be_bytes());
-    // An empty description, an empty language tag.
-    goodbye.extend([0; 8]);
-    sent.extend(packet(&goodbye));
     let written = async {
-        connection.write_all(&sent).await?;
+        connection.write_all(b"SSH-2.0-homelab\r\n").await?;
+        // One packet again and again: many streams are under way at once, and none needs its own data.
+        let ignored = ignored();
+        for _ in 0..bytes.div_ceil(CHUNK) {
+            for piece in ignored.chunks(PIECE) {
+                connection.write_all(piece).await?;
+            }
+        }
+        connection.write_all(&goodbye()).await?;
         connection.flush().await
     }
     .await;
@@ -55,6 +53,22 @@ pub(super) async fn push(
     }
     written.and(read)?;
     Ok(started.elapsed())
+}
+
+/// 32 KiB that say nothing.
+fn ignored() -> Vec<u8> {
+    let mut message = vec![IGNORE];
+    message.extend(u32::try_from(CHUNK).unwrap_or_default().to_be_bytes());
+    message.resize(message.len() + CHUNK, 0x5a);
+    packet(&message)
+}
+
+fn goodbye() -> Vec<u8> {
+    let mut message = vec![DISCONNECT];
+    message.extend(BY_APPLICATION.to_be_bytes());
+    // An empty description, an empty language tag.
+    message.extend([0; 8]);
+    packet(&message)
 }
 
 /// A packet before keys are agreed on: length, padding, no authentication.

@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeMap, net::IpAddr};
 
-use super::pod_mtu;
+use super::{
+    peers::{Look, Peer, RESTART, Tables, of_all},
+    pod_mtu,
+};
 use crate::{
     inventory::desired::{Desired, Node, Overlay},
     model::NodeName,
     plan::probe::{HostProbe, Link},
     ports::KubeNode,
     stage::{
-        check::{Check, Finding, expect},
+        check::{Check, expect},
         cluster, overlay, tailnet,
     },
 };
@@ -18,19 +21,18 @@ use crate::{
 /// through: 1280 and the outer headers over IPv4. Measured: 1339 carries nothing.
 const PROXY_NEEDS: u16 = 1340;
 
-const RESTART: &str = "`systemctl restart k3s` (k3s-agent on agents) on the node makes Flannel enter them anew; if it comes back, see `journalctl -u homelab-guard` (TS-08)";
+/// What was seen of those nodes that answered.
+pub type Probes<'a> = BTreeMap<NodeName, &'a HostProbe>;
 
 /// The nodes that Kubernetes knows, or why it was not to be asked.
 pub type Known<'a> = Result<&'a [KubeNode], &'a str>;
 
 /// Judges every node by what was seen of it; what was not seen is skipped, and says so. Where Kubernetes did not tell, the
 /// server whose API was asked is to blame, and no other node.
-pub fn evaluate(
-    desired: &Desired,
-    probes: &BTreeMap<NodeName, HostProbe>,
-    kube: Known<'_>,
-) -> Vec<Check> {
+pub fn evaluate(desired: &Desired, probes: &Probes<'_>, kube: Known<'_>) -> Vec<Check> {
     let mut checks = Vec::new();
+    let peers: Result<Vec<Peer>, &str> = kube.map(|kube| kube.iter().map(Peer::of).collect());
+    let peers = peers.as_deref().map_err(|why| *why);
     for node in desired.nodes.values() {
         let Some(probe) = probes.get(&node.name) else {
             checks.push(Check::blind(
@@ -43,7 +45,7 @@ pub fn evaluate(
         };
         checks.extend(tailnet::checks(desired, node, probe, None));
         checks.extend(node_checks(desired, node, probe, kube));
-        checks.extend(overlay_checks(desired, node, probe, kube));
+        checks.extend(overlay_checks(desired, node, probe, peers));
     }
     let pods = pod_mtu(desired);
     if pods < PROXY_NEEDS {
@@ -147,7 +149,7 @@ fn overlay_checks(
     desired: &Desired,
     node: &Node,
     probe: &HostProbe,
-    kube: Known<'_>,
+    peers: Result<&[Peer<'_>], &str>,
 ) -> Vec<Check> {
     let check = |id, title: String, finding| Check::of(id, node.name.clone(), title, finding);
     let mtu = pod_mtu(desired);
@@ -178,18 +180,27 @@ fn overlay_checks(
         format!("flannel.1 sends from {}", shown(vtep)),
         expect(local == vtep && vtep.is_some(), format!("it sends from {}", shown(local)), RESTART),
     ));
-    let peers = kube.map(|kube| {
-        kube.iter().filter(|peer| peer.name != node.name.as_str()).collect::<Vec<&KubeNode>>()
-    });
+    let tables = Tables::of(probe);
     let all = [
-        ("overlay/fdb", "each peer's VTEP is in the forwarding table", forwarding as Look),
-        ("overlay/neighbour", "each peer's end has a neighbour entry", neighbour),
-        ("overlay/route", "there is a route to each peer's pods", route),
+        (
+            "overlay/fdb",
+            "each peer's VTEP is in the forwarding table",
+            (|tables, peer| tables.forwarding(peer)) as Look,
+        ),
+        ("overlay/neighbour", "each peer's end has a neighbour entry", |tables, peer| {
+            tables.neighbour(peer)
+        }),
+        ("overlay/route", "there is a route to each peer's pods", |tables, peer| {
+            tables.route(peer)
+        }),
     ];
     for (id, title, look) in all {
-        checks.push(match &peers {
-            Ok(peers) => check(id, title.into(), of_all(peers, |peer| look(probe, peer))),
-            Err(why) => Check::blind(id, node.name.clone(), title, *why),
+        checks.push(match peers {
+            Ok(peers) => {
+                let others = peers.iter().filter(|peer| peer.name != node.name.as_str());
+                check(id, title.into(), of_all(others, |peer| look(&tables, peer)))
+            }
+            Err(why) => Check::blind(id, node.name.clone(), title, why),
         });
     }
     if desired.tailnet.guard && desired.k3s.overlay == Overlay::Tailscale {
@@ -203,66 +214,6 @@ fn overlay_checks(
     checks
 }
 
-/// Looks for a peer in one table; what is wrong, or nothing.
-type Look = fn(&HostProbe, &KubeNode) -> Option<String>;
-
-fn of_all(peers: &[&KubeNode], look: impl Fn(&KubeNode) -> Option<String>) -> Finding {
-    let wrong: Vec<String> = peers
-        .iter()
-        .filter_map(|peer| look(peer).map(|what| format!("{}: {what}", peer.name)))
-        .collect();
-    if wrong.is_empty() {
-        return Ok(match peers.len() {
-            1 => "1 peer".into(),
-            count => format!("{count} peers"),
-        });
-    }
-    Err((wrong.join("; "), RESTART.into()))
-}
-
-/// The hardware address of a peer's VTEP, from Flannel's annotation.
-fn mac(peer: &KubeNode) -> Option<String> {
-    let data: serde_json::Value = serde_json::from_str(peer.backend_data.as_deref()?).ok()?;
-    data.get("VtepMAC")?.as_str().map(str::to_lowercase)
-}
-
-fn forwarding(probe: &HostProbe, peer: &KubeNode) -> Option<String> {
-    let Some(mac) = mac(peer) else {
-        return Some("Flannel has not announced it".into());
-    };
-    let entries = probe.fdb.iter().filter(|entry| entry.mac == mac);
-    let found: Vec<Option<IpAddr>> = entries.map(|entry| entry.destination).collect();
-    if found.contains(&peer.vtep) && peer.vtep.is_some() {
-        return None;
-    }
-    Some(match found.first() {
-        None => format!("no entry for {mac}"),
-        Some(other) => format!("{mac} leads to {}, not {}", shown(*other), shown(peer.vtep)),
-    })
-}
-
-fn neighbour(probe: &HostProbe, peer: &KubeNode) -> Option<String> {
-    let end = peer.pod_cidr.map(|network| network.network());
-    let entry = probe.neighbours.iter().find(|entry| entry.destination == end && end.is_some());
-    match entry {
-        Some(entry) if entry.mac.is_some() && entry.mac == mac(peer) => None,
-        Some(entry) => {
-            Some(format!("{} is {}", shown(end), entry.mac.as_deref().unwrap_or("unknown")))
-        }
-        None => Some(format!("no entry for {}", shown(end))),
-    }
-}
-
-fn route(probe: &HostProbe, peer: &KubeNode) -> Option<String> {
-    let network = peer.pod_cidr.map(|network| network.to_string())?;
-    let found = probe.routes.iter().find(|route| route.destination == network);
-    match found.map(|route| route.interface.as_deref()) {
-        Some(Some("flannel.1")) => None,
-        Some(other) => Some(format!("{network} leads to {}", other.unwrap_or("nowhere"))),
-        None => Some(format!("no route to {network}")),
-    }
-}
-
-fn shown(address: Option<IpAddr>) -> String {
+pub(super) fn shown(address: Option<IpAddr>) -> String {
     address.map_or_else(|| "none".into(), |address| address.to_string())
 }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::stage::scripts::tests::desired;
 
@@ -47,13 +49,17 @@ fn world() -> (Desired, BTreeMap<NodeName, HostProbe>, Vec<KubeNode>) {
     (desired, probes, vec![kube("k3s-server", 1, MACS[0]), kube("k3s-agent-1", 2, MACS[1])])
 }
 
+fn seen(probes: &BTreeMap<NodeName, HostProbe>) -> Probes<'_> {
+    probes.iter().map(|(node, probe)| (node.clone(), probe)).collect()
+}
+
 /// The failed checks of the server about overlay and cluster.
 fn failed(
     desired: &Desired,
     probes: &BTreeMap<NodeName, HostProbe>,
     kube: &[KubeNode],
 ) -> Vec<&'static str> {
-    evaluate(desired, probes, Ok(kube))
+    evaluate(desired, &seen(probes), Ok(kube))
         .iter()
         .filter(|check| check.node.as_ref().is_some_and(|node| node.as_str() == "k3s-server"))
         .filter(|check| check.has_failed() && !check.id.starts_with("tailnet/"))
@@ -102,7 +108,7 @@ fn a_bridge_without_pods_has_an_mtu_of_its_own_and_nobody_is_hurt() {
     server.links[2].mtu = Some(1500);
     server.links[2].flags = vec!["NO-CARRIER".into(), "BROADCAST".into(), "UP".into()];
     assert_eq!(failed(&desired, &probes, &kube), Vec::<&str>::new());
-    let checks = evaluate(&desired, &probes, Ok(&kube));
+    let checks = evaluate(&desired, &seen(&probes), Ok(&kube));
     assert!(checks.iter().any(|check| {
         check.id == "overlay/pod-mtu" && matches!(check.state, CheckState::Skipped { .. })
     }));
@@ -120,7 +126,7 @@ fn a_silent_node_is_skipped_and_a_silent_cluster_is_not_passed() {
     let (desired, mut probes, _) = world();
     assert_eq!(failed(&desired, &probes, &[]), ["cluster/node"]);
     probes.clear();
-    let checks = evaluate(&desired, &probes, Ok(&[]));
+    let checks = evaluate(&desired, &seen(&probes), Ok(&[]));
     assert!(checks.iter().all(|check| matches!(check.state, CheckState::Skipped { .. })));
     assert_eq!(checks.len(), 2);
 }
@@ -130,7 +136,7 @@ fn where_the_api_cannot_be_asked_the_server_is_to_blame_and_no_other_node() {
     let (desired, mut probes, _) = world();
     let why = "k3s-server does not answer by SSH, so the Kubernetes API cannot be asked";
     let told = |probes: &BTreeMap<NodeName, HostProbe>| {
-        let checks = evaluate(&desired, probes, Err(why));
+        let checks = evaluate(&desired, &seen(probes), Err(why));
         let red = checks.iter().filter(|check| check.has_failed() && check.id != "overlay/guard");
         let red = red.filter(|check| !check.id.starts_with("tailnet/"));
         let red: Vec<String> =
@@ -161,7 +167,7 @@ fn what_kubelet_is_short_of_fails_although_the_node_is_ready() {
 fn pods_too_small_for_a_tailscale_proxy_are_told() {
     let (mut desired, probes, kube) = world();
     desired.tailnet.mtu = 1280;
-    let checks = evaluate(&desired, &probes, Ok(&kube));
+    let checks = evaluate(&desired, &seen(&probes), Ok(&kube));
     assert!(checks.iter().any(|check| check.id == "network/proxies"));
 }
 
@@ -177,7 +183,7 @@ fn every_node_sends_to_every_other_until_they_are_many() {
     };
     assert_eq!(peers(3, "n01"), ["n02", "n00"]);
     assert_eq!(peers(12, "n00").len(), 11);
-    assert_eq!(peers(40, "n38"), ["n39", "n00", "n01", "n02"]);
+    assert_eq!(peers(40, "n38"), ["n39", "n00"]);
     assert!(peers(3, "stranger").is_empty());
 }
 

@@ -157,10 +157,8 @@ fn a_lan_in_the_tailnets_own_range_is_seen_before_joining() {
     let mut probe = sound_probe(&desired);
     assert_eq!(foreign_address(&desired, &probe), None);
     probe.links.push(
-        serde_json::from_value(
-            json!({ "ifname": "eth0", "addr_info": [{ "local": "100.100.0.5" }] }),
-        )
-        .unwrap(),
+        serde_json::from_str(r#"{"ifname": "eth0", "addr_info": [{"local": "100.100.0.5"}]}"#)
+            .unwrap(),
     );
     assert_eq!(foreign_address(&desired, &probe), Some(("eth0".into(), [100, 100, 0, 5].into())));
 }

@@ -69,6 +69,34 @@ impl russh::server::Handler for Handler {
         Ok(())
     }
 
+    /// Nobody sits in front of a simulated guest: whoever asks for a shell is told so, where a client that got no
+    /// answer would wait.
+    async fn shell_request(
+        &mut self,
+        id: ChannelId,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(id)?;
+        let word = "a simulated guest has no shell to sit at: run a command on it instead\r\n";
+        session.data(id, word)?;
+        session.exit_status_request(id, 1)?;
+        session.close(id)
+    }
+
+    async fn pty_request(
+        &mut self,
+        id: ChannelId,
+        _terminal: &str,
+        _columns: u32,
+        _rows: u32,
+        _width: u32,
+        _height: u32,
+        _modes: &[(russh::Pty, u32)],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        session.channel_success(id)
+    }
+
     async fn channel_open_direct_tcpip(
         &mut self,
         channel: Channel<Msg>,
