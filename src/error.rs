@@ -142,6 +142,19 @@ impl Failure {
         self
     }
 
+    /// Tells it as of another kind, with what may be done about it. Not where the run is being stopped or has lost its
+    /// lease: that explains itself, whatever it met in the middle.
+    pub fn told_as(self, kind: Kind, hint: impl Into<Option<String>>) -> Self {
+        if matches!(self.kind, Kind::Interrupted | Kind::Locked) {
+            return self;
+        }
+        let failure = Self { kind, ..self };
+        match hint.into() {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+
     pub fn effect(mut self, effect: Effect) -> Self {
         self.effect = effect;
         self
@@ -191,5 +204,21 @@ impl Error for Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(Kind::Runtime, error.to_string()).because(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_stays_one_whatever_it_met_in_the_middle() {
+        let told = |kind| {
+            let failure = Failure::new(kind, "x").told_as(Kind::Kubernetes, "next".to_owned());
+            (failure.kind, failure.hints.len())
+        };
+        assert_eq!(told(Kind::Interrupted), (Kind::Interrupted, 0));
+        assert_eq!(told(Kind::Locked), (Kind::Locked, 0));
+        assert_eq!(told(Kind::Deadline), (Kind::Kubernetes, 1));
     }
 }

@@ -30,7 +30,18 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = CommandLine::parse().command;
+    let command = match CommandLine::try_parse() {
+        Ok(line) => line.command,
+        Err(error) => {
+            let _ = error.print();
+            let is_rehearsal = std::env::args().nth(1).is_some_and(|word| word == "sim");
+            return match error.exit_code() {
+                // Two is a word of the command's.
+                2 if is_rehearsal => ExitCode::from(sim::command::NOT_PLAYED),
+                code => u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from),
+            };
+        }
+    };
     let quiet = if matches!(&command, Command::World(_)) { "info" } else { "error" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
     tracing_subscriber::fmt()

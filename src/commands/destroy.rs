@@ -56,7 +56,7 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
 
 /// The steps that take away what is ours. What is not is named and left alone.
 async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs) -> Result<Plan> {
-    let mut plan = Plan::default();
+    let mut plan = Plan { in_part: !args.nodes.is_empty(), ..Plan::default() };
     let desired = &run.desired;
     // While a machine of it still stands the cluster can say which devices are its proxies'.
     let first = if args.nodes.is_empty() { proxies(run, observed, &mut plan).await } else { None };

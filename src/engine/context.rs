@@ -10,7 +10,7 @@ use crate::{
     event::Event,
     journal::Record,
     plan::StepId,
-    ports::{Clock, World},
+    ports::{Clock, Device, World},
     trace,
 };
 
@@ -136,6 +136,11 @@ impl<W: World> StepContext<W> {
             outcome = waiting => outcome,
             () = self.run.stop.cancelled() => Err(interrupted()),
         }
+    }
+
+    /// The devices of the tailnet, by a list that began after this call, unless the run is being stopped.
+    pub async fn devices(&self) -> Result<Arc<Vec<Device>>> {
+        self.unless_stopped(async { Ok(self.run.devices().await?) }).await
     }
 
     /// Sleeps, unless the run is being stopped.

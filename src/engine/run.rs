@@ -178,8 +178,16 @@ impl<W: World> Run<W> {
         Ok(host)
     }
 
-    /// Looks at a node: one script over the connection. A connection that broke is not kept.
+    /// Looks at a node: one script over the connection. A connection that broke is not kept, and the look, which
+    /// changes nothing, is taken once more over another one.
     pub async fn probe(&self, node: &NodeName) -> Result<HostProbe> {
+        match Box::pin(self.probe_once(node)).await {
+            Err(failure) if failure.kind == Kind::Ssh => Box::pin(self.probe_once(node)).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn probe_once(&self, node: &NodeName) -> Result<HostProbe> {
         let host = self.host(node).await?;
         self.kept_if_well(node, guest::probe(&host).await).await
     }

@@ -179,10 +179,17 @@ async fn run_step<W: World>(context: StepContext<W>, step: Step) -> Result<()> {
         }
     };
     span.record("outcome", told(&shown));
-    run.record(&Record::StepFinished { step: step.id.clone(), result })?;
+    let recorded = run.record(&Record::StepFinished { step: step.id.clone(), result });
+    let shown = match (&recorded, shown) {
+        (Err(failure), StepOutcome::Done | StepOutcome::Unchanged { .. }) => {
+            StepOutcome::Failed { message: format!("it is done, and not on record: {failure}") }
+        }
+        (_, shown) => shown,
+    };
     let seconds = run.world.clock().now().saturating_sub(begun).as_secs_f64();
     run.events.send(Event::StepFinished { step: step.id, outcome: shown, seconds });
-    outcome.map(|_| ())
+    // Its own failure says more than that of the journal.
+    outcome.and(recorded)
 }
 
 /// How a step ended, in a few words.

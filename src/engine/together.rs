@@ -37,14 +37,21 @@ impl<T> Together<T> {
         look: impl Future<Output = Result<T, E>>,
     ) -> Result<Arc<T>, E> {
         let asked = self.begun.load(Ordering::SeqCst);
-        let mut last = self.last.lock().await;
-        if let Some(taken) = last.as_ref().filter(|taken| taken.number > asked) {
-            if let Some(seen) = &taken.seen {
+        let (mut last, waited) = match self.last.try_lock() {
+            Ok(last) => (last, false),
+            Err(_) => (self.last.lock().await, true),
+        };
+        match last.as_ref() {
+            Some(Taken { number, seen: Some(seen) }) if *number > asked => {
                 return Ok(Arc::clone(seen));
             }
-            // Each finds out for itself why, and none waits for the patience of all others.
-            drop(last);
-            return look.await.map(Arc::new);
+            // What was waited for failed. Each finds out for itself why, and none waits for the patience of another
+            // once more.
+            Some(Taken { seen: None, .. }) if waited => {
+                drop(last);
+                return look.await.map(Arc::new);
+            }
+            _ => {}
         }
         let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let outcome = look.await.map(Arc::new);

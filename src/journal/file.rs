@@ -79,12 +79,16 @@ impl Journal {
         line.push(b'\n');
         let before = self.file.metadata()?.len();
         // One write call: a reader, or a crash, sees the whole line or a torn last one.
-        if let Err(error) = self.file.write_all(&line) {
-            // The part of it that a full disk took would spoil the next record, too.
+        if let Err(error) = self.file.write_all(&line).and_then(|()| self.file.sync_data()) {
+            // What a full disk took of it would spoil the next record, too.
             let _ = self.file.set_len(before);
-            return Err(error.into());
+            return Err(Failure::new(Kind::Runtime, "the journal can't be written")
+                .at(&self.path)
+                .because(error)
+                .hint(
+                    "what was done since is observed again by the next run, once there is room",
+                ));
         }
-        self.file.sync_data()?;
         self.state = std::mem::take(&mut self.state)
             .next(record)
             .map_err(|illegal| Failure::new(Kind::Runtime, illegal.to_string()).at(&self.path))?;

@@ -40,6 +40,9 @@ pub struct RunState {
     /// Something between the nodes was changed, and the network between them has not passed its check since.
     #[serde(default)]
     pub unchecked: bool,
+    /// Something was changed, and the checks of it all have not passed since.
+    #[serde(default)]
+    pub unverified: bool,
     /// Runs of this state folder that may still hold the lease: all of them dead, but for this one.
     #[serde(default)]
     pub leases: BTreeSet<String>,
@@ -77,10 +80,20 @@ pub enum IllegalRecord {
 /// The step that sends packets between all nodes.
 const NETWORK_CHECK: &str = "network/check";
 
+/// The step that runs every check.
+const VERIFICATION: &str = "verify/all";
+/// Steps that only tidy up, at any time.
+const SWEEPING: &str = "machines/sweep/";
+
+/// Whether a step changes what the last step of a run verifies.
+fn is_to_be_verified(step: &StepId) -> bool {
+    ![NETWORK_CHECK, VERIFICATION].contains(&step.0.as_str()) && !step.0.starts_with(SWEEPING)
+}
+
 /// Whether a step belongs to the stages that the check of the network follows.
 fn touches_the_network(step: &StepId) -> bool {
     let stage = step.0.split('/').next().unwrap_or_default();
-    matches!(stage, "machines" | "tailnet" | "cluster" | "network") && step.0 != NETWORK_CHECK
+    matches!(stage, "machines" | "tailnet" | "cluster" | "network") && is_to_be_verified(step)
 }
 
 impl RunState {
@@ -109,12 +122,14 @@ impl RunState {
             Record::RunFinished { .. } => {}
             Record::StepStarted { step } => {
                 self.unchecked |= touches_the_network(&step);
+                self.unverified |= is_to_be_verified(&step);
                 self.open_steps.insert(step);
             }
             Record::StepFinished { step, result } => {
                 self.open_steps.remove(&step);
                 if matches!(result, StepResult::Done | StepResult::Unchanged) {
                     self.unchecked &= step.0 != NETWORK_CHECK;
+                    self.unverified &= step.0 != VERIFICATION;
                     self.open_tasks.retain(|_, owner| *owner != step);
                 }
             }
@@ -238,6 +253,22 @@ mod tests {
         assert!(!after(&passed).unchecked);
         let above = [&passed[..], &[started("flux/install"), started("verify/all")]].concat();
         assert!(!after(&above).unchecked);
+    }
+
+    #[test]
+    fn what_was_changed_is_unverified_until_every_check_has_passed() {
+        let started = |step: &str| Record::StepStarted { step: StepId(step.into()) };
+        let ended = |step: &str, result| Record::StepFinished { step: StepId(step.into()), result };
+        let changed = [started("flux/source"), ended("flux/source", StepResult::Done)];
+        let checked = [started("network/check"), ended("network/check", StepResult::Done)];
+        let died = [&changed[..], &checked[..], &[started("verify/all")]].concat();
+        assert!(after(&died).unverified, "a run that was killed in it has not verified it");
+        let left = [&died[..], &[ended("verify/all", StepResult::Left)]].concat();
+        assert!(after(&left).unverified);
+        let passed = [&left[..], &[ended("verify/all", StepResult::Done)]].concat();
+        assert!(!after(&passed).unverified);
+        let swept = [&passed[..], &[started("machines/sweep/local:iso/a.iso")]].concat();
+        assert!(!after(&swept).unverified && !after(&swept).unchecked);
     }
 
     #[test]

@@ -146,7 +146,8 @@ async fn look_at_machine<W: World>(
         }
         Some(marker) => {
             let why = format!("its marker says cluster {}", marker.cluster);
-            Ok(MachineSight::Foreign(named(&config, Some(why))))
+            let other = marker.node_of(&run.desired.id).cloned();
+            Ok(MachineSight::Foreign(Stranger { node: other, ..named(&config, Some(why)) }))
         }
         None => {
             let intended = run.memory().guests.get(node).is_some_and(|guest| {
@@ -227,7 +228,7 @@ async fn hidden_or_being_made<W: World>(run: &Run<W>, node: &NodeName) -> Result
         }
         (None, false) => None,
     };
-    Ok(MachineSight::Foreign(Stranger { name: None, why }))
+    Ok(MachineSight::Foreign(Stranger { why, ..Stranger::default() }))
 }
 
 async fn absent_or_being_made<W: World>(run: &Run<W>, node: &NodeName) -> Result<MachineSight> {
@@ -276,5 +277,6 @@ async fn running_task<W: World>(
 }
 
 fn named(config: &GuestConfig, why: Option<String>) -> Stranger {
-    Stranger { name: Some(config.get("name").unwrap_or("(no name)").to_owned()), why }
+    let name = config.get("name").unwrap_or("(no name)").to_owned();
+    Stranger { name: Some(name), why, node: None }
 }

@@ -146,6 +146,7 @@ async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
         edge,
         tunnel: run.memory().tunnel.clone(),
         unchecked: run.memory().unchecked,
+        unverified: run.memory().unverified,
         seeds: seeds.into_iter().collect(),
         strays,
     })
@@ -195,6 +196,7 @@ async fn join_machines<W: World>(
             MachineSight::Foreign(Stranger {
                 name: Some(other.name.clone()),
                 why: Some(format!("the VMID is in use on {}", other.node)),
+                node: None,
             })
         } else if known || begun || !is_free(run, node.vmid).await? {
             proxmox::machine_believing(run, &node.name, believed).await?

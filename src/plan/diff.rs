@@ -115,9 +115,14 @@ fn whole_cluster(
     edge::steps(desired, observed, plan, refusals);
     flux::sync(desired, observed, flux, plan);
     // The last one waits for all others.
-    if !plan.is_empty() {
+    if !plan.is_empty() || observed.unverified {
         let all: Vec<StepId> = plan.steps.iter().map(|step| step.id.clone()).collect();
-        plan.add(Step::new(Change::Verify, Impact::Check, "after a change"), &all);
+        let reason = if plan.is_empty() {
+            "a run that changed something ended before it was verified"
+        } else {
+            "after a change"
+        };
+        plan.add(Step::new(Change::Verify, Impact::Check, reason), &all);
     }
 }
 

@@ -67,6 +67,8 @@ pub struct Observed {
     pub tunnel: Option<String>,
     /// Something between the nodes was changed, and a run ended before that was checked: of the journal.
     pub unchecked: bool,
+    /// Something was changed, and a run ended before all of it was verified: of the journal.
+    pub unverified: bool,
     /// Seeds with our cluster's name, by Proxmox node.
     pub seeds: BTreeMap<String, Vec<Volume>>,
     /// Guests with our cluster's marker that the inventory does not name.
@@ -108,6 +110,8 @@ pub struct Stranger {
     pub name: Option<String>,
     /// How it is known not to be ours, where there is something to say.
     pub why: Option<String>,
+    /// Which of our nodes it is, where it is one under another name.
+    pub node: Option<NodeName>,
 }
 
 impl Stranger {
@@ -119,6 +123,9 @@ impl Stranger {
 
 impl fmt::Display for Stranger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(node) = &self.node {
+            return write!(formatter, "node `{node}` of this very cluster");
+        }
         match &self.name {
             Some(name) => write!(formatter, "`{name}`, which is not ours")?,
             None => formatter.write_str("a guest that the token may not see")?,

@@ -283,7 +283,7 @@ fn tolerant<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     let text = <&RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(text.get()).unwrap_or_default())
+    Ok(read(text).unwrap_or_default())
 }
 
 /// `null` as empty; elements that cannot be read are left out.
@@ -291,7 +291,7 @@ fn tolerant_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     let elements: Vec<&RawValue> = parts(deserializer)?;
-    Ok(elements.into_iter().filter_map(|text| serde_json::from_str(text.get()).ok()).collect())
+    Ok(elements.into_iter().filter_map(read).collect())
 }
 
 /// `null` as empty; values that cannot be read are left out.
@@ -302,6 +302,12 @@ fn tolerant_map<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     let read =
         |(name, text): (String, &RawValue)| Some((name, serde_json::from_str(text.get()).ok()?));
     Ok(values.into_iter().filter_map(read).collect())
+}
+
+/// One part. A tool that says something twice means what it said last: a tree of it has each key once.
+fn read<T: DeserializeOwned>(text: &RawValue) -> Option<T> {
+    let again = |_| serde_json::from_value(serde_json::from_str(text.get())?);
+    serde_json::from_str(text.get()).or_else(again).ok()
 }
 
 /// A list or map of what is not read yet; empty where it is none.

@@ -73,6 +73,9 @@ pub(super) fn reservation(number: usize, called: &str, place: &str) -> String {
 pub(super) fn run_outcome(command: &str, outcome: &RunOutcome) -> String {
     match outcome {
         RunOutcome::Done { changed, .. } => format!("{} done", steps(*changed)),
+        RunOutcome::NothingToDo { in_part: true, .. } if command == "destroy" => {
+            "nothing to do: nothing of what was named is there".into()
+        }
         RunOutcome::NothingToDo { .. } if command == "destroy" => {
             "nothing to do: nothing of this cluster is there".into()
         }

@@ -50,7 +50,7 @@ pub async fn install<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
             Ok(if left.is_empty() { Look::There(probe) } else { Look::NotYet(left.join("; ")) })
         })
         .await
-        .map_err(|failure| Failure { kind: Kind::Tailnet, ..failure })?;
+        .map_err(|failure| failure.told_as(Kind::Tailnet, None))?;
     if let Some((link, address)) = tailnet::foreign_address(desired, &probe) {
         return Err(Failure::new(
             Kind::Refused,
@@ -69,6 +69,14 @@ pub async fn join<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
     let desired = &run.desired;
     let wanted = &desired.nodes[node];
     let probe = settled(context, node).await?;
+    if status(&probe).is_none() {
+        // Whether it is the device on record cannot be seen: as its twin it would be deleted while it lives.
+        return Err(Failure::new(Kind::Tailnet, "tailscaled does not say which device it is")
+            .at(node)
+            .hint(format!(
+                "`homelab ssh {node} -- sudo tailscale status` and `sudo journalctl -u tailscaled` on it say why"
+            )));
+    }
     let recorded = recorded(context, node).await;
     let address = recorded.address;
     let forgotten = is_forgotten(context, node, &probe).await?;
@@ -97,7 +105,7 @@ pub async fn join<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
             Ok(if left.is_empty() { Look::There(probe) } else { Look::NotYet(left.join("; ")) })
         })
         .await
-        .map_err(|failure| Failure { kind: Kind::Tailnet, ..failure })?;
+        .map_err(|failure| failure.told_as(Kind::Tailnet, None))?;
     if is_forgotten(context, node, &probe).await? {
         return Err(Failure::new(
             Kind::Tailnet,
@@ -141,11 +149,14 @@ async fn unsaid<W: World>(
     if let Some(status) = status(probe).filter(|status| status.have_node_key) {
         return Ok(Some(format!("it is registered, and in state {}", status.backend_state)));
     }
+    if status(probe).is_none() {
+        return Ok(Some("`tailscale status` says nothing that can be read".into()));
+    }
     let keys = context.run.memory().present_keys_of(node);
     if keys.is_empty() || !lists_devices(context) {
         return Ok(None);
     }
-    let devices = context.run.devices().await?;
+    let devices = context.devices().await?;
     let registered =
         |device: &&Device| device.auth_key.as_ref().is_some_and(|key| keys.contains(key));
     Ok(devices.iter().find(registered).map(|device| format!("device {} is registered", device.id)))
@@ -163,7 +174,7 @@ async fn is_forgotten<W: World>(
     };
     let known = context
         .wait_for("the control plane to have the node's device", LISTING, || async {
-            let devices = context.run.devices().await?;
+            let devices = context.devices().await?;
             Ok(match tailnet::is_listed(&devices, &id) {
                 true => Look::There(()),
                 false => Look::NotYet(format!("no device {id} among {}", devices.len())),
@@ -239,7 +250,7 @@ async fn clear_twins<W: World>(
         return Ok(());
     }
     let tag = &context.run.desired.tailnet.tag;
-    let devices = context.run.devices().await?;
+    let devices = context.devices().await?;
     let record = TwinRecord { current: tailnet::node_id(probe), ..recorded };
     let twins = twins::find(&devices, node, tag, &record);
     if let Some(foreign) = twins.foreign.first() {
@@ -342,7 +353,7 @@ async fn take_address_back<W: World>(
         ));
         return Ok(());
     }
-    let devices = context.run.devices().await?;
+    let devices = context.devices().await?;
     let own =
         devices.iter().find(|device: &&Device| device.ipv4 == Some(now)).ok_or_else(|| {
             Failure::new(Kind::Tailnet, format!("no device has the address {now}")).at(node)

@@ -163,9 +163,10 @@ async fn ready<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
         .await
         .map_err(|failure| {
             let unit = cluster::unit_name(wanted.role);
-            Failure { kind: Kind::Kubernetes, ..failure }.hint(format!(
+            let next = format!(
                 "`homelab ssh {node} -- sudo journalctl -u {unit}` tells more; a node that stays broken is made anew by `homelab destroy --node {node}` and `homelab up`"
-            ))
+            );
+            failure.told_as(Kind::Kubernetes, next)
         })
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     engine::{Run, StepContext},
-    error::{Failure, Kind, Result},
+    error::{Kind, Result},
     model::NodeName,
     observe::{self, Depth},
     plan::{
@@ -92,12 +92,25 @@ where
             Ok(if failed.is_empty() {
                 crate::engine::Look::There(())
             } else {
-                crate::engine::Look::NotYet(failed.join("; "))
+                crate::engine::Look::NotYet(in_short(&failed))
             })
         })
         .await
-        .map_err(|failure| Failure { kind: Kind::Checks, ..failure })?;
+        .map_err(|failure| {
+            let next = "`homelab verify` shows each check, and what to do where it fails";
+            failure.told_as(Kind::Checks, next.to_owned())
+        })?;
     Ok(Outcome::Done)
+}
+
+/// The first of them: with the network down there are as many as pairs of nodes.
+fn in_short(failed: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown = failed.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match failed.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
 }
 
 fn failures(checks: &[Check]) -> Vec<String> {

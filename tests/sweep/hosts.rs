@@ -62,6 +62,36 @@ async fn the_authority_of_an_earlier_cluster_is_put_aside_before_an_agent_joins(
     assert_eq!(kept, ["of an earlier cluster\n"]);
 }
 
+/// Has `tailscale status` fail on all guests, until the tool is put back.
+fn tailscaled_falls_silent(operator: &Operator) -> (Utf8PathBuf, Utf8PathBuf) {
+    let tool = operator.world.folder().join("programs/homelab-sim-tool");
+    let real = tool.with_extension("real");
+    fs_err::rename(&tool, &real).unwrap();
+    let silent = format!(
+        "#!/bin/sh\nHOMELAB_SIM_AS=${{HOMELAB_SIM_AS:-${{0##*/}}}}\nexport HOMELAB_SIM_AS\n\
+         [ \"$HOMELAB_SIM_AS $1\" != 'tailscale status' ] || exit 1\nexec {real} \"$@\"\n"
+    );
+    fs_err::write(&tool, silent).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(&tool, executable).unwrap();
+    (real, tool)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "waits half a minute for an answer"]
+async fn the_device_of_a_node_that_does_not_say_which_one_it_is_stays() {
+    let (operator, _) = agent(CONFIG).await;
+    let devices = operator.world.picture().await.unwrap().devices;
+    let (real, tool) = tailscaled_falls_silent(&operator);
+    let ended = operator.run(&["up", "--yes"]).await;
+    assert_eq!(ended.code, Some(18), "{}", ended.err);
+    assert!(ended.err.contains("tailscaled does not say which device it is"), "{}", ended.err);
+    assert_eq!(operator.world.picture().await.unwrap().devices, devices);
+    fs_err::rename(real, tool).unwrap();
+    operator.succeed(&["up", "--yes"]).await;
+    assert_eq!(operator.world.picture().await.unwrap().devices, devices);
+}
+
 /// The simulation's own promise, without which a sweep's next world may find the one before it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_waits_for_an_address_that_is_let_go_of_late() {

@@ -1,6 +1,7 @@
 //! `homelab-lab sim`: a command in a simulated world of its own.
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     io::Write as _,
     os::unix::process::ExitStatusExt,
@@ -10,7 +11,7 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::Args;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tokio::{
     signal::unix::{self, SignalKind},
     sync::mpsc,
@@ -50,10 +51,10 @@ pub struct Arguments {
     #[arg(long)]
     in_process: bool,
     /// Seconds from the start of a guest until its sshd answers.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = seconds)]
     boot: f64,
     /// How much of a real Proxmox server's delays pass: 0 to 1.
-    #[arg(long, default_value_t = 0.0)]
+    #[arg(long, default_value_t = 0.0, value_parser = share)]
     pace: f64,
     /// Worlds with other numbers, 0 to 190, stand side by side.
     #[arg(long, default_value_t = 190, value_parser = clap::value_parser!(u8).range(0..=190))]
@@ -75,8 +76,22 @@ pub struct Arguments {
     command: Vec<String>,
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
+    Ok(seconds)
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse::<f64>().map_err(|error| error.to_string())?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("it is not between 0 and 1".into()) }
+}
+
 /// What a rehearsal ends with that could not be played: no program of ours does, and shells neither.
 pub const NOT_PLAYED: u8 = 125;
+
+/// How long what was asked to end may take for it.
+const LAST_WORDS: Duration = Duration::from_secs(20);
 
 /// A command that a script killed and that begins anew comes to its end at some time.
 const MOST_RUNS: usize = 50;
@@ -92,7 +107,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let _claim = Claim::take(arguments.network)?;
     let temporary = tempfile::tempdir()?;
     let folder = match arguments.folder {
-        Some(folder) => folder,
+        // The command may go elsewhere.
+        Some(folder) => camino::absolute_utf8(folder)?,
         None => Utf8PathBuf::try_from(temporary.path().to_owned())?,
     };
     fs_err::create_dir_all(&folder)?;
@@ -114,8 +130,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     let (player, mut deaths) = Player::new(faults);
     world.gate.set_warden(Some(player.clone()));
     let mut runs = Vec::new();
+    let mut asked = Asked::new()?;
     loop {
-        let run = once(&arguments.command, &world, &folder, &mut deaths).await?;
+        let run = once(&arguments.command, &world, &folder, &mut deaths, &mut asked).await?;
         runs.push(run);
         match run.code {
             Some(_) => break,
@@ -124,6 +141,9 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     world.gate.set_warden(None);
+    for (fault, _) in player.outcomes().iter().filter(|(_, outcome)| outcome.acted.is_empty()) {
+        print::say(format_args!("a fault that never came to act: {}", fault.name()));
+    }
     if let Some(destination) = &mut report {
         let left = world.picture().await?;
         let (faults, asked) = (player.outcomes(), world.gate.log());
@@ -146,14 +166,23 @@ impl Destination {
     fn open(path: &Utf8Path) -> std::io::Result<Self> {
         match path.as_str() {
             "-" => Ok(Self::Output),
-            _ => fs_err::File::create(path).map(Self::File),
+            // An earlier report stays until there is a new one.
+            _ => fs_err::OpenOptions::new()
+                .create(true)
+                .write(true)
+                .truncate(false)
+                .open(path)
+                .map(Self::File),
         }
     }
 
     fn write(&mut self, text: &str) -> std::io::Result<()> {
         match self {
             Self::Output => print::text(text),
-            Self::File(file) => file.write_all(text.as_bytes())?,
+            Self::File(file) => {
+                file.set_len(0)?;
+                file.write_all(text.as_bytes())?;
+            }
         }
         Ok(())
     }
@@ -192,6 +221,7 @@ async fn once(
     world: &World,
     folder: &Utf8Path,
     deaths: &mut mpsc::UnboundedReceiver<Death>,
+    asked: &mut Asked,
 ) -> Result<Run, Box<dyn Error>> {
     let (program, words) = command.split_first().ok_or("no command")?;
     let begun = Instant::now();
@@ -204,7 +234,7 @@ async fn once(
         .env("XDG_CACHE_HOME", folder.join("cache"))
         .spawn()
         .map_err(|error| format!("cannot run `{program}`: {error}"))?;
-    let mut asked = Asked::new()?;
+    let mut told = BTreeSet::new();
     let code = loop {
         tokio::select! {
             ended = child.wait() => break Some(code(ended?)),
@@ -216,9 +246,24 @@ async fn once(
                 }
                 break None;
             }
-            signal = asked.next() => child.id().into_iter().for_each(|process| send(process, signal)),
+            signal = asked.next() => {
+                let all = tree(child.id());
+                // Who asks twice does not want to wait; and an interactive shell does not heed SIGTERM.
+                let signal = if told.is_empty() { signal } else { Signal::KILL };
+                all.iter().for_each(|process| send(*process, signal));
+                if signal != Signal::KILL {
+                    print::say(format_args!("the command is asked to end; ask again to kill it"));
+                }
+                told.extend(all);
+            }
         }
     };
+    // A shell ends at once and leaves what it ran to itself: the world stays until that has ended, too.
+    for process in told {
+        if tokio::time::timeout(LAST_WORDS, gone(process)).await.is_err() {
+            send(process, Signal::KILL);
+        }
+    }
     Ok(Run { code, took: begun.elapsed() })
 }
 
@@ -236,9 +281,25 @@ fn tree(process: Option<u32>) -> Vec<u32> {
     found
 }
 
+/// Until there is no such process any more, or nobody has asked yet how it ended. It is nobody's child here, so that
+/// it is looked for.
+async fn gone(process: u32) {
+    let state = || -> Option<char> {
+        let stat = fs_err::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        stat.rsplit_once(") ")?.1.chars().next()
+    };
+    let mut look = tokio::time::interval(Duration::from_millis(20));
+    while state().is_some_and(|state| state != 'Z') {
+        look.tick().await;
+    }
+}
+
+fn pid(process: u32) -> Option<Pid> {
+    i32::try_from(process).ok().and_then(Pid::from_raw)
+}
+
 fn send(process: u32, signal: Signal) {
-    let process = i32::try_from(process).ok().and_then(rustix::process::Pid::from_raw);
-    if let Some(process) = process {
+    if let Some(process) = pid(process) {
         // It may have ended by itself.
         rustix::process::kill_process(process, signal).ok();
     }

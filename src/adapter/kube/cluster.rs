@@ -18,6 +18,9 @@ use crate::{
 /// Under this name the API server remembers which fields are ours.
 pub(super) const FIELD_MANAGER: &str = "homelab";
 
+/// Before a read is sent once more.
+const PAUSE: Duration = Duration::from_millis(200);
+
 /// The Kubernetes API through one server.
 #[derive(Clone)]
 pub struct KubeCluster {
@@ -47,6 +50,19 @@ impl KubeCluster {
     }
 }
 
+/// A read whose answer did not come, or that met a bad moment of the API server's, is sent once more.
+async fn again_if_lost<T, F: Future<Output = Result<T, ClusterError>>>(
+    read: impl Fn() -> F,
+) -> Result<T, ClusterError> {
+    match read().await {
+        Err(ClusterError::Unreachable { .. } | ClusterError::Refused { status: 500.., .. }) => {
+            tokio::time::sleep(PAUSE).await;
+            read().await
+        }
+        outcome => outcome,
+    }
+}
+
 impl std::fmt::Debug for KubeCluster {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "KubeCluster(through {})", self.server)
@@ -61,13 +77,15 @@ impl Cluster for KubeCluster {
 
     async fn nodes(&self) -> Result<Vec<KubeNode>, ClusterError> {
         let nodes = self.nodes_api();
-        let listed = self.reads("list nodes").run(nodes.list(&ListParams::default())).await?;
+        let parameters = ListParams::default();
+        let listed =
+            again_if_lost(|| self.reads("list nodes").run(nodes.list(&parameters))).await?;
         Ok(listed.items.into_iter().map(node::read).collect())
     }
 
     async fn node(&self, node: &NodeName) -> Result<Option<KubeNode>, ClusterError> {
         let (nodes, name) = (self.nodes_api(), format!("read node {node}"));
-        let found = self.reads(&name).run(nodes.get_opt(node.as_str())).await?;
+        let found = again_if_lost(|| self.reads(&name).run(nodes.get_opt(node.as_str()))).await?;
         Ok(found.map(node::read))
     }
 

@@ -130,7 +130,7 @@ mod tests {
 
         let ready = TemplateSight::Ready { image_sha256: String::new() };
         observed.templates.insert("pve2".into(), ready);
-        let stranger = Stranger { name: Some("games".into()), why: None };
+        let stranger = Stranger { name: Some("games".into()), ..Stranger::default() };
         observed.templates.insert("pve1".into(), TemplateSight::Foreign(stranger));
         assert_eq!(vmids(ours(&desired, &observed)), [9001]);
         assert_eq!(vmids(not_foreign(&desired, &observed)), expected[1..]);

@@ -104,7 +104,13 @@ pub(super) fn machine(
         Some(MachineSight::Foreign(stranger)) => refusals.push(Refusal::new(
             name.to_string(),
             format!("VMID {} is taken by {stranger}", node.vmid),
-            format!("give {name} another `vmid`, or delete that VM yourself"),
+            match &stranger.node {
+                // Deleted by hand it would leave its device and its Node object.
+                Some(other) => format!(
+                    "a node is not renamed in place: name it `{other}` again, then `homelab destroy --node {other}`, rename it and `homelab up`; or give {name} another `vmid`"
+                ),
+                None => format!("give {name} another `vmid`, or delete that VM yourself"),
+            },
         )),
         Some(MachineSight::Ours(machine)) => {
             existing_machine(desired, observed, node, machine, plan, refusals);

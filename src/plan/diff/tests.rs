@@ -34,6 +34,7 @@ pub(crate) fn bare(desired: &Desired) -> Observed {
         edge: Sight::Unseen,
         tunnel: None,
         unchecked: false,
+        unverified: false,
         seeds: BTreeMap::new(),
         strays: Vec::new(),
     }
@@ -206,7 +207,7 @@ fn a_guest_of_another_on_a_wanted_vmid_is_refused() {
     let desired = desired();
     let mut observed = bare(&desired);
     let why = Some("it has no marker".to_owned());
-    let foreign = MachineSight::Foreign(Stranger { name: Some("nas".into()), why });
+    let foreign = MachineSight::Foreign(Stranger { name: Some("nas".into()), why, node: None });
     observed.machines.insert(name("k3s-agent-1"), foreign);
     insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
 }
@@ -321,6 +322,15 @@ fn a_check_of_the_network_that_a_run_did_not_come_to_is_planned_again() {
     let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.0.as_str()).collect();
     assert_eq!(ids, ["network/check", "verify/all"]);
     assert_eq!(plan.steps[0].reasons, ["a run that changed something ended before it was checked"]);
+    let mut plan = Plan::default();
+    let observed = Observed { unverified: true, ..bare(&desired) };
+    whole_cluster(&desired, &observed, &mut plan, &mut Vec::new());
+    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.0.as_str()).collect();
+    assert_eq!(ids, ["verify/all"]);
+    assert_eq!(
+        plan.steps[0].reasons,
+        ["a run that changed something ended before it was verified"]
+    );
     let mut plan = Plan::default();
     whole_cluster(&desired, &bare(&desired), &mut plan, &mut Vec::new());
     assert!(plan.is_empty(), "{plan:?}");

@@ -97,7 +97,7 @@ pub(super) fn any_desired() -> impl Strategy<Value = Desired> {
 }
 
 fn stranger() -> impl Strategy<Value = Stranger> {
-    proptest::option::of("[a-z]{1,6}").prop_map(|name| Stranger { name, why: None })
+    proptest::option::of("[a-z]{1,6}").prop_map(|name| Stranger { name, ..Stranger::default() })
 }
 
 /// A guest of ours, as wanted or with something else about it; never what is refused.

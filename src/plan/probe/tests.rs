@@ -111,3 +111,15 @@ fn tailscale_is_read_from_its_own_words() {
     assert_eq!(this.tags, ["tag:k3s"]);
     assert!(tailscale.prefs.unwrap().accept_dns);
 }
+
+#[test]
+fn what_a_tool_says_twice_is_what_it_said_last() {
+    let probe = HostProbe::parse(
+        r#"{"version":1,"links":[{"ifname":"tailscale0","mtu":1500,"mtu":1420}],
+            "tailscale":{"version":"1.90.0","status":{"BackendState":"NoState","BackendState":"Running"}}}"#,
+    )
+    .unwrap();
+    assert_eq!(probe.mtu("tailscale0"), Some(1420));
+    let status = probe.tailscale.unwrap().status.unwrap();
+    assert_eq!(status.backend_state, "Running");
+}

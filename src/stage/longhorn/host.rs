@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     engine::{Look, StepContext},
-    error::{Failure, Kind, Result},
+    error::{Kind, Result},
     inventory::desired::{Desired, Node},
     model::NodeName,
     plan::probe::{HostProbe, StorageDisk},
@@ -155,6 +155,6 @@ pub async fn prepare<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
             Ok(if left.is_empty() { Look::There(()) } else { Look::NotYet(left.join("; ")) })
         })
         .await
-        .map_err(|failure| Failure { kind: Kind::RemoteCommand, ..failure })?;
+        .map_err(|failure| failure.told_as(Kind::RemoteCommand, None))?;
     Ok(Outcome::Done)
 }

@@ -34,6 +34,7 @@ pub async fn configure<W: World>(
 ) -> Result<Outcome> {
     let wanted = &context.run.desired.nodes[node];
     let mut changed = false;
+    let mut last = None;
     let mut machine = proved(context, node).await?;
     for _ in 0..4 {
         context.still_wanted()?;
@@ -44,7 +45,10 @@ pub async fn configure<W: World>(
         match set_keys(context, node, &machine, &keys).await {
             Ok(()) => changed = true,
             // Somebody else changed it since, or the reply was lost: look again.
-            Err(failure) if is_to_be_looked_at(&failure) => {}
+            Err(failure) if is_to_be_looked_at(&failure) => {
+                context.output(format!("looking whether it happened: {failure}"));
+                last = Some(failure);
+            }
             Err(failure) => return Err(failure),
         }
         machine = proved(context, node).await?;
@@ -101,7 +105,8 @@ pub async fn configure<W: World>(
             .hint("run `homelab up` again: it plans the reboot"));
         }
         if !pending.is_empty() {
-            context.output(format!("{} take effect at a reboot", pending.join(", ")));
+            let verb = if pending.len() == 1 { "takes" } else { "take" };
+            context.output(format!("{} {verb} effect at a reboot", pending.join(", ")));
             restart(context, node).await?;
             changed = true;
             machine = proved(context, node).await?;
@@ -109,12 +114,14 @@ pub async fn configure<W: World>(
     }
     let left = guest::changed_keys(&context.run.desired, wanted, &machine.config);
     if let Some(key) = left.first() {
-        return Err(Failure::new(
-            Kind::Proxmox,
-            format!("{} stays {:?}, wanted {}", key.key, key.seen, key.value),
-        )
-        .at(node)
-        .effect(Effect::Unknown));
+        let seen = key.seen.as_deref().unwrap_or("unset");
+        let failure =
+            Failure::new(Kind::Proxmox, format!("{} stays {seen}, wanted {}", key.key, key.value));
+        let failure = match last {
+            Some(last) => failure.because(last),
+            None => failure.hint("somebody else changes it at the same time"),
+        };
+        return Err(failure.at(node).effect(Effect::Unknown));
     }
     Ok(if changed { Outcome::Done } else { Outcome::Unchanged("configured already".into()) })
 }

@@ -101,10 +101,35 @@ pub(super) async fn is_there<W: World>(
 /// to delete a seed that is in use.
 pub async fn delete_all<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
     let proxmox_node = context.run.desired.nodes[node].proxmox_node.clone();
-    let proxmox = context.run.world.proxmox();
     for volume in of_node(context, node).await? {
-        context.task(UPLOAD_LIMIT, || proxmox.delete_volume(&proxmox_node, &volume)).await?;
+        delete(context, node, &proxmox_node, &volume).await?;
         context.record(&Record::VolumeDropped { volume })?;
+    }
+    Ok(())
+}
+
+/// Its name is ours alone and never used again: whether it went is seen, and where it did not it is asked once more.
+async fn delete<W: World>(
+    context: &StepContext<W>,
+    node: &NodeName,
+    proxmox_node: &str,
+    volume: &String,
+) -> Result<()> {
+    let proxmox = context.run.world.proxmox();
+    for turn in 1.. {
+        let sent = context.task(UPLOAD_LIMIT, || proxmox.delete_volume(proxmox_node, volume)).await;
+        match sent {
+            Err(failure) if failure.effect == Effect::Unknown => {
+                context.output(format!("looking whether it happened: {failure}"));
+                if !of_node(context, node).await?.contains(volume) {
+                    break;
+                }
+                if turn == TURNS {
+                    return Err(failure);
+                }
+            }
+            other => return other.map(drop),
+        }
     }
     Ok(())
 }

@@ -246,6 +246,7 @@ fn bare(desired: &Desired) -> Observed {
         edge: Sight::Unseen,
         tunnel: None,
         unchecked: false,
+        unverified: false,
         seeds: BTreeMap::new(),
         strays: Vec::new(),
     }

@@ -93,7 +93,7 @@ async fn a_locked_template_keeps_others_out_too_and_ends_no_run() {
         world.fault(lock).await;
         first.until(500).await;
     };
-    first.works(work).await.expect("nobody can have taken it");
+    Box::pin(first.works(work)).await.expect("nobody can have taken it");
 }
 
 #[tokio::test]

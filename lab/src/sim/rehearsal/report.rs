@@ -83,7 +83,7 @@ impl Report<'_> {
                 "{}, {} cores, {} MiB",
                 shown(&guest["status"]),
                 guest["config"]["cores"],
-                guest["config"]["memory"]
+                shown(&guest["config"]["memory"])
             );
             ["VM".into(), format!("{vmid} {}", shown(&guest["config"]["name"])), size]
         });

@@ -88,7 +88,8 @@ pub fn read(path: &Utf8Path) -> Result<Vec<Fault>, ScriptError> {
         );
         return Err(std::io::Error::other(why).into());
     }
-    file.read_to_string(&mut text)?;
+    file.read_to_string(&mut text)
+        .map_err(|error| std::io::Error::other(format!("{path}: {error}")))?;
     parse(path.as_str(), &text)
 }
 
