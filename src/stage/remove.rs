@@ -69,6 +69,10 @@ pub async fn machine<W: World>(
             // While its guest is there, the next run knows of it; off, it does not register again.
             kubernetes_node(context, node).await?;
         }
+        if is_stray(context, node) {
+            // Without its guest nobody would know of it any more; off, it does not register again either.
+            leave_tailnet(context, node).await?;
+        }
         context.record(&Record::GuestDropped { node: node.clone() })?;
         // Each disk is freed under its storage's lock; too many at once, and Proxmox gives some up.
         let _allocation = allocation(context).await?;
@@ -163,9 +167,22 @@ async fn prove_template<W: World>(
         .hint("run the same command again when its task has ended: what is ours is deleted then"))
 }
 
-/// What the guest leaves elsewhere: its device, its keys, its Node object.
+/// Whether only its guest tells of the node.
+fn is_stray<W: World>(context: &StepContext<W>, node: &NodeName) -> bool {
+    !context.run.desired.nodes.contains_key(node)
+}
+
+/// What the guest leaves elsewhere: its device, its keys, its seeds.
 async fn forget<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
-    let world = &context.run.world;
+    leave_tailnet(context, node).await?;
+    if !is_stray(context, node) {
+        super::machine::delete_seeds(context, node).await?;
+    }
+    Ok(())
+}
+
+/// Takes the node's device out of the tailnet, and its keys back.
+async fn leave_tailnet<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
     let record = twins::Record::remembered(&context.run.memory(), node);
     if !record.is_empty() {
         match context.run.devices().await {
@@ -173,18 +190,16 @@ async fn forget<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<(
                 let tag = &context.run.desired.tailnet.tag;
                 let ours = twins::find(&devices, node, tag, &record);
                 for device in ours.stale.iter().chain(&ours.alive) {
-                    world.tailnet().delete_device(&device.id).await?;
+                    context.run.world.tailnet().delete_device(&device.id).await?;
                 }
                 context.record(&Record::DeviceDropped { node: node.clone() })?;
             }
+            // While its guest is there it can be asked again.
+            Err(error) if is_stray(context, node) => return Err(error.into()),
             Err(error) => context.warn(format!("its tailnet device was not looked for: {error}")),
         }
     }
-    super::join::take_keys_back(context, node).await?;
-    if context.run.desired.nodes.contains_key(node) {
-        super::machine::delete_seeds(context, node).await?;
-    }
-    Ok(())
+    super::join::take_keys_back(context, node).await
 }
 
 /// Deletes the Node object and the node password of a node that is rebuilt or gone (K3S-04).
