@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use camino::Utf8PathBuf;
-use homelab_lab::sim::world::Options;
+use homelab_lab::sim::{answers::Guests, world::Options};
 use tokio::net::TcpListener;
 
 use crate::{operator::Operator, story::first_up};
@@ -80,7 +80,9 @@ fn tailscaled_falls_silent(operator: &Operator) -> (Utf8PathBuf, Utf8PathBuf) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "waits half a minute for an answer"]
 async fn the_device_of_a_node_that_does_not_say_which_one_it_is_stays() {
-    let (operator, _) = agent(CONFIG).await;
+    // Guests that answer in process have no such program.
+    let operator = Operator::new(Options { guests: Guests::Real, ..Options::default() }).await;
+    operator.succeed(&["up", "--yes"]).await;
     let devices = operator.world.picture().await.unwrap().devices;
     let (real, tool) = tailscaled_falls_silent(&operator);
     let ended = operator.run(&["up", "--yes"]).await;
