@@ -38,6 +38,10 @@ pub(crate) async fn create(request: Request) -> Result<Value, ApiError> {
             format!("unable to create VM {vmid} - VM {vmid} already exists on node '{node}'");
         return Err(ApiError::failure(text));
     }
+    if request.forced_exit.as_ref().is_some_and(|forced| forced.instead) {
+        // A task that fails before its work takes back what was reserved for it, as one does that fails later.
+        subject.state.qemu.remove(vmid);
+    }
     let start = request.boolean("start").unwrap_or(false);
     let id = vmid.to_string();
     Ok(begin(&request, "qmcreate", &id, move |worker| async move {
