@@ -5,10 +5,10 @@
 //! * [`context`]: what one step sees of it: journal, events, waiting.
 //! * [`lease`]: one run at a time on one cluster, whoever starts it.
 //! * [`scheduler`]: which step when.
-//! * `together`: one look for all who ask at once.
 //! * `waiting`: the steps that are not begun yet, and what each of them waits for.
 //! * `task_log`: what a task's log tells of how far it has come.
 //! * [`task`]: Proxmox tasks, from the call to the end, over lost replies and busy locks.
+//! * `together`: one look for all who ask at once.
 
 pub mod context;
 pub mod lease;

@@ -51,8 +51,6 @@ fn codes(effect: &Effect) -> &'static [i32] {
         System::Host if effect.kind.contains("Sends packets") => &[1, 13, 14, 16],
         System::Host => &[13, 14, 16],
         System::Tailnet => &[14, 18],
-        // The list of its nodes is asked for by the checks alone.
-        System::Kubernetes if effect.kind == "GET /api/v1/nodes" => &[1, 12, 14],
         System::Kubernetes => &[12, 14],
         System::Git => &[14, 19],
         // What it says of itself is a guard's reason.
