@@ -13,6 +13,7 @@ use homelab_lab::sim::{
 use crate::{
     judge::Judge,
     points::{beyond, kinds},
+    stage::Stage,
     story::{
         Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, undisturbed,
     },
@@ -46,12 +47,18 @@ impl Harm {
 }
 
 async fn sweep(story: &Story, harm: Harm) {
-    let (effects, whole) = undisturbed(story).await;
-    harmed(story, harm, effects, whole).await;
+    let mut stage = Stage::of(story).await;
+    let (effects, whole) = stage.undisturbed().await;
+    harmed(&mut stage, story, harm, (effects, whole)).await;
 }
 
 /// The same, of effects of an undisturbed run and what came of it.
-async fn harmed(story: &Story, harm: Harm, effects: Vec<Effect>, whole: Picture) {
+async fn harmed(
+    stage: &mut Stage<'_>,
+    story: &Story,
+    harm: Harm,
+    (effects, whole): (Vec<Effect>, Picture),
+) {
     let wanted = kinds(&effects).into_iter();
     let wanted: Vec<Effect> = wanted
         .filter(|effect| {
@@ -62,7 +69,7 @@ async fn harmed(story: &Story, harm: Harm, effects: Vec<Effect>, whole: Picture)
     for effect in wanted {
         let (moment, verdict) = harm.verdict(effect.system);
         let what = format!("{} of {}", effect.kind, effect.about);
-        let operator = story.begin().await;
+        let operator = stage.again().await;
         let harmer = Arc::new(Harmer::once(effect, moment, verdict));
         operator.world.gate.set_warden(Some(harmer.clone()));
         let ended = operator.run(story.run).await;
@@ -73,7 +80,7 @@ async fn harmed(story: &Story, harm: Harm, effects: Vec<Effect>, whole: Picture)
         if runs[0].code != Some(0) {
             runs.push(operator.run(story.run).await);
         }
-        judge.look(&operator, &what, &runs.iter().collect::<Vec<_>>()).await;
+        judge.look(operator, &what, &runs.iter().collect::<Vec<_>>()).await;
     }
     judge.end();
 }
@@ -103,8 +110,10 @@ async fn a_service_that_has_a_bad_moment_is_asked_again_by_this_run_or_the_next(
 async fn what_flux_and_longhorn_add_is_harmed_and_made_once_all_the_same() {
     let (plain, _) = undisturbed(&first_up()).await;
     let story = first_up_with_flux();
-    let (effects, whole) = undisturbed(&story).await;
+    let mut stage = Stage::of(&story).await;
+    let (effects, whole) = stage.undisturbed().await;
     for harm in [Harm::LostAnswer, Harm::LostRequest, Harm::Refused] {
-        harmed(&story, harm, beyond(&effects, &plain), whole.clone()).await;
+        let new = beyond(&effects, &plain);
+        harmed(&mut stage, &story, harm, (new, whole.clone())).await;
     }
 }

@@ -7,7 +7,8 @@ use homelab_lab::sim::gate::Moment;
 use crate::{
     judge::Judge,
     points::{Point, points},
-    story::{first_up, undisturbed},
+    stage::Stage,
+    story::first_up,
     warden::Killer,
 };
 
@@ -43,7 +44,8 @@ const DAMAGES: [(&str, Damage, bool); 6] = [
 #[ignore = "takes long: scripts/sweep"]
 async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
     let story = first_up();
-    let (effects, whole) = undisturbed(&story).await;
+    let mut stage = Stage::of(&story).await;
+    let (effects, whole) = stage.undisturbed().await;
     let points = points(&effects).into_iter().filter(|point| point.moment == Moment::After);
     let points: Vec<Point> = points.collect();
     let mut judge = Judge::new("first up, damaged journals", whole, 3 * DAMAGES.len());
@@ -51,7 +53,7 @@ async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
     for share in [3, 5, 8] {
         let point = &points[points.len() * share / 10];
         for (name, damage, lost) in DAMAGES {
-            let operator = story.begin().await;
+            let operator = stage.again().await;
             let killer = Arc::new(Killer::new(point.clone()));
             operator.world.gate.set_warden(Some(killer.clone()));
             let child = operator.start(story.run);
@@ -70,7 +72,7 @@ async fn a_damaged_journal_of_a_dead_run_makes_nothing_twice() {
             }
             assert!(killer.done(), "{point:?} did not come");
             let what = format!("{name}, after {}", point.effect.kind);
-            judge.look(&operator, &what, &[&ended, &again]).await;
+            judge.look(operator, &what, &[&ended, &again]).await;
         }
     }
     judge.end();

@@ -1,4 +1,5 @@
-//! Killed at each effect: the next run reaches what an undisturbed one reaches.
+//! The process itself is killed at an effect of each kind: the next run reaches what an undisturbed one reaches.
+//! `moments` tries the rest.
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use homelab_lab::sim::{
 use crate::{
     judge::Judge,
     points::{Point, beyond, points},
+    stage::Stage,
     story::{
         Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, one_node_less,
         undisturbed,
@@ -18,8 +20,8 @@ use crate::{
 };
 
 /// Kills the run there, runs it again, and looks.
-async fn killed(story: &Story, point: &Point, judge: &mut Judge) {
-    let operator = story.begin().await;
+async fn killed(stage: &mut Stage<'_>, story: &Story, point: &Point, judge: &mut Judge) {
+    let operator = stage.again().await;
     let killer = Arc::new(Killer::new(point.clone()));
     operator.world.gate.set_warden(Some(killer.clone()));
     let child = operator.start(story.run);
@@ -35,17 +37,19 @@ async fn killed(story: &Story, point: &Point, judge: &mut Judge) {
         what.push_str(", which did not come");
     }
     let again = operator.run(story.run).await;
-    judge.look(&operator, &what, &[&ended, &again]).await;
+    judge.look(operator, &what, &[&ended, &again]).await;
 }
 
 /// Tries each point; what ended otherwise is told in full.
 async fn sweep(story: &Story, wanted: impl Fn(Vec<Point>) -> Vec<Point>) {
-    let (effects, whole) = undisturbed(story).await;
-    try_each(story, effects, whole, wanted).await;
+    let mut stage = Stage::of(story).await;
+    let (effects, whole) = stage.undisturbed().await;
+    try_each(&mut stage, story, effects, whole, wanted).await;
 }
 
 /// The same, of effects of an undisturbed run and what came of it.
 async fn try_each(
+    stage: &mut Stage<'_>,
     story: &Story,
     effects: Vec<Effect>,
     whole: Picture,
@@ -55,7 +59,7 @@ async fn try_each(
     println!("{}: {} effects, {} points", story.name, effects.len(), points.len());
     let mut judge = Judge::new(format!("{}, kills", story.name), whole, points.len());
     for point in &points {
-        killed(story, point, &mut judge).await;
+        killed(stage, story, point, &mut judge).await;
     }
     judge.end();
 }
@@ -78,8 +82,9 @@ async fn a_first_run_may_die_anywhere() {
 async fn a_first_run_may_die_wherever_flux_and_longhorn_add_something() {
     let (plain, _) = undisturbed(&first_up()).await;
     let story = first_up_with_flux();
-    let (effects, whole) = undisturbed(&story).await;
-    try_each(&story, beyond(&effects, &plain), whole, std::convert::identity).await;
+    let mut stage = Stage::of(&story).await;
+    let (effects, whole) = stage.undisturbed().await;
+    try_each(&mut stage, &story, beyond(&effects, &plain), whole, std::convert::identity).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

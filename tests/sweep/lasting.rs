@@ -10,7 +10,8 @@ use crate::{
     judge::Judge,
     operator::{Ended, Operator},
     points::kinds,
-    story::{first_up, undisturbed},
+    stage::Stage,
+    story::first_up,
     warden::Harmer,
 };
 
@@ -95,24 +96,25 @@ fn faults_of(harm: Harm, operator: &Operator, ended: &Ended, effect: &Effect) ->
 
 async fn sweep(harm: Harm) {
     let story = first_up();
-    let (effects, whole) = undisturbed(&story).await;
+    let mut stage = Stage::of(&story).await;
+    let (effects, whole) = stage.undisturbed().await;
     let wanted = kinds(&effects);
     let mut judge = Judge::new(format!("first up, lasting {harm:?}"), whole, wanted.len());
     for effect in wanted {
         let what = format!("{:?} {} of {}", effect.system, effect.kind, effect.about);
-        let operator = story.begin().await;
+        let operator = stage.again().await;
         let harmer = Arc::new(Harmer::always(effect.clone(), harm.verdict(effect.system)));
         operator.world.gate.set_warden(Some(harmer));
         let ended = operator.run(&["up", "--yes", "--timeout", TIME]).await;
         operator.world.gate.set_warden(None);
         judge.tally.faults += 1;
         if ended.code != Some(0) {
-            for fault in faults_of(harm, &operator, &ended, &effect) {
+            for fault in faults_of(harm, operator, &ended, &effect) {
                 judge.wrong(&what, &format!("{fault}\n{}", ended.err));
             }
         }
         let again = operator.run(story.run).await;
-        judge.look(&operator, &what, &[&ended, &again]).await;
+        judge.look(operator, &what, &[&ended, &again]).await;
     }
     judge.end();
 }

@@ -1,6 +1,6 @@
 //! A person with the program, an inventory, keys and a state folder, in a world of their own.
 
-use std::{process::Stdio, time::Duration};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use homelab_lab::sim::{
@@ -18,7 +18,7 @@ use tokio::{
 const LIMIT: Duration = Duration::from_secs(180);
 
 pub(crate) struct Operator {
-    pub(crate) world: World,
+    pub(crate) world: Arc<World>,
     folder: tempfile::TempDir,
     /// Where no network was chosen.
     _claim: Option<Claim>,
@@ -41,7 +41,7 @@ impl Operator {
         let folder = tempfile::tempdir().unwrap();
         let place = path(&folder, "world");
         fs_err::create_dir_all(&place).unwrap();
-        let world = World::start(place, options).await.unwrap();
+        let world = Arc::new(World::start(place, options).await.unwrap());
         let operator = Self { world, folder, _claim: claim };
         let key = operator.path("key");
         let made = std::process::Command::new("ssh-keygen")
@@ -78,6 +78,10 @@ impl Operator {
             .output()
             .unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    pub(crate) fn folder(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.folder.path()).unwrap()
     }
 
     pub(crate) fn path(&self, name: &str) -> Utf8PathBuf {

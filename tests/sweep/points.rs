@@ -1,4 +1,4 @@
-//! Which moments are tried.
+//! At which moments a process is killed.
 
 use std::collections::BTreeSet;
 
@@ -13,12 +13,7 @@ pub(crate) struct Point {
     pub(crate) moment: Moment,
 }
 
-/// Whether each moment is wanted (`scripts/sweep --all`), or one of each kind.
-pub(crate) fn all() -> bool {
-    std::env::var("HOMELAB_SWEEP").is_ok_and(|wish| wish == "all")
-}
-
-/// Both moments of every effect, or of the first of each kind.
+/// Both moments of the first effect of each kind; of one that only looks, the first alone.
 pub(crate) fn points(effects: &[Effect]) -> Vec<Point> {
     let mut seen: Vec<&Effect> = Vec::new();
     let mut points = Vec::new();
@@ -27,9 +22,9 @@ pub(crate) fn points(effects: &[Effect]) -> Vec<Point> {
         let new =
             !seen.iter().any(|known| (known.system, &known.kind) == (effect.system, &effect.kind));
         seen.push(effect);
-        if all() || new {
+        if new {
             points.push(Point { effect: effect.clone(), nth, moment: Moment::Before });
-            if effect.mutating || all() {
+            if effect.mutating {
                 points.push(Point { effect: effect.clone(), nth, moment: Moment::After });
             }
         }

@@ -91,6 +91,11 @@ pub(crate) fn add_a_node(operator: &Operator) {
 }
 
 impl Story {
+    /// Whether its worlds can be gone back to.
+    pub(crate) fn has_snapshots(&self) -> bool {
+        !self.gitops
+    }
+
     /// A world of its own in which all that comes before was done.
     pub(crate) async fn begin(&self) -> Operator {
         let (network, gitops) = (self.network.number(), self.gitops);

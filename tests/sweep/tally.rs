@@ -6,6 +6,8 @@ use std::io::Write as _;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) kill_points: usize,
+    /// Different ones that a run was begun in from a snapshot.
+    pub(crate) worlds: usize,
     pub(crate) journal_records: usize,
     pub(crate) faults: usize,
     pub(crate) damaged_journals: usize,
@@ -20,10 +22,11 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn lines(&self) -> [(&'static str, usize); 10] {
+    fn lines(&self) -> [(&'static str, usize); 11] {
         [
             ("kill points tried", self.kill_points),
-            ("killed after a journal record", self.journal_records),
+            ("died after a journal record", self.journal_records),
+            ("different worlds they left", self.worlds),
             ("faults injected", self.faults),
             ("survived in the same run", self.survived),
             ("damaged journals", self.damaged_journals),

@@ -8,7 +8,8 @@ use crate::{
     judge::Judge,
     operator::Operator,
     points::kinds,
-    story::{Story, another_node, destroy, first_up, memory_and_disk, undisturbed},
+    stage::Stage,
+    story::{Story, another_node, destroy, first_up, memory_and_disk},
 };
 
 const LOCKED: &str = "can't lock file '/var/lock/pve-manager/pve-storage-local-lvm' - got timeout";
@@ -91,23 +92,24 @@ async fn unlocked(operator: &Operator) {
 }
 
 async fn sweep(story: &Story) {
-    let (effects, whole) = undisturbed(story).await;
+    let mut stage = Stage::of(story).await;
+    let (effects, whole) = stage.undisturbed().await;
     let kinds = kinds(&effects).into_iter().filter(|effect| effect.system == System::Proxmox);
     let faults: Vec<Value> = kinds.flat_map(|effect| faults(&effect)).collect();
     let mut judge = Judge::new(format!("{}, Proxmox's faults", story.name), whole, faults.len());
     for fault in &faults {
-        let operator = story.begin().await;
-        door(&operator, reqwest::Method::POST, Some(fault)).await;
+        let operator = stage.again().await;
+        door(operator, reqwest::Method::POST, Some(fault)).await;
         let ended = operator.run(story.run).await;
-        door(&operator, reqwest::Method::DELETE, None).await;
+        door(operator, reqwest::Method::DELETE, None).await;
         judge.tally.faults += 1;
         judge.tally.survived += usize::from(ended.code == Some(0));
         let mut runs = vec![ended];
         if runs[0].code != Some(0) {
-            unlocked(&operator).await;
+            unlocked(operator).await;
             runs.push(operator.run(story.run).await);
         }
-        judge.look(&operator, &fault.to_string(), &runs.iter().collect::<Vec<_>>()).await;
+        judge.look(operator, &fault.to_string(), &runs.iter().collect::<Vec<_>>()).await;
     }
     judge.end();
 }

@@ -8,6 +8,7 @@
 //! * [`access`]: users, tokens, roles, access control lists, tickets.
 //! * [`cluster`], [`node`], [`pool`]: what is not a guest, a storage or a task.
 //! * [`qemu`], [`storage`], [`task`]: guests, volumes, workers.
+//! * [`snapshot`]: what is remembered, taken out and put back.
 //! * [`control`]: the laboratory's own door: the request log, faults, the host's shell.
 
 pub(crate) mod access;
@@ -31,6 +32,7 @@ pub(crate) mod root;
 pub(crate) mod schema;
 pub(crate) mod server;
 pub mod setup;
+mod snapshot;
 pub(crate) mod state;
 pub(crate) mod storage;
 pub(crate) mod task;
@@ -44,6 +46,7 @@ pub use http::certificate::CertificateError;
 pub use instant::InstantHypervisor;
 pub use server::{Running, Server, StartError};
 pub use setup::{AccessSetup, GuestSetup, RoleSetup, Setup, SetupError, TokenSetup};
+pub(crate) use snapshot::Memory;
 
 /// Every endpoint of the emulator; each module declares its own.
 pub(crate) fn endpoints(era: u32) -> Vec<endpoint::Endpoint> {

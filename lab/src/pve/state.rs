@@ -28,7 +28,7 @@ pub(crate) struct State {
     pub(crate) tasks: task::Table,
     /// SHA-256 of the node certificate, as `/nodes` shows it.
     pub(crate) fingerprint: Mutex<String>,
-    messages: Mutex<Vec<Message>>,
+    pub(super) messages: Mutex<Vec<Message>>,
     cores: Semaphore,
     started: std::time::Instant,
 }

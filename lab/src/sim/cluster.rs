@@ -43,6 +43,15 @@ impl Cluster {
         }
     }
 
+    /// The numbers of the nodes' networks.
+    pub(super) fn memory(&self) -> BTreeMap<String, u32> {
+        lock(&self.networks).clone()
+    }
+
+    pub(super) fn remember(&self, networks: &BTreeMap<String, u32>) {
+        lock(&self.networks).clone_from(networks);
+    }
+
     /// A kubelet tells of its node; the pods' network of the node.
     pub(super) fn report(&self, report: &NodeReport) -> Result<ipnet::Ipv4Net, String> {
         let known = self.kubernetes.get("nodes", ("", &report.name));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch::Sender;
 
 use crate::pve::state::lock;
 
@@ -87,6 +88,8 @@ struct Inner {
     log: Mutex<Vec<Effect>>,
     connections: Mutex<Vec<String>>,
     warden: Mutex<Option<Arc<dyn Warden>>>,
+    /// How many effects are on their way through, but for those that are held at one of their moments.
+    acting: Sender<usize>,
 }
 
 /// An effect between its two moments.
@@ -96,6 +99,40 @@ pub struct Passage {
     number: u64,
     effect: Effect,
     twice: bool,
+    /// Until it is dropped.
+    #[expect(dead_code, reason = "it counts by being there")]
+    acting: Acting,
+}
+
+/// An effect that is held: nothing of it happens until this is dropped.
+pub struct Held(Gate);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.0.acting.send_modify(|acting| *acting += 1);
+    }
+}
+
+/// Counted until it is dropped, with its passage where a client is gone before its answer.
+struct Acting(Gate);
+
+impl Acting {
+    fn begin(gate: &Gate) -> Self {
+        gate.0.acting.send_modify(|acting| *acting += 1);
+        Self(gate.clone())
+    }
+}
+
+impl Drop for Acting {
+    fn drop(&mut self) {
+        self.0.0.acting.send_modify(|acting| *acting -= 1);
+    }
+}
+
+impl std::fmt::Debug for Acting {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Acting")
+    }
 }
 
 impl Passage {
@@ -116,16 +153,33 @@ impl Gate {
             log.push(effect.clone());
             log.len() as u64
         };
-        match self.rule(number, Moment::Before, &effect).await {
-            Verdict::Pass => Ok(Passage { number, effect, twice: false }),
-            Verdict::Twice => Ok(Passage { number, effect, twice: true }),
-            other => Err(other),
-        }
+        // Before the ruling ends: between it and the first deed there is no moment at which it does not count.
+        let acting = Acting::begin(self);
+        let twice = match self.rule(number, Moment::Before, &effect).await {
+            Verdict::Pass => false,
+            Verdict::Twice => true,
+            other => return Err(other),
+        };
+        Ok(Passage { number, effect, twice, acting })
     }
 
     /// Shows it once more, before it is answered.
     pub async fn after(&self, passage: Passage) -> Verdict {
-        self.rule(passage.number, Moment::After, &passage.effect).await
+        let verdict = self.rule(passage.number, Moment::After, &passage.effect).await;
+        drop(passage);
+        verdict
+    }
+
+    /// A warden holds the effect that it is asked about.
+    pub fn hold(&self) -> Held {
+        self.0.acting.send_modify(|acting| *acting -= 1);
+        Held(self.clone())
+    }
+
+    /// Waits until no effect is being done: each is answered, or is held at one of its moments.
+    pub async fn quiet(&self) {
+        // The sender is this gate's own: it does not end meanwhile.
+        self.0.acting.subscribe().wait_for(|acting| *acting == 0).await.ok();
     }
 
     /// Everything that was asked for so far, in its order.
@@ -199,5 +253,33 @@ mod tests {
         assert_eq!(gate.log().len(), 2);
         gate.forget();
         assert_eq!(gate.log(), []);
+    }
+
+    #[tokio::test]
+    async fn it_is_quiet_when_each_effect_was_done_or_given_up() {
+        let gate = Gate::default();
+        gate.quiet().await;
+        let done = gate.before(effect("exec probe")).await.expect("nothing is refused");
+        let given_up = gate.before(effect("exec probe")).await.expect("nothing is refused");
+        let quiet = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.quiet().await }
+        });
+        tokio::task::yield_now().await;
+        drop(given_up);
+        tokio::task::yield_now().await;
+        assert!(!quiet.is_finished());
+        // What a warden holds at a moment is not being done.
+        let held = gate.hold();
+        quiet.await.expect("it does not panic");
+        drop(held);
+        let quiet = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.quiet().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!quiet.is_finished());
+        assert_eq!(gate.after(done).await, Verdict::Pass);
+        quiet.await.expect("it does not panic");
     }
 }

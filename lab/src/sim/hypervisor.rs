@@ -10,10 +10,18 @@ use std::{
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
-use tokio::task::JoinHandle;
+use tokio::{
+    sync::watch::{self, Receiver},
+    task::JoinHandle,
+};
 
 use super::{
-    guest::{Guest, seed::Seed, state::Hardware, surroundings::Surroundings},
+    guest::{
+        Guest,
+        seed::Seed,
+        state::{Hardware, State},
+        surroundings::Surroundings,
+    },
     ssh::{Site, Sshd},
 };
 use crate::{
@@ -34,6 +42,8 @@ struct Running {
     spec: GuestSpec,
     pid: u32,
     since: Instant,
+    /// Whether its boot is over, however that went.
+    up: Receiver<bool>,
     /// Brings it up and holds its sshd; ends with the power.
     life: JoinHandle<()>,
 }
@@ -48,6 +58,24 @@ impl Drop for Running {
 pub struct Connection {
     pub site: Site,
     pub surroundings: Arc<dyn Surroundings>,
+}
+
+/// What the hypervisor remembers of its guests, whose folders are no part of it.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    /// VMID and state of each guest, by its folder's name.
+    known: BTreeMap<String, (u32, State)>,
+    running: BTreeMap<u32, Life>,
+}
+
+/// A guest that ran.
+#[derive(Clone, Debug)]
+struct Life {
+    /// Its folder's name.
+    tag: String,
+    spec: GuestSpec,
+    pid: u32,
+    since: Instant,
 }
 
 /// Guests as folders with SSH servers.
@@ -91,6 +119,68 @@ impl SimHypervisor {
         self.port
     }
 
+    /// What is remembered now.
+    pub(super) fn memory(&self) -> Memory {
+        let tag = |guest: &Guest| guest.root().file_name().unwrap_or_default().to_owned();
+        let known = lock(&self.known);
+        let known = known.iter().map(|(tag, guest)| {
+            let state = guest.state().clone();
+            (tag.clone(), (guest.vmid, state))
+        });
+        let running = lock(&self.running);
+        let running = running.iter().map(|(vmid, running)| {
+            let Running { guest, spec, pid, since, .. } = running;
+            let life = Life { tag: tag(guest), spec: spec.clone(), pid: *pid, since: *since };
+            (*vmid, life)
+        });
+        Memory { known: known.collect(), running: running.collect() }
+    }
+
+    /// Ends every guest, without a word to anybody.
+    pub(super) fn stop_all(&self) {
+        lock(&self.running).clear();
+        lock(&self.known).clear();
+    }
+
+    /// Has these guests and no others, and waits until those that ran have their sshd. Their folders hold already
+    /// what they held.
+    ///
+    /// # Errors
+    /// When a guest's folder can't be written or its address can't be had.
+    pub(super) async fn remember(&self, memory: &Memory) -> std::io::Result<()> {
+        self.stop_all();
+        let whole = self.connection.get().ok_or_else(|| std::io::Error::other("no connection"))?;
+        for (tag, (vmid, state)) in &memory.known {
+            let surroundings = whole.surroundings.clone();
+            let root = self.folder.join(tag);
+            let guest = Arc::new(Guest::restored(*vmid, root, state.clone(), surroundings));
+            whole.site.tools.equip(&guest)?;
+            lock(&self.known).insert(tag.clone(), guest);
+        }
+        for (vmid, Life { tag, spec, pid, since }) in memory.running.clone() {
+            let guest = lock(&self.known).get(&tag).cloned();
+            let guest = guest.ok_or_else(|| std::io::Error::other("a guest without a disk ran"))?;
+            let (site, port, restored) = (whole.site.clone(), self.port, guest.clone());
+            let sshd = serve(&restored, port, &site).await?;
+            let life = tokio::spawn(async move {
+                let _sshd = sshd;
+                std::future::pending().await
+            });
+            let up = watch::channel(true).1;
+            lock(&self.running).insert(vmid, Running { guest, spec, pid, since, up, life });
+        }
+        Ok(())
+    }
+
+    /// Waits until no guest boots any more.
+    pub(super) async fn settled(&self) {
+        let all: Vec<_> = lock(&self.running).values().map(|guest| guest.up.clone()).collect();
+        for mut up in all {
+            // A guest that lost its power meanwhile boots no more.
+            up.wait_for(|up| *up).await.ok();
+        }
+    }
+
     fn guest_of(&self, spec: &GuestSpec) -> Result<Arc<Guest>, String> {
         let connection = self.connection.get().ok_or("the world is not whole yet")?;
         let disk = spec.disks.first().ok_or("the guest has no disk to boot from")?;
@@ -116,14 +206,19 @@ impl SimHypervisor {
         }
         let (booted, hardware) = (guest.clone(), hardware(spec));
         let (boot, port) = (self.boot, self.port);
+        let (booting, up) = watch::channel(false);
         let life = tokio::spawn(async move {
             tokio::time::sleep(boot).await;
-            if let Err(error) = live(booted, hardware, seed, port, site).await {
-                tracing::warn!(%error, "a simulated guest did not come up");
+            let sshd = come_up(&booted, hardware, seed, port, &site).await;
+            booting.send_replace(true);
+            match sshd {
+                // It listens as long as the guest has power.
+                Ok(_sshd) => std::future::pending().await,
+                Err(error) => tracing::warn!(%error, "a simulated guest did not come up"),
             }
         });
         let pid = 40_000 + spec.vmid;
-        let running = Running { guest, spec: spec.clone(), pid, since: Instant::now(), life };
+        let running = Running { guest, spec: spec.clone(), pid, since: Instant::now(), up, life };
         lock(&self.running).insert(spec.vmid, running);
         Ok(())
     }
@@ -136,22 +231,25 @@ impl SimHypervisor {
     }
 }
 
-/// From the end of a guest's boot on, as long as it has power.
-async fn live(
-    guest: Arc<Guest>,
+/// A guest's boot: its sshd in the end.
+async fn come_up(
+    guest: &Arc<Guest>,
     hardware: Hardware,
     seed: Option<Seed>,
     port: u16,
-    site: Site,
-) -> std::io::Result<()> {
+    site: &Site,
+) -> std::io::Result<Option<Sshd>> {
     let booted = guest.clone();
     let booting = tokio::task::spawn_blocking(move || booted.boot(hardware, seed.as_ref()));
     booting.await.map_err(std::io::Error::other)??;
+    serve(guest, port, site).await
+}
+
+/// The sshd of a guest that is up; without a seed a cloud image has no address, and nobody reaches it.
+async fn serve(guest: &Arc<Guest>, port: u16, site: &Site) -> std::io::Result<Option<Sshd>> {
     let address = guest.state().ethernet.as_ref().map(|ethernet| ethernet.address);
-    // Without a seed a cloud image has no address: nobody reaches it.
-    let Some(address) = address else { return Ok(()) };
-    let _sshd = listen(SocketAddr::new(IpAddr::V4(address), port), &guest, &site).await?;
-    std::future::pending().await
+    let Some(address) = address else { return Ok(None) };
+    listen(SocketAddr::new(IpAddr::V4(address), port), guest, site).await.map(Some)
 }
 
 /// Its sshd, once the address is free: that of a former life, or of a world that stood here before, lets go of it

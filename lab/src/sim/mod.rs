@@ -11,6 +11,7 @@
 //! * [`kubernetes`]: the cluster's API; [`cluster`]: what the guests tell it.
 //! * [`tailnet`]: the control plane.
 //! * `gitops`, with [`git`]: the Git host; `bucket`: where backups go; [`flux`]: who reads it in the cluster; [`workloads`], [`operators`]: who else acts there.
+//! * [`snapshot`]: a world as a value, to go on from again.
 //! * [`claim`]: a network of its own.
 //! * [`outside`], [`roads`]: what guests reach outside of themselves.
 //! * [`wire`]: how far away from all of it the operator is.
@@ -35,6 +36,7 @@ pub mod outside;
 pub mod picture;
 pub mod rehearsal;
 pub mod roads;
+pub mod snapshot;
 pub mod ssh;
 pub mod tailnet;
 pub mod tools;

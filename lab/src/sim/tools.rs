@@ -192,6 +192,11 @@ impl Tools {
         lock(&self.sights).lines.clone()
     }
 
+    /// Forgets what was seen so far.
+    pub(super) fn forget(&self) {
+        *lock(&self.sights) = Sight::default();
+    }
+
     /// The exported variables of each call of a stand-in, as bash declares them.
     pub fn environments(&self) -> BTreeSet<String> {
         lock(&self.sights).environments.clone()

@@ -95,6 +95,7 @@ pub struct World {
     pub tailnet: Arc<Tailnet>,
     pub hypervisor: Arc<SimHypervisor>,
     tools: Arc<Tools>,
+    surroundings: Arc<Outside>,
 }
 
 /// Why a world did not come to be.
@@ -140,7 +141,7 @@ impl World {
         let wire = options.wire.clone().unwrap_or_default();
         let guests = options.guests;
         let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network, wire, guests };
-        hypervisor.connect(Connection { site, surroundings });
+        hypervisor.connect(Connection { site, surroundings: surroundings.clone() });
         let config = Config {
             nodes: vec![NodeConfig {
                 cores: 64,
@@ -199,6 +200,7 @@ impl World {
             tailnet,
             hypervisor,
             tools,
+            surroundings,
         };
         Ok(world)
     }
@@ -240,6 +242,16 @@ impl World {
     /// The variables of what ran there, each different set of them once.
     pub fn environments(&self) -> BTreeSet<String> {
         self.tools.environments()
+    }
+
+    /// Forgets what was asked for and what was seen of it.
+    pub(super) fn forget(&self) {
+        self.gate.forget();
+        self.tools.forget();
+    }
+
+    pub(super) fn surroundings(&self) -> &Outside {
+        &self.surroundings
     }
 
     /// Somebody makes a guest their own: its notes tell nothing of us any more.

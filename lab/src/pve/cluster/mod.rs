@@ -14,8 +14,8 @@ use super::{endpoint::Endpoint, state::lock};
 /// `datacenter.cfg` and the resources under high availability.
 #[derive(Default)]
 pub(crate) struct Table {
-    options: Mutex<IndexMap<String, String>>,
-    managed: Mutex<IndexMap<u32, IndexMap<String, String>>>,
+    pub(super) options: Mutex<IndexMap<String, String>>,
+    pub(super) managed: Mutex<IndexMap<u32, IndexMap<String, String>>>,
 }
 
 impl Table {

@@ -42,5 +42,5 @@ pub(crate) use disks::blocking;
 pub(crate) use endpoints::endpoints;
 pub(crate) use seed::{seed, set_lock};
 pub(crate) use status::{Summary, summaries};
-pub(crate) use table::Table;
+pub(crate) use table::{Guest, Table};
 pub(crate) use update::finished_within;

@@ -74,6 +74,11 @@ impl Table {
         lock(&self.guests).iter().map(|(vmid, guest)| (*vmid, guest.clone())).collect()
     }
 
+    /// Has these guests and no others; their files are the caller's business.
+    pub(crate) fn remember(&self, guests: BTreeMap<u32, Guest>) {
+        *lock(&self.guests) = guests;
+    }
+
     /// Where a VMID is taken.
     pub(crate) fn node_of(&self, vmid: u32) -> Option<String> {
         lock(&self.guests).get(&vmid).map(|guest| guest.node.clone())

@@ -114,6 +114,11 @@ impl Table {
         self.lock().iter().rev().cloned().collect()
     }
 
+    /// Knows these tasks and no others, oldest first; their logs are the caller's business.
+    pub(crate) fn remember(&self, workers: Vec<Worker>) {
+        *self.lock() = workers;
+    }
+
     /// The running tasks, the youngest first.
     pub(crate) fn running(&self) -> Vec<Worker> {
         let mut all = self.youngest_first();

@@ -75,6 +75,16 @@ impl Guest {
         Ok(Self { vmid, root, surroundings, state })
     }
 
+    /// A guest that was there before, whose folder holds what it held.
+    pub(super) fn restored(
+        vmid: u32,
+        root: Utf8PathBuf,
+        state: State,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> Self {
+        Self { vmid, root, surroundings, state: Mutex::new(state) }
+    }
+
     pub fn root(&self) -> &Utf8Path {
         &self.root
     }

@@ -50,6 +50,20 @@ pub use self::{authority::AuthorityError, failure::Failure};
 use super::gate::Gate;
 use crate::pve::state::lock;
 
+/// What an API server stores.
+#[derive(Clone, Debug)]
+pub(in crate::sim) struct Memory {
+    version: String,
+    state: State,
+}
+
+impl Memory {
+    /// The number of the last change: where it is the same, all is.
+    pub(in crate::sim) fn revision(&self) -> u64 {
+        self.state.revision()
+    }
+}
+
 /// The API server with everything that it stores.
 pub struct Kubernetes {
     gate: Gate,
@@ -107,6 +121,18 @@ impl Kubernetes {
     /// Tells of each change: a model waits for it, then looks.
     pub fn changes(&self) -> Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    /// All that is stored.
+    pub(in crate::sim) fn memory(&self) -> Memory {
+        Memory { version: self.version(), state: self.state().clone() }
+    }
+
+    /// Stores this and nothing else. Nobody may watch meanwhile: revisions are given a second time.
+    pub(in crate::sim) fn remember(&self, memory: &Memory) {
+        self.set_version(&memory.version);
+        *self.state() = memory.state.clone();
+        self.changed.send_replace(memory.revision());
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

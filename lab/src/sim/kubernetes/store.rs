@@ -49,7 +49,7 @@ pub(super) struct Change {
 }
 
 /// Everything that the server knows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct State {
     pub(super) resources: Vec<Arc<Resource>>,
     objects: BTreeMap<Key, Arc<Value>>,

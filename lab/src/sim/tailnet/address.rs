@@ -11,7 +11,7 @@ const FIRST: u32 = 0x6440_0000;
 const COUNT: u32 = 1 << 22;
 
 /// Hands out addresses.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Addresses {
     /// How far Headscale has come: it goes on from the last one, and turns back only when it starts anew.
     last: u32,

@@ -37,4 +37,5 @@ pub use joining::{Joining, Reason, RegisterError, Registration};
 pub use model::{Device, Key, NewKey, User};
 pub use plane::{Plane, Release};
 pub use server::{Running, start};
+pub(in crate::sim) use world::Memory;
 pub use world::{Clock, OauthClient, Settings, Tailnet};

@@ -10,7 +10,7 @@ use super::{
     tailscale::access::{Client, Token},
 };
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Data {
     pub(super) users: Vec<User>,
     pub(super) keys: Vec<Key>,

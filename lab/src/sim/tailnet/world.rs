@@ -71,6 +71,13 @@ pub struct OauthClient {
     pub secret: String,
 }
 
+/// What a control plane remembers.
+#[derive(Clone, Debug)]
+pub(in crate::sim) struct Memory {
+    data: Data,
+    passed: u32,
+}
+
 /// A control plane.
 pub struct Tailnet {
     pub(super) gate: Gate,
@@ -113,6 +120,17 @@ impl Tailnet {
         let mut data = self.data.lock().unwrap_or_else(PoisonError::into_inner);
         data.sweep(self.now());
         data
+    }
+
+    /// All that is remembered, with the time that was let pass here.
+    pub(in crate::sim) fn memory(&self) -> Memory {
+        Memory { data: self.lock().clone(), passed: self.passed.load(Ordering::SeqCst) }
+    }
+
+    /// Remembers this and nothing else.
+    pub(in crate::sim) fn remember(&self, memory: &Memory) {
+        *self.lock() = memory.data.clone();
+        self.passed.store(memory.passed, Ordering::SeqCst);
     }
 
     /// A user of Headscale's, by `headscale users create`.
