@@ -3,6 +3,7 @@
 //! * [`repository`]: what a run knows of the repository of Flux.
 //! * [`run`]: what all steps of a run share.
 //! * [`context`]: what one step sees of it: journal, events, waiting.
+//! * `early`: connections that are begun before it is known whether they are wanted.
 //! * [`lease`]: one run at a time on one cluster, whoever starts it.
 //! * [`scheduler`]: which step when.
 //! * `waiting`: the steps that are not begun yet, and what each of them waits for.
@@ -11,6 +12,7 @@
 //! * `together`: one look for all who ask at once.
 
 pub mod context;
+mod early;
 pub mod lease;
 pub mod repository;
 pub mod run;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    early::Early,
     lease::{self, Tenure},
     repository::Repository,
     together::Together,
@@ -50,6 +51,7 @@ pub struct Run<W: World> {
     /// take its time squared.
     memory: Mutex<Arc<RunState>>,
     hosts: Mutex<HashMap<NodeName, Slot<W>>>,
+    pub(super) early: Early<W>,
     host_keys: Mutex<BTreeMap<NodeName, Vec<String>>>,
     found: Mutex<BTreeMap<NodeName, Ipv4Addr>>,
     allocations: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -79,6 +81,7 @@ impl<W: World> Run<W> {
             journal: Mutex::new(journal),
             memory: Mutex::new(Arc::new(memory)),
             hosts: Mutex::default(),
+            early: Early::default(),
             host_keys: Mutex::default(),
             found: Mutex::default(),
             allocations: Mutex::default(),
@@ -146,7 +149,16 @@ impl<W: World> Run<W> {
         if host_keys.is_empty() {
             return Err(Failure::new(Kind::Ssh, "its marker names no host key").at(node));
         }
-        let wanted = self.desired.nodes.get(node).ok_or_else(|| no_machine(node))?;
+        self.target_with(node, host_keys).ok_or_else(|| no_machine(node))
+    }
+
+    /// The same by these keys; `None` where the inventory has no such node.
+    pub(super) fn target_with(
+        &self,
+        node: &NodeName,
+        host_keys: Vec<String>,
+    ) -> Option<HostTarget> {
+        let wanted = self.desired.nodes.get(node)?;
         let mut addresses = vec![IpAddr::V4(wanted.address)];
         let recorded = lock(&self.memory).devices.get(node).map(|device| device.ipv4);
         if let Some(address) = recorded.or_else(|| lock(&self.found).get(node).copied()) {
@@ -156,7 +168,7 @@ impl<W: World> Run<W> {
             // The LAN side, once closed, does not even refuse.
             addresses.reverse();
         }
-        Ok(HostTarget {
+        Some(HostTarget {
             node: node.clone(),
             addresses,
             port: self.desired.access.port,
@@ -173,7 +185,10 @@ impl<W: World> Run<W> {
             return Ok(host.clone());
         }
         let target = self.target(node)?;
-        let host = self.world.connector().connect(&target).await?;
+        let host = match self.early.take(&target).await {
+            Some(outcome) => outcome?,
+            None => self.world.connector().connect(&target).await?,
+        };
         *slot = Some(host.clone());
         Ok(host)
     }

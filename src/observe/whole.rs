@@ -75,6 +75,15 @@ pub async fn observe<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observ
 }
 
 async fn look<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
+    if depth != Depth::Proxmox {
+        run.connect_early();
+    }
+    let looked = look_further(run, depth).await;
+    run.drop_early();
+    looked
+}
+
+async fn look_further<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Observed> {
     let proxmox = run.world.proxmox();
     let (listed, ()) = futures::join!(
         async { futures::try_join!(proxmox.guests(), proxmox.nodes()) },

@@ -19,6 +19,7 @@ mod tally;
 mod warden;
 
 mod counts;
+mod early;
 mod faults;
 mod foreign;
 mod hosts;
