@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use homelab_lab::sim::gate::{Effect, Moment, Ruling, Verdict, Warden};
 
 use crate::{
-    operator::{Operator, so_many},
+    operator::{Operator, Size},
     report::{Report, Row},
     usage::Machine,
 };
@@ -37,8 +37,8 @@ impl Warden for Slow {
     }
 }
 
-pub(crate) async fn measure(report: &mut Report, nodes: u32) {
-    let operator = Operator::new(nodes, BOOT).await;
+pub(crate) async fn measure(report: &mut Report, size: Size) {
+    let operator = Operator::new(size, BOOT).await;
     operator.world.gate.set_warden(Some(Arc::new(Slow)));
     let machine = Machine::now();
     let usage = operator.succeed(&["up", "--yes"]).await;
@@ -47,7 +47,7 @@ pub(crate) async fn measure(report: &mut Report, nodes: u32) {
     let ratio = usage.wall.as_secs_f64() / critical.as_secs_f64();
     let measurable = world <= MOST;
     report.row(Row {
-        name: format!("first `up`, {}", so_many(nodes)),
+        name: format!("first `up`, {size}"),
         measured: format!("{:.1} s", usage.wall.as_secs_f64()),
         floor: format!("{} s", critical.as_secs()),
         ratio: if measurable {
@@ -57,7 +57,7 @@ pub(crate) async fn measure(report: &mut Report, nodes: u32) {
         },
         goal: "1.05".into(),
     });
-    let key = nodes.to_string();
+    let key = size.key();
     if measurable {
         report.number(&["first_run", &key, "ratio"], ratio);
     }

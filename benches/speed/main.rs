@@ -19,7 +19,11 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use clap::Parser;
 
-use self::{operator::Operator, report::Report, usage::Machine};
+use self::{
+    operator::{Operator, Size},
+    report::Report,
+    usage::Machine,
+};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -54,11 +58,11 @@ enum Part {
 struct Sizes {
     samples: usize,
     /// Worlds in which a run has nothing to do.
-    noop: &'static [u32],
+    noop: &'static [Size],
     /// From the operator to everything and back.
     round_trips: &'static [Duration],
     /// Worlds in which everything is to be done and takes its time.
-    first: &'static [u32],
+    first: &'static [Size],
     /// Worlds of which it is told what the program itself takes.
     scale: &'static [u32],
     starts: usize,
@@ -66,18 +70,18 @@ struct Sizes {
 
 const WHOLE: Sizes = Sizes {
     samples: 9,
-    noop: &[3, 30, 300],
+    noop: &[Size::of(3), Size::in_process(3), Size::of(30), Size::of(300)],
     round_trips: &[Duration::ZERO, Duration::from_millis(1), Duration::from_millis(20)],
-    first: &[3, 50, 500],
+    first: &[Size::of(3), Size::in_process(3), Size::of(50), Size::of(500)],
     scale: &[50, 250, 500],
     starts: 51,
 };
 
 const QUICK: Sizes = Sizes {
     samples: 5,
-    noop: &[3, 12],
+    noop: &[Size::of(3), Size::in_process(3), Size::of(12)],
     round_trips: &[Duration::ZERO, Duration::from_millis(1), Duration::from_millis(20)],
-    first: &[3],
+    first: &[Size::of(3), Size::in_process(3)],
     scale: &[3, 12],
     starts: 21,
 };
@@ -92,21 +96,22 @@ async fn main() {
     if wanted(Part::Start) {
         start::measure(&mut report, sizes.starts).await;
     }
-    for nodes in sizes.noop.iter().filter(|_| wanted(Part::Noop)) {
-        let operator = Operator::new(*nodes, Duration::ZERO).await;
+    for size in sizes.noop.iter().filter(|_| wanted(Part::Noop)) {
+        let operator = Operator::new(*size, Duration::ZERO).await;
         operator.succeed(&["up", "--yes"]).await;
-        noop::measure(&mut report, &operator, *nodes, &sizes).await;
-        if *nodes == 3 {
+        noop::measure(&mut report, &operator, *size, &sizes).await;
+        if *size == Size::of(3) {
             match ansible::program() {
                 Some(program) => {
-                    ansible::measure(&mut report, &operator, &program, *nodes, sizes.samples).await;
+                    ansible::measure(&mut report, &operator, &program, size.nodes, sizes.samples)
+                        .await;
                 }
                 None => report.note("Ansible is not here: its row is left out.".into()),
             }
         }
     }
-    for nodes in sizes.first.iter().filter(|_| wanted(Part::First)) {
-        first::measure(&mut report, *nodes).await;
+    for size in sizes.first.iter().filter(|_| wanted(Part::First)) {
+        first::measure(&mut report, *size).await;
     }
     if wanted(Part::Scale) {
         scale::measure(&mut report, sizes.scale).await;

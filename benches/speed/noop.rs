@@ -7,7 +7,7 @@ use homelab_lab::sim::gate::System;
 use crate::{
     Sizes,
     floor::Floor,
-    operator::{Operator, so_many},
+    operator::{Operator, Size},
     report::{Report, Row},
     sample::Samples,
 };
@@ -15,7 +15,7 @@ use crate::{
 /// The most that it may take of its floor, where the hosts are few.
 const GOAL: &str = "1.25 at 3 nodes";
 
-pub(crate) async fn measure(report: &mut Report, operator: &Operator, nodes: u32, sizes: &Sizes) {
+pub(crate) async fn measure(report: &mut Report, operator: &Operator, size: Size, sizes: &Sizes) {
     for round_trip in sizes.round_trips {
         operator.wire.set_round_trip(*round_trip);
         // Its connections are of this length.
@@ -31,7 +31,7 @@ pub(crate) async fn measure(report: &mut Report, operator: &Operator, nodes: u32
             walls.push(wall * 1000.0);
             floors.push(parts.sum() * 1000.0);
         }
-        let name = format!("no-op `up`, {}, {} ms away", so_many(nodes), round_trip.as_millis());
+        let name = format!("no-op `up`, {}, {} ms away", size, round_trip.as_millis());
         let ratio = Samples::new(ratios);
         let crowd = Samples::new(crowded);
         let walls = Samples::new(walls).median();
@@ -51,26 +51,27 @@ pub(crate) async fn measure(report: &mut Report, operator: &Operator, nodes: u32
             goal: GOAL.into(),
         });
         let key = if *round_trip == Duration::ZERO {
-            nodes.to_string()
+            size.key()
         } else {
-            format!("{nodes}@{}ms", round_trip.as_millis())
+            format!("{}@{}ms", size.key(), round_trip.as_millis())
         };
         report.number(&["noop", &key, "ratio"], ratio.median());
         report.number(&["noop", &key, "ratio_to_all_hosts"], crowd.median());
         report.number(&["noop", &key, "milliseconds"], walls);
     }
     operator.wire.set_round_trip(Duration::ZERO);
-    counts(report, operator, nodes);
+    counts(report, operator, size);
 }
 
 /// What the last run asked for.
-fn counts(report: &mut Report, operator: &Operator, nodes: u32) {
+fn counts(report: &mut Report, operator: &Operator, size: Size) {
+    let nodes = size.nodes;
     let log = operator.world.gate.log();
     let count = |system: System| log.iter().filter(|effect| effect.system == system).count();
     let proxmox = count(System::Proxmox);
     let connections = operator.world.gate.connections().len();
     report.row(Row {
-        name: format!("no-op `up`, {}: what is sent", so_many(nodes)),
+        name: format!("no-op `up`, {size}: what is sent"),
         measured: format!(
             "{proxmox} to Proxmox, {connections} SSH connections, {} scripts, {} to Kubernetes, {} to the control plane",
             count(System::Host),
@@ -81,7 +82,7 @@ fn counts(report: &mut Report, operator: &Operator, nodes: u32) {
         ratio: String::new(),
         goal: format!("{} to Proxmox, {nodes} and {nodes} by SSH", nodes + 4),
     });
-    let key = nodes.to_string();
+    let key = size.key();
     report.number(&["noop", &key, "proxmox_requests"], proxmox as f64);
     report.number(&["noop", &key, "ssh_connections"], connections as f64);
     report.number(&["noop", &key, "scripts"], count(System::Host) as f64);

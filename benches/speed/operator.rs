@@ -1,6 +1,7 @@
 //! A person with the program, in a simulated world.
 
 use std::{
+    fmt,
     process::{Command, Stdio},
     sync::atomic::{AtomicU8, Ordering},
     time::Duration,
@@ -21,6 +22,41 @@ pub(crate) const HOMELAB: &str = env!("CARGO_BIN_EXE_homelab");
 /// Up to so many nodes guests run the program's scripts by a real `sh`; more of them would be what is measured.
 const REAL: u32 = 3;
 
+/// How large a world is, and who runs what its guests are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    pub(crate) nodes: u32,
+    guests: Guests,
+}
+
+impl Size {
+    /// With real guests where this computer bears them.
+    pub(crate) const fn of(nodes: u32) -> Self {
+        let guests = if nodes <= REAL { Guests::Real } else { Guests::InProcess };
+        Self { nodes, guests }
+    }
+
+    pub(crate) const fn in_process(nodes: u32) -> Self {
+        Self { nodes, guests: Guests::InProcess }
+    }
+
+    /// As `--json` names it: the number of nodes, and the kind where it is not the usual one.
+    pub(crate) fn key(self) -> String {
+        let unusual = self != Self::of(self.nodes);
+        format!("{}{}", self.nodes, if unusual { "_in_process" } else { "" })
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.guests {
+            Guests::Real => "real scripts",
+            Guests::InProcess => "answered in process",
+        };
+        write!(formatter, "{} nodes ({kind})", self.nodes)
+    }
+}
+
 pub(crate) struct Operator {
     pub(crate) world: World,
     pub(crate) wire: Wire,
@@ -28,18 +64,18 @@ pub(crate) struct Operator {
 }
 
 impl Operator {
-    /// In a world of so many nodes, whose guests boot for so long.
-    pub(crate) async fn new(nodes: u32, boot: Duration) -> Self {
+    /// In a world of this size, whose guests boot for so long.
+    pub(crate) async fn new(size: Size, boot: Duration) -> Self {
         static WORLDS: AtomicU8 = AtomicU8::new(0);
         let network = WORLDS.fetch_add(1, Ordering::Relaxed) % 60;
         let wire = Wire::default();
         let options = Options {
-            agents: nodes - 1,
+            agents: size.nodes - 1,
             // Beside the worlds of tests, which may run at the same time.
             network: 120 + network,
             boot,
             wire: Some(wire.clone()),
-            guests: guests(nodes),
+            guests: size.guests,
             ..Options::default()
         };
         let folder = tempfile::tempdir().unwrap();
@@ -80,19 +116,6 @@ impl Operator {
         assert!(usage.success, "{words:?}: {said}");
         usage
     }
-}
-
-fn guests(nodes: u32) -> Guests {
-    if nodes <= REAL { Guests::Real } else { Guests::InProcess }
-}
-
-/// So many nodes, and what kind they are: for a row's name.
-pub(crate) fn so_many(nodes: u32) -> String {
-    let kind = match guests(nodes) {
-        Guests::Real => "real scripts",
-        Guests::InProcess => "answered in process",
-    };
-    format!("{nodes} nodes ({kind})")
 }
 
 pub(crate) fn make_key(path: &Utf8Path) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    operator::{Operator, so_many},
+    operator::{Operator, Size},
     report::{Report, Row},
     usage::Usage,
 };
@@ -13,7 +13,7 @@ use crate::{
 pub(crate) async fn measure(report: &mut Report, sizes: &[u32]) {
     let mut before: Option<(u32, Usage)> = None;
     for nodes in sizes.iter().copied() {
-        let operator = Operator::new(nodes, Duration::ZERO).await;
+        let operator = Operator::new(Size::of(nodes), Duration::ZERO).await;
         let usage = operator.succeed(&["up", "--yes"]).await;
         tell(report, nodes, &usage);
         if let Some((few, less)) = before {
@@ -26,7 +26,7 @@ pub(crate) async fn measure(report: &mut Report, sizes: &[u32]) {
 fn tell(report: &mut Report, nodes: u32, usage: &Usage) {
     let megabytes = usage.peak_bytes as f64 / 1e6;
     report.row(Row {
-        name: format!("first `up`, {}: homelab's own", so_many(nodes)),
+        name: format!("first `up`, {}: homelab's own", Size::of(nodes)),
         measured: format!("{:.2} s of processor, {megabytes:.0} MB", usage.cpu),
         floor: String::new(),
         ratio: String::new(),
