@@ -6,6 +6,7 @@ mod image;
 mod longhorn;
 mod machine;
 mod node;
+mod strays;
 
 use super::{
     guest,
@@ -84,7 +85,7 @@ pub fn diff(desired: &Desired, observed: &Observed, wishes: Wishes) -> Result<Pl
         node::cluster_steps(desired, observed, node, &mut plan, &mut refusals);
     }
     // What goes is gone before the network is checked.
-    strays(observed, wishes, &mut plan);
+    strays::steps(desired, observed, wishes, &mut plan);
     whole_cluster(desired, observed, &mut plan, &mut refusals);
     room(desired, observed, &mut plan);
     sweep(desired, observed, &mut plan);
@@ -141,33 +142,6 @@ fn exposure(desired: &Desired, observed: &Observed, plan: &mut Plan) {
                 plan.add(Step::new(change, Impact::InPlace, "`access.exposure: lan`"), &[]);
             }
             Exposure::Tailnet | Exposure::Lan => {}
-        }
-    }
-}
-
-fn strays(observed: &Observed, wishes: Wishes, plan: &mut Plan) {
-    for stray in &observed.strays {
-        if let Some(other) = observed.double_of(stray) {
-            plan.notes.push(stray.unclear(other));
-        } else if wishes.prune {
-            plan.add(
-                Step::new(
-                    Change::RemoveMachine {
-                        node: stray.node.clone(),
-                        proxmox_node: stray.proxmox_node.clone(),
-                        vmid: stray.vmid,
-                        member: observed.has_node_object(&stray.node),
-                    },
-                    Impact::DataLoss,
-                    "no longer in the inventory (--prune)",
-                ),
-                &[],
-            );
-        } else {
-            plan.notes.push(format!(
-                "{} (VMID {}) is ours and not in the inventory: `--prune` deletes it",
-                stray.node, stray.vmid
-            ));
         }
     }
 }

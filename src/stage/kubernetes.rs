@@ -111,8 +111,8 @@ async fn announced_wrongly<W: World>(
         return None;
     }
     // Where the API does not answer, the wait for the node tells of it.
-    let seen = context.run.cluster().await.ok()?.node(&node.name).await.ok()??;
-    cluster::announced_wrongly(&context.run.desired, node, probe, &seen)
+    let seen = context.run.cluster().await.ok()?.node(&node.name).await.ok()?;
+    cluster::announced_wrongly(&context.run.desired, node, probe, seen.as_ref())
 }
 
 /// The Node object and node password of a former self, whose disk is gone (K3S-04).

@@ -21,6 +21,7 @@ mod outside;
 pub mod overlay;
 pub(crate) mod paths;
 pub mod preflight;
+mod recall;
 pub mod remove;
 mod remove_proxies;
 mod room;

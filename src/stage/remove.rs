@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::Outcome;
+use super::{Outcome, recall};
 use crate::{
     engine::{StepContext, lease},
     error::{Effect, Failure, Kind, Result},
@@ -64,6 +64,9 @@ pub async fn machine<W: World>(
             // It took its time: whose is it now?
             let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else { continue };
             prove(context, node, vmid, &config)?;
+        }
+        if is_stray(context, node) {
+            recall::device(context, node, member).await?;
         }
         if member {
             // While its guest is there, the next run knows of it; off, it does not register again.

@@ -50,8 +50,13 @@ impl Judge {
         if runs.last().is_some_and(|run| run.code != Some(0)) {
             wrong.extend(runs.iter().map(|run| format!("ended with {:?}: {}", run.code, run.err)));
         }
+        self.tell(what, &wrong);
+    }
+
+    /// Tells of a world, and of what is wrong with it.
+    pub(crate) fn tell(&mut self, what: &str, wrong: &[String]) {
         self.looks += 1;
-        let verdict = if wrong.is_empty() { "as undisturbed" } else { "OTHERWISE" };
+        let verdict = if wrong.is_empty() { "as it should be" } else { "OTHERWISE" };
         // How far a sweep of an hour is.
         println!(
             "  {} {}/{} ({} s) {what}: {verdict}",
@@ -100,7 +105,7 @@ fn things(picture: &Picture) -> Vec<String> {
     guests.chain(volumes).chain(devices).chain(nodes).chain(keys).chain(more).collect()
 }
 
-fn duplicates(picture: &Picture) -> Vec<String> {
+pub(crate) fn duplicates(picture: &Picture) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for name in things(picture) {
         *counts.entry(name).or_default() += 1;

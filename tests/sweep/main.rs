@@ -33,3 +33,4 @@ mod secrets;
 mod twice;
 mod undisturbed;
 mod vocabulary;
+mod walks;

@@ -12,6 +12,8 @@ pub(crate) struct Tally {
     pub(crate) faults: usize,
     pub(crate) damaged_journals: usize,
     pub(crate) done_twice: usize,
+    /// Worlds made what was wished for after something happened to them.
+    pub(crate) walks: usize,
     /// Runs that went well although they were harmed.
     pub(crate) survived: usize,
     pub(crate) duplicates: usize,
@@ -22,7 +24,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    fn lines(&self) -> [(&'static str, usize); 11] {
+    fn lines(&self) -> [(&'static str, usize); 12] {
         [
             ("kill points tried", self.kill_points),
             ("died after a journal record", self.journal_records),
@@ -31,6 +33,7 @@ impl Tally {
             ("survived in the same run", self.survived),
             ("damaged journals", self.damaged_journals),
             ("done twice", self.done_twice),
+            ("worlds and wishes at random", self.walks),
             ("duplicates", self.duplicates),
             ("orphans", self.orphans),
             ("secrets found", self.secrets),

@@ -79,6 +79,12 @@ pub(crate) async fn configure_as_root(
     call_as_root(running, endpoint::Method::Put, path, parameters).await.map(drop)
 }
 
+/// Deletes something as the host's own root, without the wire.
+pub(crate) async fn delete_as_root(running: &Running, path: &str) -> std::io::Result<()> {
+    let nothing = serde_json::Value::Null;
+    call_as_root(running, endpoint::Method::Delete, path, nothing).await.map(drop)
+}
+
 async fn call_as_root(
     running: &Running,
     method: endpoint::Method,

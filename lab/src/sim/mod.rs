@@ -11,6 +11,7 @@
 //! * [`kubernetes`]: the cluster's API; [`cluster`]: what the guests tell it.
 //! * [`tailnet`]: the control plane.
 //! * `gitops`, with [`git`]: the Git host; `bucket`: where backups go; [`flux`]: who reads it in the cluster; [`workloads`], [`operators`]: who else acts there.
+//! * `accidents`: what befalls it past its operator.
 //! * [`snapshot`]: a world as a value, to go on from again.
 //! * [`claim`]: a network of its own.
 //! * [`outside`], [`roads`]: what guests reach outside of themselves.
@@ -18,6 +19,7 @@
 //! * [`files`]: where k3s, Tailscale and the image come from.
 //! * [`command`]: a command in a world of its own; [`rehearsal`]: where things go wrong in it as a script says.
 
+mod accidents;
 pub mod answers;
 mod bucket;
 pub mod claim;

@@ -29,7 +29,6 @@ use super::{
 };
 use crate::pve::{
     AccessSetup, Config, GuestSetup, NodeConfig, Running, Server, Setup, StorageConfig, TokenSetup,
-    configure_as_root,
 };
 
 /// A guest that is nobody's and must stay as it is.
@@ -252,16 +251,6 @@ impl World {
 
     pub(super) fn surroundings(&self) -> &Outside {
         &self.surroundings
-    }
-
-    /// Somebody makes a guest their own: its notes tell nothing of us any more.
-    ///
-    /// # Errors
-    /// When there is no such guest.
-    pub async fn disown(&self, vmid: u32) -> std::io::Result<()> {
-        let path = format!("/nodes/pve1/qemu/{vmid}/config");
-        let notes = serde_json::json!({ "description": "somebody's" });
-        configure_as_root(&self.proxmox, &path, notes).await
     }
 
     /// Where the inventory has the age key of the tree's Secrets.

@@ -8,10 +8,11 @@ use crate::{
         Desired,
         desired::{Node, Role, TailnetControl},
     },
+    model::NodeName,
     plan::{
         observed::{Observed, Sight},
         probe::HostProbe,
-        step::{Change, Impact, Plan, Step},
+        step::{Change, Impact, Plan, Step, StepId},
     },
     stage::{
         check::{Check, CheckState},
@@ -115,8 +116,8 @@ pub(super) fn cluster_steps(
     let mut needs = vec![
         Change::InstallTailscale { node: name.clone() }.id(),
         Change::JoinTailnet { node: name.clone() }.id(),
-        Change::FinishMachine { node: name.clone() }.id(),
     ];
+    needs.extend(on_its_feet(name));
     let change = match node.role {
         Role::Server => Change::InstallServer { node: name.clone(), first: *name == first.name },
         Role::Agent => Change::InstallAgent { node: name.clone() },
@@ -128,6 +129,8 @@ pub(super) fn cluster_steps(
             Role::Agent => None,
         };
         let waits_for = before.unwrap_or(first);
+        // What joins asks the first server, which may be rebooted in this run, without a change of its k3s.
+        needs.extend(on_its_feet(&first.name));
         needs.push(
             Change::InstallServer {
                 node: waits_for.name.clone(),
@@ -175,8 +178,16 @@ pub(super) fn cluster_steps(
     if !labels.is_empty() {
         let mut step = Step::new(Change::LabelNode { node: name.clone() }, Impact::InPlace, "");
         step.reasons = labels;
-        let configured =
-            Change::ConfigureMachine { node: name.clone(), keys: vec![], reboot: false }.id();
-        plan.add(step, &[change.id(), configured]);
+        let mut needs = vec![change.id()];
+        needs.extend([name, &first.name].into_iter().flat_map(on_its_feet));
+        plan.add(step, &needs);
     }
+}
+
+/// The last steps of a machine: a reboot is one of them.
+fn on_its_feet(node: &NodeName) -> [StepId; 2] {
+    [
+        Change::ConfigureMachine { node: node.clone(), keys: vec![], reboot: false }.id(),
+        Change::FinishMachine { node: node.clone() }.id(),
+    ]
 }

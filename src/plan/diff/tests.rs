@@ -163,6 +163,21 @@ fn more_cores_wait_for_a_reboot_and_nodes_are_rebooted_one_after_the_other() {
 }
 
 #[test]
+fn k3s_of_an_agent_waits_for_every_reboot_that_it_or_the_server_needs() {
+    let desired = desired();
+    let mut observed = made(&desired, FRESH);
+    for node in ["k3s-server", "k3s-agent-1"] {
+        of(&mut observed, node).config.values.insert("cores".into(), "2".into());
+    }
+    let plan = planned(&desired, &observed);
+    let agent = step_of(&plan, "cluster/agent/k3s-agent-1").unwrap();
+    for need in ["machines/configure/k3s-server", "machines/configure/k3s-agent-1"] {
+        assert_eq!(step_of(&plan, need).unwrap().impact, Impact::Reboot);
+        assert!(agent.needs.iter().any(|known| known.0 == need), "{:?}", agent.needs);
+    }
+}
+
+#[test]
 fn what_a_dead_run_left_waiting_for_a_reboot_is_planned_again() {
     let desired = desired();
     let mut observed = made(&desired, FRESH);

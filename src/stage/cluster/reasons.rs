@@ -104,14 +104,19 @@ fn node_reasons(
     reasons
 }
 
-/// What k3s that runs says wrongly of itself until it starts anew: its version, where the pinned binary was
-/// put in place under it, or its VTEP.
+/// What k3s that runs says wrongly of itself until it starts anew: nothing, where somebody deleted its Node object,
+/// which kubelet makes once a start; its version, where the pinned binary was put in place under it; or its VTEP.
 pub(crate) fn announced_wrongly(
     desired: &Desired,
     node: &Node,
     probe: &HostProbe,
-    kube: &KubeNode,
+    kube: Option<&KubeNode>,
 ) -> Option<String> {
+    let Some(kube) = kube else {
+        // Before its first start is over there may be none yet.
+        let joined = probe.k3s.node_password;
+        return joined.then(|| "the cluster has no Node object of this name".into());
+    };
     let version = &desired.k3s.binary.version;
     let other = kube.kubelet_version != *version;
     other

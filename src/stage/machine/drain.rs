@@ -6,8 +6,9 @@ use crate::{
     engine::{Look, StepContext, run::BOOT_LIMIT},
     error::{Effect, Failure, Kind, Result},
     model::NodeName,
+    plan::probe::HostProbe,
     ports::{Cluster, KubeNode, World},
-    stage::longhorn,
+    stage::{cluster, longhorn},
 };
 
 /// How long disruption budgets and pods that are slow to end are waited for.
@@ -16,6 +17,8 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(300);
 /// A node that the cluster knows.
 pub(super) struct Member {
     cordoned: bool,
+    /// Its Node object before.
+    seen: KubeNode,
 }
 
 /// Cordons the node and evicts what runs on it; `None` when it is no node of Kubernetes'.
@@ -42,11 +45,11 @@ pub(super) async fn empty<W: World>(
     if seen.unschedulable && !seen.cordoned_by_us() {
         // A person's doing, and so is what still runs there: it stays so.
         context.output("cordoned by somebody else: not drained, and not uncordoned afterwards");
-        return Ok(Some(Member { cordoned: false }));
+        return Ok(Some(Member { cordoned: false, seen: seen.clone() }));
     }
     if !somewhere_else(&nodes, node) {
         context.warn("no other node could take its pods: they are down while it reboots");
-        return Ok(Some(Member { cordoned: seen.cordoned_by_us() }));
+        return Ok(Some(Member { cordoned: seen.cordoned_by_us(), seen: seen.clone() }));
     }
     cluster.cordon(node, true).await?;
     let outcome = tokio::select! {
@@ -58,7 +61,7 @@ pub(super) async fn empty<W: World>(
             for pod in drained.orphans {
                 context.warn(format!("{pod}: it is down while the node reboots"));
             }
-            return Ok(Some(Member { cordoned: true }));
+            return Ok(Some(Member { cordoned: true, seen: seen.clone() }));
         }
         Ok(drained) => Failure::new(
             Kind::Kubernetes,
@@ -85,12 +88,24 @@ fn somewhere_else(nodes: &[KubeNode], node: &NodeName) -> bool {
 }
 
 /// Waits until the node is Ready on its new boot, and lets it work again if it was us who stopped that.
+///
+/// A node whose k3s was not as it should be before may not come up with it: the cluster's step, which comes later,
+/// sets it right, waits for it and lets it work again.
 pub(super) async fn refill<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
     member: &Member,
+    before: Option<&HostProbe>,
     boot: &str,
 ) -> Result<()> {
+    let desired = &context.run.desired;
+    let reasons = before.map(|probe| {
+        cluster::install_reasons(desired, &desired.nodes[node], probe, Some(&member.seen))
+    });
+    if let Some(reason) = reasons.and_then(|reasons| reasons.into_iter().next()) {
+        context.output(format!("k3s is set right before the node is waited for: {reason}"));
+        return Ok(());
+    }
     context
         .wait_for("the node to be Ready on its new boot", BOOT_LIMIT, || async {
             let look = async {

@@ -77,7 +77,8 @@ async fn explained<W: World>(
 /// back on a new boot and Ready. What was cordoned here is uncordoned here.
 pub async fn restart<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
     let machine = proved(context, node).await?;
-    let before = context.run.probe(node).await.ok().and_then(|probe| probe.boot_id);
+    let before = context.run.probe(node).await.ok();
+    let former = before.as_ref().and_then(|probe| probe.boot_id.clone());
     let member = drain::empty(context, node).await?;
     context.run.forget_host(node).await;
     let proxmox = context.run.world.proxmox();
@@ -91,7 +92,7 @@ pub async fn restart<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
         .wait_for("SSH after the reboot", BOOT_LIMIT, || async {
             context.run.forget_host(node).await;
             match context.run.probe(node).await {
-                Ok(probe) if probe.boot_id.is_some() && probe.boot_id != before => {
+                Ok(probe) if probe.boot_id.is_some() && probe.boot_id != former => {
                     Ok(Look::There(probe.boot_id.unwrap_or_default()))
                 }
                 Ok(_) => Ok(Look::NotYet("still the boot before".into())),
@@ -103,7 +104,7 @@ pub async fn restart<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
         })
         .await?;
     match member {
-        Some(member) => drain::refill(context, node, &member, &boot).await,
+        Some(member) => drain::refill(context, node, &member, before.as_ref(), &boot).await,
         None => Ok(()),
     }
 }

@@ -23,6 +23,27 @@ fn what_left_the_inventory_is_named_and_deleted_only_when_asked() {
 }
 
 #[test]
+fn what_left_the_inventory_goes_when_the_server_that_knows_it_is_back() {
+    let desired = desired();
+    let mut observed = made(&desired, FRESH);
+    observed.strays.push(Stray {
+        node: name("old"),
+        proxmox_node: "pve1".into(),
+        vmid: Vmid(150),
+        name: "old".into(),
+    });
+    of(&mut observed, "k3s-server").power = PowerState::Stopped;
+    observed.kube = Sight::Unseen;
+    let pruned = diff(&desired, &observed, Wishes { prune: true }).unwrap();
+    let removal = step_of(&pruned, "machines/remove/old").unwrap();
+    assert!(matches!(removal.change, Change::RemoveMachine { member: true, .. }), "{removal:?}");
+    let needs: Vec<&str> = removal.needs.iter().map(|need| need.0.as_str()).collect();
+    assert!(needs.contains(&"machines/start/k3s-server"), "{needs:?}");
+    assert!(needs.contains(&"cluster/server/k3s-server"), "{needs:?}");
+    assert!(!needs.iter().any(|need| need.contains("agent")), "{needs:?}");
+}
+
+#[test]
 fn a_restored_backup_of_a_node_is_named_and_never_pruned() {
     let desired = desired();
     let mut observed = made(&desired, FRESH);
