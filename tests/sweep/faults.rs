@@ -15,7 +15,8 @@ use crate::{
     points::{beyond, kinds},
     stage::Stage,
     story::{
-        Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, undisturbed,
+        Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, one_node_less,
+        undisturbed,
     },
     warden::Harmer,
 };
@@ -85,10 +86,21 @@ async fn harmed(
     judge.end();
 }
 
+/// In a first run, and in the others at what it does not have.
+async fn everywhere(harm: Harm) {
+    sweep(&first_up(), harm).await;
+    let (plain, _) = undisturbed(&first_up()).await;
+    for story in [memory_and_disk(), another_node(), one_node_less(), destroy()] {
+        let mut stage = Stage::of(&story).await;
+        let (effects, whole) = stage.undisturbed().await;
+        harmed(&mut stage, &story, harm, (beyond(&effects, &plain), whole)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn an_answer_that_is_lost_makes_nothing_twice() {
-    for story in [&first_up(), &memory_and_disk(), &another_node(), &destroy()] {
+    for story in [&first_up(), &memory_and_disk(), &another_node(), &one_node_less(), &destroy()] {
         sweep(story, Harm::LostAnswer).await;
     }
 }
@@ -96,13 +108,13 @@ async fn an_answer_that_is_lost_makes_nothing_twice() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_connection_that_breaks_before_anything_is_done_is_no_loss() {
-    sweep(&first_up(), Harm::LostRequest).await;
+    everywhere(Harm::LostRequest).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes long: scripts/sweep"]
 async fn a_service_that_has_a_bad_moment_is_asked_again_by_this_run_or_the_next() {
-    sweep(&first_up(), Harm::Refused).await;
+    everywhere(Harm::Refused).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,15 +3,18 @@
 
 use std::sync::Arc;
 
-use homelab_lab::sim::gate::{Effect, System, Verdict};
+use homelab_lab::sim::{
+    gate::{Effect, System, Verdict},
+    picture::Picture,
+};
 use serde_json::Value;
 
 use crate::{
     judge::Judge,
     operator::{Ended, Operator},
-    points::kinds,
+    points::{beyond, kinds},
     stage::Stage,
-    story::first_up,
+    story::{Story, another_node, destroy, first_up, memory_and_disk, one_node_less},
     warden::Harmer,
 };
 
@@ -94,18 +97,33 @@ fn faults_of(harm: Harm, operator: &Operator, ended: &Ended, effect: &Effect) ->
     faults
 }
 
+/// In a first run, and in the others at what it does not have.
 async fn sweep(harm: Harm) {
-    let story = first_up();
-    let mut stage = Stage::of(&story).await;
-    let (effects, whole) = stage.undisturbed().await;
-    let wanted = kinds(&effects);
-    let mut judge = Judge::new(format!("first up, lasting {harm:?}"), whole, wanted.len());
+    let first = first_up();
+    let mut stage = Stage::of(&first).await;
+    let (plain, whole) = stage.undisturbed().await;
+    harmed(&mut stage, &first, harm, (kinds(&plain), whole)).await;
+    for story in [memory_and_disk(), another_node(), one_node_less(), destroy()] {
+        let mut stage = Stage::of(&story).await;
+        let (effects, whole) = stage.undisturbed().await;
+        harmed(&mut stage, &story, harm, (kinds(&beyond(&effects, &plain)), whole)).await;
+    }
+}
+
+async fn harmed(
+    stage: &mut Stage<'_>,
+    story: &Story,
+    harm: Harm,
+    (wanted, whole): (Vec<Effect>, Picture),
+) {
+    let name = format!("{}, lasting {harm:?}", story.name);
+    let mut judge = Judge::new(name, whole, wanted.len());
     for effect in wanted {
         let what = format!("{:?} {} of {}", effect.system, effect.kind, effect.about);
         let operator = stage.again().await;
         let harmer = Arc::new(Harmer::always(effect.clone(), harm.verdict(effect.system)));
         operator.world.gate.set_warden(Some(harmer));
-        let ended = operator.run(&["up", "--yes", "--timeout", TIME]).await;
+        let ended = operator.run(&[story.run, &["--timeout", TIME]].concat()).await;
         operator.world.gate.set_warden(None);
         judge.tally.faults += 1;
         if ended.code != Some(0) {
