@@ -8,6 +8,11 @@ use homelab::{
     error::{Failure, Kind},
     render::{failure, output, usage},
 };
+use mimalloc::MiMalloc;
+
+/// A first run of hundreds of nodes spends a seventh of its time in the system's allocator, and half of that in this one.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     if completion::answered() {
