@@ -16,7 +16,9 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 pub use cloud_init::{CloudInit, CloudInitState};
-pub use link::{FdbEntry, Link, LinkAddress, LinkDetails, LinkInfo, Neighbour, Route};
+pub use link::{
+    FdbEntry, HardwareAddress, Link, LinkAddress, LinkDetails, LinkInfo, Neighbour, Route,
+};
 pub use tailscale::{AutoUpdate, TailscalePrefs, TailscaleProbe, TailscaleSelf, TailscaleStatus};
 
 use crate::error::{Failure, Kind, Result};
@@ -290,15 +292,20 @@ fn tolerant<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
 fn tolerant_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
-    let elements: Vec<&RawValue> = parts(deserializer)?;
-    Ok(elements.into_iter().filter_map(read).collect())
+    let text = <&RawValue>::deserialize(deserializer)?;
+    // Nearly always all of it can be read, and once is enough then.
+    Ok(serde_json::from_str(text.get()).unwrap_or_else(|_| {
+        let elements: Vec<&RawValue> = serde_json::from_str(text.get()).unwrap_or_default();
+        elements.into_iter().filter_map(read).collect()
+    }))
 }
 
 /// `null` as empty; values that cannot be read are left out.
 fn tolerant_map<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
-    let values: BTreeMap<String, &RawValue> = parts(deserializer)?;
+    let text = <&RawValue>::deserialize(deserializer)?;
+    let values: BTreeMap<String, &RawValue> = serde_json::from_str(text.get()).unwrap_or_default();
     let read =
         |(name, text): (String, &RawValue)| Some((name, serde_json::from_str(text.get()).ok()?));
     Ok(values.into_iter().filter_map(read).collect())
@@ -308,14 +315,6 @@ fn tolerant_map<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 fn read<T: DeserializeOwned>(text: &RawValue) -> Option<T> {
     let again = |_| serde_json::from_value(serde_json::from_str(text.get())?);
     serde_json::from_str(text.get()).or_else(again).ok()
-}
-
-/// A list or map of what is not read yet; empty where it is none.
-fn parts<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    let text = <&'de RawValue>::deserialize(deserializer)?;
-    Ok(serde_json::from_str(text.get()).unwrap_or_default())
 }
 
 #[cfg(test)]

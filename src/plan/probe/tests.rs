@@ -58,7 +58,7 @@ fn the_overlay_is_read_from_what_iproute2_prints() {
     let vtep = probe.link("flannel.1").unwrap();
     assert_eq!(vtep.info.details.local, Some([100, 64, 0, 1].into()));
     assert_eq!(probe.fdb[0].destination, Some([100, 64, 0, 2].into()));
-    assert_eq!(probe.neighbours[0].mac.as_deref(), Some("4a:00:00:00:00:01"));
+    assert_eq!(probe.neighbours[0].mac, "4a:00:00:00:00:01".parse().ok());
     assert_eq!(probe.routes[2].kind.as_deref(), Some("unreachable"));
     assert_eq!(probe.interface_of([100, 64, 0, 1].into()).unwrap().name, "tailscale0");
 }

@@ -4,7 +4,11 @@
 use std::{collections::HashMap, net::IpAddr};
 
 use super::tables::shown;
-use crate::{plan::probe::HostProbe, ports::KubeNode, stage::check::Finding};
+use crate::{
+    plan::probe::{HardwareAddress, HostProbe},
+    ports::KubeNode,
+    stage::check::Finding,
+};
 
 pub(super) const RESTART: &str = "`systemctl restart k3s` (k3s-agent on agents) on the node makes Flannel enter them anew; if it comes back, see `journalctl -u homelab-guard` (TS-08)";
 
@@ -12,7 +16,7 @@ pub(super) const RESTART: &str = "`systemctl restart k3s` (k3s-agent on agents) 
 pub(super) struct Peer<'a> {
     pub(super) name: &'a str,
     /// The hardware address of its VTEP, from Flannel's annotation.
-    mac: Option<String>,
+    mac: Option<HardwareAddress>,
     vtep: Option<IpAddr>,
     /// The address of its end of the overlay.
     end: Option<IpAddr>,
@@ -21,10 +25,10 @@ pub(super) struct Peer<'a> {
 
 impl<'a> Peer<'a> {
     pub(super) fn of(node: &'a KubeNode) -> Self {
-        let mac = || -> Option<String> {
+        let mac = || -> Option<HardwareAddress> {
             let data: serde_json::Value =
                 serde_json::from_str(node.backend_data.as_deref()?).ok()?;
-            data.get("VtepMAC")?.as_str().map(str::to_lowercase)
+            data.get("VtepMAC")?.as_str()?.parse().ok()
         };
         Self {
             name: &node.name,
@@ -41,8 +45,8 @@ pub(super) type Look = fn(&Tables<'_>, &Peer<'_>) -> Option<String>;
 
 /// A node's tables, by what is looked for.
 pub(super) struct Tables<'a> {
-    forwarding: HashMap<&'a str, Vec<Option<IpAddr>>>,
-    neighbours: HashMap<IpAddr, Option<&'a str>>,
+    forwarding: HashMap<HardwareAddress, Vec<Option<IpAddr>>>,
+    neighbours: HashMap<IpAddr, Option<HardwareAddress>>,
     /// By destination; the first one counts.
     routes: HashMap<&'a str, Option<&'a str>>,
 }
@@ -52,11 +56,13 @@ impl<'a> Tables<'a> {
         let mut tables =
             Self { forwarding: HashMap::new(), neighbours: HashMap::new(), routes: HashMap::new() };
         for entry in &probe.fdb {
-            tables.forwarding.entry(&entry.mac).or_default().push(entry.destination);
+            if let Some(mac) = entry.mac {
+                tables.forwarding.entry(mac).or_default().push(entry.destination);
+            }
         }
         for entry in &probe.neighbours {
             if let Some(end) = entry.destination {
-                tables.neighbours.entry(end).or_insert(entry.mac.as_deref());
+                tables.neighbours.entry(end).or_insert(entry.mac);
             }
         }
         for route in &probe.routes {
@@ -66,10 +72,10 @@ impl<'a> Tables<'a> {
     }
 
     pub(super) fn forwarding(&self, peer: &Peer<'_>) -> Option<String> {
-        let Some(mac) = &peer.mac else {
+        let Some(mac) = peer.mac else {
             return Some("Flannel has not announced it".into());
         };
-        let Some(found) = self.forwarding.get(mac.as_str()) else {
+        let Some(found) = self.forwarding.get(&mac) else {
             return Some(format!("no entry for {mac}"));
         };
         if found.contains(&peer.vtep) && peer.vtep.is_some() {
@@ -81,8 +87,11 @@ impl<'a> Tables<'a> {
 
     pub(super) fn neighbour(&self, peer: &Peer<'_>) -> Option<String> {
         match peer.end.and_then(|end| self.neighbours.get(&end)) {
-            Some(mac) if mac.is_some() && *mac == peer.mac.as_deref() => None,
-            Some(mac) => Some(format!("{} is {}", shown(peer.end), mac.unwrap_or("unknown"))),
+            Some(mac) if mac.is_some() && *mac == peer.mac => None,
+            Some(mac) => {
+                let mac = mac.map_or_else(|| "unknown".to_owned(), |mac| mac.to_string());
+                Some(format!("{} is {mac}", shown(peer.end)))
+            }
             None => Some(format!("no entry for {}", shown(peer.end))),
         }
     }
