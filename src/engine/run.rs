@@ -24,8 +24,8 @@ use crate::{
     model::NodeName,
     plan::{guest::SEED_DRIVE, probe::HostProbe},
     ports::{
-        ClusterAccess, Connector, Device, Host, HostOf, HostTarget, Proxmox, Tailnet, TailnetError,
-        World,
+        ClusterAccess, Connector, ContentKind, Device, Host, HostOf, HostTarget, Proxmox,
+        ProxmoxError, Tailnet, TailnetError, Volume, World,
     },
     secret::Secret,
     stage::{cluster, guest},
@@ -57,6 +57,8 @@ pub struct Run<W: World> {
     allocations: Mutex<HashMap<String, Arc<Semaphore>>>,
     cluster: tokio::sync::Mutex<Option<ClusterOf<W>>>,
     devices: Together<Vec<Device>>,
+    /// By Proxmox node.
+    seeds: Mutex<HashMap<String, Arc<Together<Vec<Volume>>>>>,
     /// Read a moment ago, for the next opening of the cluster's API.
     kubeconfig: Mutex<Option<Secret>>,
     /// What this run holds of the lease; empty in a run that only looks.
@@ -87,6 +89,7 @@ impl<W: World> Run<W> {
             allocations: Mutex::default(),
             cluster: tokio::sync::Mutex::new(None),
             devices: Together::default(),
+            seeds: Mutex::default(),
             kubeconfig: Mutex::default(),
             tenure: OnceLock::new(),
         })
@@ -236,6 +239,14 @@ impl<W: World> Run<W> {
     /// The devices of the tailnet, by a list that began after this call; see [`Tailnet::devices`].
     pub async fn devices(&self) -> Result<Arc<Vec<Device>>, TailnetError> {
         self.devices.look(self.world.tailnet().devices()).await
+    }
+
+    /// What lies where a Proxmox node has its seeds, by a list that began after this call: each guest that is made asks
+    /// more than once, and one that lists the seeds of all others for itself takes its part of the time squared.
+    pub async fn seeds(&self, proxmox_node: &str) -> Result<Arc<Vec<Volume>>, ProxmoxError> {
+        let together = lock(&self.seeds).entry(proxmox_node.to_owned()).or_default().clone();
+        let storage = &self.desired.proxmox.seed_storage;
+        together.look(self.world.proxmox().volumes(proxmox_node, storage, ContentKind::Iso)).await
     }
 
     /// The Kubernetes API, through the first server that answers.

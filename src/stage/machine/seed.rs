@@ -136,13 +136,12 @@ async fn delete<W: World>(
 
 async fn of_node<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Vec<String>> {
     let desired = &context.run.desired;
-    let storage = &desired.proxmox.seed_storage;
-    let proxmox_node = &desired.nodes[node].proxmox_node;
-    let volumes =
-        context.run.world.proxmox().volumes(proxmox_node, storage, ContentKind::Iso).await?;
-    let ours = |id: &String| {
-        SeedName::parse(id)
-            .is_some_and(|name| name.cluster == desired.id.short() && name.node == *node)
+    let volumes = context.run.seeds(&desired.nodes[node].proxmox_node).await?;
+    let ours = |id: &str| {
+        // Most are of other nodes, and seen at once to be.
+        id.contains(node.as_str())
+            && SeedName::parse(id)
+                .is_some_and(|name| name.cluster == desired.id.short() && name.node == *node)
     };
-    Ok(volumes.into_iter().map(|volume| volume.id).filter(ours).collect())
+    Ok(volumes.iter().filter(|volume| ours(&volume.id)).map(|volume| volume.id.clone()).collect())
 }
