@@ -19,6 +19,7 @@ mod damage;
 pub mod failure;
 mod path;
 mod retry;
+mod tickets;
 mod transport;
 mod trust;
 mod upload;

@@ -167,6 +167,19 @@ async fn reads_share_a_connection_and_each_write_has_its_own() {
 }
 
 #[tokio::test]
+async fn a_crowd_of_writes_takes_up_the_sessions_of_the_crowd_before_it() {
+    let server = Server::start(|_| ok("null")).await;
+    let client = client(&server);
+    let set = [("description".to_owned(), String::new())];
+    for _ in 0..2 {
+        let writes = (0..40).map(|vmid| client.configure("pve1", Vmid(vmid), &set, &[], None));
+        futures::future::try_join_all(writes).await.unwrap();
+    }
+    assert_eq!(server.connections(), 80);
+    assert!(server.resumed() >= 40, "{}", server.resumed());
+}
+
+#[tokio::test]
 async fn a_deletion_has_its_parameters_in_the_query_and_no_body() {
     let server = Server::start(|_| ok(&format!("\"{UPID}\""))).await;
     client(&server).delete_guest("pve1", Vmid(101)).await.unwrap();

@@ -6,7 +6,7 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
     SignatureScheme,
     client::{
-        WebPkiServerVerifier,
+        Resumption, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
@@ -14,7 +14,7 @@ use rustls::{
 };
 use sha2::{Digest, Sha256};
 
-use super::failure;
+use super::{failure, tickets::Tickets};
 use crate::{
     error::Effect,
     inventory::{authority, desired::TlsTrust},
@@ -32,12 +32,13 @@ pub(super) fn client_config(trust: &TlsTrust) -> Result<ClientConfig, ProxmoxErr
         }
         TlsTrust::Fingerprints(pinned) => Rule::Pinned(pinned.clone()),
     };
-    let config = ClientConfig::builder_with_provider(provider.clone())
+    let mut config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(local)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Verifier { rule, provider }))
         .with_no_client_auth();
+    config.resumption = Resumption::store(Arc::new(Tickets::new()));
     Ok(config)
 }
 

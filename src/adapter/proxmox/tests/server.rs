@@ -75,6 +75,7 @@ struct State {
     handler: Box<Handler>,
     requests: Mutex<Vec<Request>>,
     connections: AtomicUsize,
+    resumed: AtomicUsize,
 }
 
 impl Server {
@@ -94,6 +95,7 @@ impl Server {
             handler: Box::new(handler),
             requests: Mutex::default(),
             connections: AtomicUsize::new(0),
+            resumed: AtomicUsize::new(0),
         });
         let accepting = tokio::spawn({
             let state = state.clone();
@@ -127,6 +129,11 @@ impl Server {
     pub(super) fn connections(&self) -> usize {
         self.state.connections.load(Ordering::SeqCst)
     }
+
+    /// Of the connections those that took up a session.
+    pub(super) fn resumed(&self) -> usize {
+        self.state.resumed.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for Server {
@@ -150,6 +157,9 @@ fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>, String) {
 
 async fn serve(stream: TcpStream, acceptor: TlsAcceptor, state: Arc<State>) {
     let Ok(mut stream) = acceptor.accept(stream).await else { return };
+    if stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed) {
+        state.resumed.fetch_add(1, Ordering::SeqCst);
+    }
     while let Some((head, begun)) = receive_head(&mut stream).await {
         let early = Request { number: usize::MAX, head: head.clone(), body: Vec::new() };
         if let Reply::Early(reply) = (state.handler)(&early) {
