@@ -2,7 +2,7 @@
 //!
 //! Each function is one effect, safe to repeat: when an answer is lost, do it again.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -42,7 +42,18 @@ fn parted(printed: &str) -> (&str, &str) {
     printed.split_once(KUBECONFIG_BEGINS).unwrap_or((printed, ""))
 }
 
+/// The same for every node, and rendered once: a run sends it some times to each.
 pub(crate) fn probe_script(with_kubeconfig: bool) -> Result<Script> {
+    static RENDERED: [OnceLock<Script>; 2] = [const { OnceLock::new() }; 2];
+    let rendered = &RENDERED[usize::from(with_kubeconfig)];
+    if let Some(script) = rendered.get() {
+        return Ok(script.clone());
+    }
+    let script = render_probe(with_kubeconfig)?;
+    Ok(rendered.get_or_init(|| script).clone())
+}
+
+fn render_probe(with_kubeconfig: bool) -> Result<Script> {
     let context = json!({
         "files": paths::FILES, "units": paths::UNITS,
         "kubeconfig_begins": with_kubeconfig.then_some(KUBECONFIG_BEGINS.trim()),

@@ -16,8 +16,9 @@ const IGNORE: u8 = 2;
 const BY_APPLICATION: u32 = 11;
 /// A packet must be taken up to 35000 bytes (RFC 4253, section 6.1).
 const CHUNK: usize = 32 * 1024;
-/// What is handed on at once: the connection that carries the stream keeps as much for as long as it is open.
-const PIECE: usize = 8 * 1024;
+/// What is handed on at once. The connection that carries the stream takes a dozen of them together, and keeps the room
+/// for them as long as it is open.
+const PIECE: usize = 2 * 1024;
 /// Before keys are agreed on, lengths are multiples of eight.
 const BLOCK: usize = 8;
 
