@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn names(steps: Vec<&Step>) -> Vec<&str> {
-        steps.into_iter().map(|step| step.id.0.as_str()).collect()
+        steps.into_iter().map(|step| &*step.id.0).collect()
     }
 
     fn plan() -> Vec<Step> {

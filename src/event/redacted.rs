@@ -96,7 +96,7 @@ impl RunOutcome {
 
 /// A step's name may hold that of a volume, which somebody else chose.
 fn name(step: &StepId) -> StepId {
-    StepId(shown(&step.0))
+    StepId(shown(&step.0).into())
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
         const SECRET: &str =
             "root@pam!up=hunter2 at https://me:hunter2@mirror/image?signature=hunter2";
         let text = || SECRET.to_owned();
-        let step = || StepId(text());
+        let step = || StepId(text().into());
         let planned =
             PlannedStep { step: step(), stage: StageId::Image, node: None, title: text() };
         let finished = |outcome| Event::StepFinished { step: step(), outcome, seconds: 1.0 };

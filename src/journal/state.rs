@@ -87,7 +87,7 @@ const SWEEPING: &str = "machines/sweep/";
 
 /// Whether a step changes what the last step of a run verifies.
 fn is_to_be_verified(step: &StepId) -> bool {
-    ![NETWORK_CHECK, VERIFICATION].contains(&step.0.as_str()) && !step.0.starts_with(SWEEPING)
+    ![NETWORK_CHECK, VERIFICATION].contains(&&*step.0) && !step.0.starts_with(SWEEPING)
 }
 
 /// Whether a step belongs to the stages that the check of the network follows.
@@ -128,8 +128,8 @@ impl RunState {
             Record::StepFinished { step, result } => {
                 self.open_steps.remove(&step);
                 if matches!(result, StepResult::Done | StepResult::Unchanged) {
-                    self.unchecked &= step.0 != NETWORK_CHECK;
-                    self.unverified &= step.0 != VERIFICATION;
+                    self.unchecked &= *step.0 != *NETWORK_CHECK;
+                    self.unverified &= *step.0 != *VERIFICATION;
                     self.open_tasks.retain(|_, owner| *owner != step);
                 }
             }

@@ -1,35 +1,17 @@
 //! Steps: what would be done, why, at what price, and after which others.
 
-use std::fmt;
+mod id;
+
+use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
+
+pub use id::StepId;
 
 use crate::{
     model::{NodeName, Vmid},
     stage::StageId,
 };
-
-/// A step's name, stable over runs: `machines/make/k3s-server`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StepId(pub String);
-
-impl fmt::Display for StepId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
-}
-
-impl StepId {
-    /// As a person reads it, with what it is about in front: `k3s-agent-1 cluster/agent`.
-    pub fn words(&self) -> String {
-        let mut parts = self.0.splitn(3, '/');
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(stage), Some(verb), Some(object)) => format!("{object} {stage}/{verb}"),
-            _ => self.0.clone(),
-        }
-    }
-}
 
 /// The price of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -264,10 +246,11 @@ impl Change {
             Self::RemoveImage { volume, .. } => ("remove-image", volume.clone()),
         };
         let stage = self.stage();
-        StepId(match object.as_str() {
+        let name = match object.as_str() {
             "" => format!("{stage}/{verb}"),
             object => format!("{stage}/{verb}/{object}"),
-        })
+        };
+        StepId(name.into())
     }
 
     /// What it does, as a person reads it.
@@ -322,6 +305,9 @@ impl Change {
     }
 }
 
+/// Of more needs than these each is looked up, not looked for.
+const FEW: usize = 8;
+
 /// One step of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
@@ -361,7 +347,12 @@ impl Plan {
 
     /// Adds a step that waits for those of `needs` that are part of this plan.
     pub fn add(&mut self, mut step: Step, needs: &[StepId]) -> StepId {
-        step.needs = needs.iter().filter(|need| self.has(need)).cloned().collect();
+        step.needs = if needs.len() <= FEW {
+            needs.iter().filter(|need| self.has(need)).cloned().collect()
+        } else {
+            let known = self.ids();
+            needs.iter().filter(|need| known.contains(need)).cloned().collect()
+        };
         let id = step.id.clone();
         self.steps.push(step);
         id
@@ -369,6 +360,10 @@ impl Plan {
 
     pub fn has(&self, id: &StepId) -> bool {
         self.steps.iter().any(|step| step.id == *id)
+    }
+
+    fn ids(&self) -> HashSet<StepId> {
+        self.steps.iter().map(|step| step.id.clone()).collect()
     }
 
     /// Keeps the steps of `stages`, and of one node (with those that belong to no node) if one is named.
@@ -385,7 +380,7 @@ impl Plan {
         let every = *stages.start() == StageId::LADDER[0]
             && *stages.end() == StageId::LADDER[StageId::LADDER.len() - 1];
         self.in_part = !every || !nodes.is_empty();
-        let kept: Vec<StepId> = self.steps.iter().map(|step| step.id.clone()).collect();
+        let kept = self.ids();
         for step in &mut self.steps {
             step.needs.retain(|need| kept.contains(need));
         }

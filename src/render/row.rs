@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn step(name: &str) -> StepId {
-        StepId(format!("machines/{name}/a"))
+        StepId(format!("machines/{name}/a").into())
     }
 
     #[test]

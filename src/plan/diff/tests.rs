@@ -99,7 +99,7 @@ fn steps(plan: &Plan) -> String {
     plan.steps
         .iter()
         .map(|step| {
-            let needs: Vec<&str> = step.needs.iter().map(|need| need.0.as_str()).collect();
+            let needs: Vec<&str> = step.needs.iter().map(|need| &*need.0).collect();
             format!(
                 "{} ({}) after [{}]: {}\n",
                 step.id.0,
@@ -117,7 +117,7 @@ fn planned(desired: &Desired, observed: &Observed) -> Plan {
 
 /// The step of that id, where the plan has it.
 fn step_of<'a>(plan: &'a Plan, id: &str) -> Option<&'a Step> {
-    plan.steps.iter().find(|step| step.id.0 == id)
+    plan.steps.iter().find(|step| *step.id.0 == *id)
 }
 
 fn refused(desired: &Desired, observed: &Observed) -> Vec<String> {
@@ -303,7 +303,7 @@ fn exposure_steps(wanted: Exposure, probe: &str) -> Vec<String> {
     desired.access.exposure = wanted;
     let mut plan = Plan::default();
     exposure(&desired, &made(&desired, probe), &mut plan);
-    plan.steps.into_iter().map(|step| step.id.0).collect()
+    plan.steps.into_iter().map(|step| step.id.0.to_string()).collect()
 }
 
 /// Closed by a run that died before it was confirmed: until the next boot.
@@ -334,13 +334,13 @@ fn a_check_of_the_network_that_a_run_did_not_come_to_is_planned_again() {
     let mut plan = Plan::default();
     let observed = Observed { unchecked: true, ..bare(&desired) };
     whole_cluster(&desired, &observed, &mut plan, &mut Vec::new());
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.0.as_str()).collect();
+    let ids: Vec<&str> = plan.steps.iter().map(|step| &*step.id.0).collect();
     assert_eq!(ids, ["network/check", "verify/all"]);
     assert_eq!(plan.steps[0].reasons, ["a run that changed something ended before it was checked"]);
     let mut plan = Plan::default();
     let observed = Observed { unverified: true, ..bare(&desired) };
     whole_cluster(&desired, &observed, &mut plan, &mut Vec::new());
-    let ids: Vec<&str> = plan.steps.iter().map(|step| step.id.0.as_str()).collect();
+    let ids: Vec<&str> = plan.steps.iter().map(|step| &*step.id.0).collect();
     assert_eq!(ids, ["verify/all"]);
     assert_eq!(
         plan.steps[0].reasons,
