@@ -27,8 +27,8 @@ pub use objects::{ObjectKind, Objects};
 pub use outside::{Answer, Outside, OutsideError, Question};
 pub use proxmox::{
     AgentState, Bridge, CloneRequest, ContentKind, GuestConfig, GuestStatus, GuestSummary, Image,
-    NodeSummary, PowerState, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload, Version,
-    Volume, says_changed, says_taken,
+    LockedGuest, NodeSummary, PowerState, Proxmox, ProxmoxError, StorageSummary, TaskState, Upload,
+    Version, Volume, says_changed, says_locked, says_taken,
 };
 pub use tailnet::{Capabilities, Device, KeyMark, MintedKey, Tailnet, TailnetError};
 

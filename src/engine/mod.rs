@@ -4,6 +4,7 @@
 //! * [`run`]: what all steps of a run share.
 //! * [`context`]: what one step sees of it: journal, events, waiting.
 //! * `early`: connections that are begun before it is known whether they are wanted.
+//! * `guest_lock`: guests that somebody else's task works on.
 //! * [`lease`]: one run at a time on one cluster, whoever starts it.
 //! * [`scheduler`]: which step when.
 //! * `waiting`: the steps that are not begun yet, and what each of them waits for.
@@ -13,6 +14,7 @@
 
 pub mod context;
 mod early;
+mod guest_lock;
 pub mod lease;
 pub mod repository;
 pub mod run;

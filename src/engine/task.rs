@@ -9,21 +9,53 @@ use crate::{
     error::{Effect, Failure, Kind, Result},
     event::Event,
     journal::Record,
-    model::Upid,
-    ports::{Proxmox, ProxmoxError, TaskState, World},
+    model::{Upid, Vmid},
+    ports::{LockedGuest, Proxmox, ProxmoxError, TaskState, World, says_locked},
 };
 
-/// How often a call that only met a busy lock is tried again.
+/// How often a call that only met a lock is tried.
 const LOCK_TRIES: u32 = 8;
+
+/// What kept a call or its task from doing anything.
+enum Hindrance {
+    /// A lock that was not had in time: this text says so.
+    Busy(String),
+    /// The guest carries a lock in its configuration.
+    Locked(LockedGuest, String),
+}
 
 impl<W: World> StepContext<W> {
     /// Makes a call that begins a task and sees the task to its end. A busy lock, in the call or in the
-    /// task, is waited out; nothing else is repeated here.
+    /// task, is waited out, and so is a guest that somebody else's task works on; nothing else is repeated
+    /// here.
     ///
     /// # Errors
-    /// As [`Run::may_change`](super::Run::may_change) before each call; with [`Effect::Unknown`] when the reply was lost or the task ended without a result: look at the
-    /// world before deciding.
+    /// As [`Run::may_change`](super::Run::may_change) before each call; as `until_unlocked` where a guest is
+    /// locked; with [`Effect::Unknown`] when the reply was lost or the task ended without a result: look at
+    /// the world before deciding.
     pub async fn task<F, Fut>(&self, limit: Duration, mut call: F) -> Result<()>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = Result<Option<Upid>, ProxmoxError>>,
+    {
+        for _ in 0..LOCK_TRIES {
+            if self.task_at_once(limit, &mut call).await? {
+                return Ok(());
+            }
+        }
+        Err(Failure::new(
+            Kind::Proxmox,
+            "the guest was locked again each time that its lock was gone",
+        )
+        .hint("see the task list of the Proxmox node"))
+    }
+
+    /// The same where much may have changed while a guest's lock was waited for: whether it was done. Where it
+    /// was not, the lock is gone now, and the caller looks at the guest again.
+    ///
+    /// # Errors
+    /// As [`task`](Self::task).
+    pub async fn task_at_once<F, Fut>(&self, limit: Duration, mut call: F) -> Result<bool>
     where
         F: FnMut() -> Fut,
         Fut: Future<Output = Result<Option<Upid>, ProxmoxError>>,
@@ -31,14 +63,20 @@ impl<W: World> StepContext<W> {
         let mut attempt = 1;
         loop {
             self.still_wanted()?;
-            let busy = match call().await {
-                Ok(None) => return Ok(()),
-                Ok(Some(upid)) => match self.follow(&upid, limit).await? {
-                    None => return Ok(()),
-                    Some(busy) => busy,
+            let hindrance = match call().await {
+                Ok(None) => return Ok(true),
+                Ok(Some(upid)) => match self.end_of(&upid, limit).await? {
+                    None => return Ok(true),
+                    Some(hindrance) => hindrance,
                 },
-                Err(ProxmoxError::Locked { message, .. }) if is_busy(&message) => message,
-                Err(error) => return Err(error.into()),
+                Err(error) => hindrance(error)?,
+            };
+            let busy = match hindrance {
+                Hindrance::Busy(text) => text,
+                Hindrance::Locked(guest, refusal) => {
+                    self.until_unlocked(&guest, &refusal).await?;
+                    return Ok(false);
+                }
             };
             if attempt == LOCK_TRIES {
                 return Err(Failure::new(Kind::Proxmox, busy)
@@ -61,6 +99,16 @@ impl<W: World> StepContext<W> {
     /// A task is journalled, so that the run after a crash attaches to it. When this run is stopped the
     /// task goes on, and stays journalled.
     pub async fn follow(&self, upid: &Upid, limit: Duration) -> Result<Option<String>> {
+        match self.end_of(upid, limit).await? {
+            None => Ok(None),
+            Some(Hindrance::Busy(text)) => Ok(Some(text)),
+            Some(Hindrance::Locked(_, text)) => {
+                Err(Failure::new(Kind::Proxmox, text).at(upid.node()).effect(Effect::Partial))
+            }
+        }
+    }
+
+    async fn end_of(&self, upid: &Upid, limit: Duration) -> Result<Option<Hindrance>> {
         self.record(&Record::TaskBegun { step: self.step.clone(), upid: upid.clone() })?;
         let proxmox = self.run.world.proxmox();
         let wanted = format!("task {} {} on {} to end", upid.kind(), upid.id(), upid.node());
@@ -89,13 +137,16 @@ impl<W: World> StepContext<W> {
                 ));
                 Ok(None)
             }
-            TaskState::Failed(text) if is_busy(&text) => Ok(Some(text)),
-            TaskState::Failed(text) => Err(Failure::new(
-                Kind::Proxmox,
-                format!("task {} {} failed: {text}", upid.kind(), upid.id()),
-            )
-            .at(upid.node())
-            .effect(Effect::Partial)),
+            TaskState::Failed(text) if is_busy(&text) => Ok(Some(Hindrance::Busy(text))),
+            TaskState::Failed(text) => {
+                let told = format!("task {} {} failed: {text}", upid.kind(), upid.id());
+                match locked_guest(upid, &text) {
+                    Some(guest) => Ok(Some(Hindrance::Locked(guest, told))),
+                    None => Err(Failure::new(Kind::Proxmox, told)
+                        .at(upid.node())
+                        .effect(Effect::Partial)),
+                }
+            }
             TaskState::Unknown(text) => Err(Failure::new(
                 Kind::Proxmox,
                 format!("task {} {} ended without a result: {text}", upid.kind(), upid.id()),
@@ -120,6 +171,27 @@ impl<W: World> StepContext<W> {
             self.progress(percent, Some(100), "%");
         }
     }
+}
+
+/// What kept a call from being made.
+///
+/// # Errors
+/// The call's own, where that was no lock.
+fn hindrance(error: ProxmoxError) -> Result<Hindrance> {
+    if let Some(guest) = error.locked_guest() {
+        return Ok(Hindrance::Locked(guest, error.to_string()));
+    }
+    match error {
+        ProxmoxError::Locked { message, .. } if is_busy(&message) => Ok(Hindrance::Busy(message)),
+        error => Err(error.into()),
+    }
+}
+
+/// The guest that a task was about, where its end says that it carries a lock.
+fn locked_guest(upid: &Upid, end: &str) -> Option<LockedGuest> {
+    let lock = says_locked(end)?.to_owned();
+    let vmid = Vmid(upid.id().parse().ok()?);
+    Some(LockedGuest { proxmox_node: upid.node().to_owned(), vmid, lock })
 }
 
 /// Whether a text says that a lock could not be had in time, and so that nothing was done (PVE-01).

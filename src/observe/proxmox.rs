@@ -61,7 +61,9 @@ async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<
         Some(Marker { cluster, role: MarkerRole::Template { image_sha256 }, .. })
             if cluster == run.desired.id =>
         {
-            if is_template && lock.is_none() {
+            // One that is a template already is whole, whoever works on it: a backup locks it, too.
+            let unfinished = matches!(lock.as_deref(), Some("create" | "clone"));
+            if is_template && !unfinished {
                 TemplateSight::Ready { image_sha256 }
             } else {
                 let task = match lock {

@@ -12,7 +12,7 @@ use camino::Utf8PathBuf;
 use ipnet::Ipv4Net;
 
 use crate::model::{Upid, Vmid};
-pub use error::{ProxmoxError, says_changed, says_taken};
+pub use error::{LockedGuest, ProxmoxError, says_changed, says_locked, says_taken};
 
 /// The Proxmox VE API. Calls that return a [`Upid`] have only *begun* something.
 ///

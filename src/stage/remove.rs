@@ -81,16 +81,18 @@ pub async fn machine<W: World>(
         let _allocation = allocation(context).await?;
         // The last one: an earlier one that met a busy lock did nothing.
         let deletion = Mutex::new(None);
-        settle(
-            context,
-            context
-                .task(DELETE_LIMIT, || async {
-                    let upid = proxmox.delete_guest(proxmox_node, vmid).await?;
-                    *deletion.lock().unwrap_or_else(PoisonError::into_inner) = Some(upid.clone());
-                    Ok(Some(upid))
-                })
-                .await,
-        )?;
+        let deleted = context
+            .task_at_once(DELETE_LIMIT, || async {
+                let upid = proxmox.delete_guest(proxmox_node, vmid).await?;
+                *deletion.lock().unwrap_or_else(PoisonError::into_inner) = Some(upid.clone());
+                Ok(Some(upid))
+            })
+            .await;
+        // It was locked, for hours maybe: whose is it now?
+        if let Ok(false) = deleted {
+            continue;
+        }
+        settle(context, deleted.map(drop))?;
         lease::went_with(&context.run, proxmox_node, vmid);
         let deletion = deletion.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(deletion) = deletion {
@@ -251,14 +253,15 @@ pub async fn template<W: World>(
             }
             TemplateSight::HalfMade { .. } | TemplateSight::Ready { .. } => {
                 prove_template(context, proxmox_node, vmid).await?;
-                settle(
-                    context,
-                    context
-                        .task(DELETE_LIMIT, || async {
-                            proxmox.delete_guest(proxmox_node, vmid).await.map(Some)
-                        })
-                        .await,
-                )?;
+                let deleted = context
+                    .task_at_once(DELETE_LIMIT, || async {
+                        proxmox.delete_guest(proxmox_node, vmid).await.map(Some)
+                    })
+                    .await;
+                if let Ok(false) = deleted {
+                    continue;
+                }
+                settle(context, deleted.map(drop))?;
                 lease::went_with(&context.run, proxmox_node, vmid);
             }
         }

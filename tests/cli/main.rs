@@ -21,6 +21,7 @@ mod inventory;
 mod json;
 mod junit;
 mod lease;
+mod locked;
 mod machines;
 mod managed;
 mod manual;

@@ -11,12 +11,12 @@ use super::{
     write,
 };
 use crate::{
-    engine::Run,
+    engine::{Run, guest_lock},
     error::{Effect, Failure, Kind, Result},
     event::Event,
     journal::Record,
     model::Lease,
-    ports::{Clock, GuestConfig, Proxmox, ProxmoxError, World},
+    ports::{Clock, GuestConfig, LockedGuest, Proxmox, ProxmoxError, World, says_locked},
 };
 
 /// How long a place is waited for that cannot be written or looked at, since the last change in why: more
@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const PATIENCE_WITH_TASKS: Duration = Duration::from_secs(3600);
 /// A call that is under way when the run is stopped may end: what it has written is given back then.
 const LAST_CALL: Duration = Duration::from_secs(15);
+
+/// What stands before Proxmox's own words of a lock.
+const HELD: &str = "its lock is held: ";
 
 /// What became of a try to take the lease.
 pub(super) enum Claim {
@@ -67,17 +70,22 @@ pub(super) async fn claim_patiently<W: World>(
         if !known && !told.is_empty() {
             changed = now;
         }
-        let task = at_work(run, place).await.unwrap_or_default();
+        let lock = reason.split_once(HELD).and_then(|(_, text)| says_locked(text));
+        let task = at_work(run, place, lock).await.unwrap_or_default();
         let patience = if task.is_some() { PATIENCE_WITH_TASKS } else { PATIENCE };
         let whole = PATIENCE_WITH_TASKS.saturating_sub(now.saturating_sub(begun));
         let left = patience.saturating_sub(now.saturating_sub(changed)).min(whole);
         if left.is_zero() {
-            return Err(Failure::new(
+            let failure = Failure::new(
                 Kind::Locked,
                 format!("the lease cannot be taken there, and another run may hold it: {reason}"),
             )
             .at(place)
-            .hint("wait if another run is at work; else the task list of the Proxmox node and `homelab plan` tell more"));
+            .hint("wait if another run is at work; else the task list of the Proxmox node and `homelab plan` tell more");
+            return Err(match lock.filter(|_| task.is_none()) {
+                Some(lock) => failure.hint(unlocking(place, lock)),
+                None => failure,
+            });
         }
         if !known {
             run.events.send(Event::Warning {
@@ -180,7 +188,7 @@ async fn claim<W: World>(
             }
             Err(ProxmoxError::Locked { message, .. }) => {
                 tenure.watches.begin_again(run, place);
-                return Ok(Claim::NotNow(format!("a task holds its lock: {message}")));
+                return Ok(Claim::NotNow(format!("{HELD}{message}")));
             }
             // Somebody wrote in between: look again.
             Err(ProxmoxError::Changed { .. }) => {}
@@ -209,10 +217,16 @@ pub(super) async fn probed<W: World>(
     match proxmox.configure(&place.proxmox_node, place.vmid, &set, &[], digest).await {
         Err(ProxmoxError::Locked { message, .. }) => {
             tenure.watches.begin_again(run, place);
-            format!("a task holds its lock: {message}")
+            format!("{HELD}{message}")
         }
         _ => why,
     }
+}
+
+/// What may be done about a lock that no task is seen to work under.
+fn unlocking(place: &Place, lock: &str) -> String {
+    let Place { proxmox_node, vmid } = place.clone();
+    guest_lock::hint(&LockedGuest { proxmox_node, vmid, lock: lock.to_owned() })
 }
 
 fn not_written(error: ProxmoxError, place: &Place) -> Failure {

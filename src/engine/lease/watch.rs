@@ -15,7 +15,7 @@ use super::{
     standing::{Death, moment},
 };
 use crate::{
-    engine::Run,
+    engine::{Run, guest_lock::may_hold},
     error::Result,
     model::Lease,
     ports::{Clock, GuestConfig, Proxmox, World},
@@ -59,7 +59,7 @@ impl Watches {
         }
         let lock = match config.get("lock") {
             Some(lock) => Some(format!("it carries lock `{lock}`")),
-            None => at_work(run, place).await?,
+            None => at_work(run, place, None).await?,
         };
         let now = run.world.clock().now();
         let mut watched = self.all();
@@ -90,10 +90,15 @@ impl Watches {
     }
 }
 
-/// The task that works on a guest now, by which it is locked: a clone's names its source.
-pub(super) async fn at_work<W: World>(run: &Run<W>, place: &Place) -> Result<Option<String>> {
+/// The task that works on a guest now, by which it is locked: a clone's names its source. With the lock that
+/// its configuration is known to carry, one that names no guest may be it.
+pub(super) async fn at_work<W: World>(
+    run: &Run<W>,
+    place: &Place,
+    lock: Option<&str>,
+) -> Result<Option<String>> {
     let tasks = run.world.proxmox().active_tasks(&place.proxmox_node).await?;
-    let vmid = place.vmid.to_string();
-    let task = tasks.iter().find(|task| task.id() == vmid);
+    let lock = lock.unwrap_or_default();
+    let task = tasks.iter().find(|task| may_hold(task, place.vmid, lock));
     Ok(task.map(|task| format!("a task works there: {task}")))
 }

@@ -44,6 +44,20 @@ pub enum ProxmoxError {
     Local(String),
 }
 
+/// A guest that carries a `lock` in its configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LockedGuest {
+    pub proxmox_node: String,
+    pub vmid: Vmid,
+    /// `backup`, `clone`, `migrate`, `snapshot`, ...
+    pub lock: String,
+}
+
+/// The lock that a text of Proxmox's, of a call or a task, says a guest carries: then nothing was done.
+pub fn says_locked(text: &str) -> Option<&str> {
+    text.trim().strip_prefix("VM is locked (")?.strip_suffix(')')
+}
+
 /// Whether a text of Proxmox's, of a call or a task, says that the configuration was changed since it was
 /// read. A transfer's checksum is another thing.
 pub fn says_changed(text: &str) -> bool {
@@ -71,6 +85,16 @@ impl ProxmoxError {
             | Self::Malformed { effect, .. } => *effect,
             _ => Effect::None,
         }
+    }
+
+    /// The guest whose `lock` kept the call from being made.
+    pub fn locked_guest(&self) -> Option<LockedGuest> {
+        let Self::Locked { call, message } = self else { return None };
+        let lock = says_locked(message)?.to_owned();
+        // `PUT /nodes/pve1/qemu/101/config`
+        let (node, rest) = call.split_once("/nodes/")?.1.split_once("/qemu/")?;
+        let vmid = Vmid(rest.split('/').next()?.parse().ok()?);
+        Some(LockedGuest { proxmox_node: node.to_owned(), vmid, lock })
     }
 }
 
@@ -116,6 +140,23 @@ mod tests {
             "clone failed: lvcreate error: Logical Volume \"vm-102-disk-0\" already exists in volume group"
         ));
         assert!(!taken("unable to create VM 102 - disk image 'vm-102-disk-0.raw' already exists"));
+    }
+
+    #[test]
+    fn a_guest_with_a_lock_is_known_by_the_call_that_it_refused() {
+        let error = |call: &str, message: &str| {
+            ProxmoxError::Locked { call: call.into(), message: message.into() }.locked_guest()
+        };
+        let call = "PUT /nodes/pve1/qemu/101/config";
+        let locked = LockedGuest {
+            proxmox_node: "pve1".into(),
+            vmid: Vmid(101),
+            lock: "snapshot-delete".into(),
+        };
+        assert_eq!(error(call, "VM is locked (snapshot-delete)\n"), Some(locked));
+        let busy = "can't lock file '/var/lock/qemu-server/lock-101.conf' - got timeout";
+        assert_eq!(error(call, busy), None);
+        assert_eq!(error("POST /nodes/pve1/qemu", "VM is locked (create)"), None);
     }
 
     #[test]

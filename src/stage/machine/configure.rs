@@ -154,14 +154,24 @@ async fn set_keys<W: World>(
     } else if keys.iter().all(|change| change.reach == Reach::InPlace) {
         context.output("changed in place");
     }
-    context.still_wanted()?;
-    let result = context
-        .run
-        .world
-        .proxmox()
-        .configure(&machine.proxmox_node, machine.vmid, &set, &[], Some(&digest))
-        .await;
-    Ok(result?)
+    configured(context, machine, &set, &digest).await
+}
+
+/// Sets keys at once, when nobody else works on the guest any more.
+async fn configured<W: World>(
+    context: &StepContext<W>,
+    machine: &Machine,
+    set: &[(String, String)],
+    digest: &str,
+) -> Result<()> {
+    let proxmox = context.run.world.proxmox();
+    context
+        .past_locks(async || {
+            context.still_wanted()?;
+            let (node, vmid) = (&machine.proxmox_node, machine.vmid);
+            Ok(proxmox.configure(node, vmid, set, &[], Some(digest)).await?)
+        })
+        .await
 }
 
 async fn grow<W: World>(
@@ -176,10 +186,7 @@ async fn grow<W: World>(
         let gibibytes = disk.wanted_bytes.div_ceil(1 << 30);
         let value = format!("{}:{gibibytes},discard=on,ssd=1", wanted.storage_disk_storage);
         let set = [(disk.disk.to_owned(), value)];
-        let digest = Some(machine.config.digest.as_str());
-        context.still_wanted()?;
-        proxmox.configure(&machine.proxmox_node, machine.vmid, &set, &[], digest).await?;
-        return Ok(());
+        return configured(context, machine, &set, &machine.config.digest).await;
     }
     context
         .task(RESIZE_LIMIT, || {

@@ -23,9 +23,12 @@ pub(super) async fn edit<W: World>(
     loop {
         let machine = proved(context, node).await?;
         let Some(pair) = wanted(&machine) else { return Ok(()) };
+        let set = [pair];
         let written = context
-            .run
-            .describe(&machine.proxmox_node, machine.vmid, &[pair], &machine.config.digest)
+            .past_locks(|| {
+                let digest = &machine.config.digest;
+                context.run.describe(&machine.proxmox_node, machine.vmid, &set, digest)
+            })
             .await;
         match written {
             Ok(()) => return Ok(()),

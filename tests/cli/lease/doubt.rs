@@ -198,7 +198,7 @@ async fn a_dead_run_of_this_state_folder_is_followed_as_soon_as_the_template_can
     let again = Operator::new(&world, "first");
     again.works(async {}).await.unwrap();
     let told = again.warnings();
-    assert!(told.contains("a task holds its lock"), "{told}");
+    assert!(told.contains("its lock is held"), "{told}");
     assert!(told.contains("a run of this state folder that died"), "{told}");
 }
 
@@ -258,7 +258,7 @@ async fn a_dead_run_of_another_state_folder_is_followed_only_when_the_template_c
     let Holder { place, .. } = Holder::this_process();
     locked_with(&world, Lease { process: "1@0".into(), place, ..dead }).await;
     let failure = refused(Operator::new(&world, "second").works(async {}).await);
-    assert!(failure.to_string().contains("a task holds its lock"), "{failure}");
+    assert!(failure.to_string().contains("its lock is held"), "{failure}");
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use super::faults::Kind;
 use crate::pve::{qemu, server::Server};
 
+/// What a guest is locked by while vzdump reads it.
+const BACKUP: &str = "backup";
 /// The size of a foreign guest's disk.
 const FOREIGN_DISK_GIB: u64 = 1;
 
@@ -19,6 +21,7 @@ pub(crate) async fn act(server: &Arc<Server>, kind: &Kind) -> Result<(), String>
             Ok(())
         }
         Kind::Lock { vmid, lock, seconds } => lock_config(server, *vmid, lock, duration(*seconds)?),
+        Kind::Backup { vmids, seconds } => begin_backup(server, vmids, duration(*seconds)?),
         Kind::Busy { storage, seconds } => hold_storage(server, storage, duration(*seconds)?).await,
         Kind::Foreign { vmid, node, name } => {
             let node = node.as_deref().unwrap_or(server.state.local_node());
@@ -50,6 +53,34 @@ fn lock_config(server: &Arc<Server>, vmid: u32, lock: &str, time: Duration) -> R
             }
         });
     }
+    Ok(())
+}
+
+/// Returns once the first guest is locked.
+fn begin_backup(server: &Arc<Server>, vmids: &[u32], time: Duration) -> Result<(), String> {
+    let state = Arc::clone(&server.state);
+    let first = vmids.first().ok_or("a backup of no guest")?;
+    let node = state.qemu.node_of(*first).ok_or_else(|| format!("there is no VM {first}"))?;
+    qemu::set_lock(&state, *first, Some(BACKUP))?;
+    let id = if vmids.len() == 1 { first.to_string() } else { String::new() };
+    let vmids = vmids.to_vec();
+    let now = {
+        let state = Arc::clone(&state);
+        move || state.clock.now()
+    };
+    server.state.tasks.spawn(now, (&node, "vzdump", &id), "root@pam", |worker| async move {
+        worker.log("INFO: starting new backup job: vzdump --mode snapshot --storage local");
+        for vmid in vmids {
+            worker.log(format!("INFO: Starting Backup of VM {vmid} (qemu)"));
+            qemu::set_lock(&state, vmid, Some(BACKUP))?;
+            let waited = worker.wait_for(tokio::time::sleep(time)).await;
+            qemu::set_lock(&state, vmid, None)?;
+            waited?;
+            worker.log(format!("INFO: Finished Backup of VM {vmid}"));
+        }
+        worker.log("INFO: Backup job finished successfully");
+        Ok(())
+    });
     Ok(())
 }
 

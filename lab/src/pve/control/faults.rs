@@ -1,7 +1,7 @@
 //! Faults on demand.
 //!
 //! A fault waits for requests that match its method and path and acts on the `nth` of them, then
-//! `times` times in all. A fault about the world (`lock`, `busy`, `foreign`) that names no path
+//! `times` times in all. A fault about the world (`lock`, `backup`, `busy`, `foreign`) that names no path
 //! acts at once; with a path it acts right before the matching request is handled.
 
 use std::{sync::Arc, sync::Mutex, time::Duration};
@@ -100,6 +100,9 @@ pub enum Kind {
     Delay { seconds: f64 },
     /// A guest's configuration carries `lock: <lock>` for a while (0 seconds: until unlocked).
     Lock { vmid: u32, lock: String, seconds: f64 },
+    /// A backup of these guests begins, as by the node's own schedule: one after the other carries
+    /// `lock: backup` for so many seconds. Its task names a guest only where that is the only one.
+    Backup { vmids: Vec<u32>, seconds: f64 },
     /// A storage's allocation lock is held for a while.
     Busy { storage: String, seconds: f64 },
     /// Lists hold only the entries of these guests.
@@ -128,6 +131,7 @@ impl Kind {
             Self::IdleClose { .. } => "idle_close",
             Self::Delay { .. } => "delay",
             Self::Lock { .. } => "lock",
+            Self::Backup { .. } => "backup",
             Self::Busy { .. } => "busy",
             Self::Filter { .. } => "filter",
             Self::Foreign { .. } => "foreign",
@@ -137,7 +141,11 @@ impl Kind {
     fn is_about_the_world(&self) -> bool {
         matches!(
             self,
-            Self::Lock { .. } | Self::Busy { .. } | Self::Foreign { .. } | Self::IdleClose { .. }
+            Self::Lock { .. }
+                | Self::Backup { .. }
+                | Self::Busy { .. }
+                | Self::Foreign { .. }
+                | Self::IdleClose { .. }
         )
     }
 }
@@ -255,6 +263,7 @@ impl Effects {
             }
             Kind::Filter { keep } => self.keep = Some(keep),
             Kind::Lock { .. }
+            | Kind::Backup { .. }
             | Kind::Busy { .. }
             | Kind::Foreign { .. }
             | Kind::IdleClose { .. } => {}

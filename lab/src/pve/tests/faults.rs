@@ -90,6 +90,30 @@ async fn a_lock_refuses_changes_until_it_is_gone() {
 }
 
 #[tokio::test]
+async fn a_backup_locks_its_guests_in_turn_and_its_task_names_the_only_one() {
+    let mut setup = root_only();
+    setup.guests.extend([bystander(100), bystander(101)]);
+    let world = world(setup).await;
+    let active = async || {
+        let answer = world.root("GET", "/nodes/pve1/tasks?source=active", "").await;
+        let tasks = answer.body["data"].as_array().unwrap().clone();
+        tasks.iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    for (vmids, id) in [(json!([101]), "101"), (json!([101, 100]), "")] {
+        let fault = json!({ "kind": "backup", "vmids": vmids, "seconds": 0.2 });
+        world.door("POST", "/lab/faults", fault).await;
+        assert_eq!(active().await, [id]);
+        let change = world.root("PUT", "/nodes/pve1/qemu/101/config", "cores=2").await;
+        assert_eq!(change.status(), "HTTP/1.1 500 VM is locked (backup)");
+        while !active().await.is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        let change = world.root("PUT", "/nodes/pve1/qemu/101/config", "cores=2").await;
+        assert_eq!(change.status(), "HTTP/1.1 200 OK");
+    }
+}
+
+#[tokio::test]
 async fn a_daemon_that_is_down_refuses_protected_calls_only() {
     let world = world(root_only()).await;
     world.door("POST", "/lab/daemon", json!({ "up": false })).await;
