@@ -176,9 +176,9 @@ if command -v tailscale >/dev/null 2>&1; then
     printf ',"release_intact":'
     json_whether release_intact
     printf ',"status":'
-    json_of timeout 10 tailscale status --json --peers=false
+    json_text_of timeout 10 tailscale status --json --peers=false
     printf ',"prefs":'
-    json_of timeout 10 tailscale debug prefs
+    json_text_of timeout 10 tailscale debug prefs
     printf '}'
 else
     printf null

@@ -288,6 +288,19 @@ fn tolerant<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
     Ok(read(text).unwrap_or_default())
 }
 
+/// JSON in a string, as a program printed it, or as it stands; what cannot be read as the default.
+fn quoted<'de, D: Deserializer<'de>, T: DeserializeOwned + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    let text = <&RawValue>::deserialize(deserializer)?;
+    let printed = serde_json::from_str::<String>(text.get());
+    let part = match &printed {
+        Ok(printed) => serde_json::from_str(printed).ok(),
+        Err(_) => Some(text),
+    };
+    Ok(part.and_then(read).unwrap_or_default())
+}
+
 /// `null` as empty; elements that cannot be read are left out.
 fn tolerant_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     deserializer: D,

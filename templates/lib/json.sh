@@ -37,6 +37,13 @@ json_of() {
     esac
 }
 
+# What a command prints, as a JSON string whatever it is: what only looks like JSON, put in as it is, would
+# spoil the whole document.
+json_text_of() {
+    json_output=$("$@" 2>/dev/null) || json_output=
+    printf '%s\n' "$json_output" | json_string
+}
+
 # The first line of a file, nothing where it cannot be read.
 first_line() {
     first=

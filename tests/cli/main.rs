@@ -18,6 +18,7 @@ mod flux;
 mod furniture;
 mod hurried;
 mod inventory;
+mod joining;
 mod json;
 mod junit;
 mod lease;

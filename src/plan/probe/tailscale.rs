@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 
-use super::tolerant;
+use super::{quoted, tolerant};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -16,9 +16,9 @@ pub struct TailscaleProbe {
     /// Whether the binaries are still those of that archive.
     pub release_intact: bool,
     /// `None`: the daemon does not answer.
-    #[serde(deserialize_with = "tolerant")]
+    #[serde(deserialize_with = "quoted")]
     pub status: Option<TailscaleStatus>,
-    #[serde(deserialize_with = "tolerant")]
+    #[serde(deserialize_with = "quoted")]
     pub prefs: Option<TailscalePrefs>,
 }
 

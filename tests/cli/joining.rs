@@ -1,0 +1,96 @@
+//! Nodes that join the tailnet while something goes wrong with it, in a simulated world with a control plane.
+
+use std::{process::Stdio, time::Duration};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use homelab_lab::sim::{
+    claim::Claim,
+    world::{Options, World},
+};
+use tokio::process::Command;
+
+use crate::ended::Ended;
+
+const UP: [&str; 4] = ["up", "--until", "tailnet", "--yes"];
+
+/// A person with a world whose guests run what they are sent.
+struct Operator {
+    world: World,
+    folder: tempfile::TempDir,
+    _claim: Claim,
+}
+
+impl Operator {
+    async fn new() -> Self {
+        let claim = Claim::any().unwrap();
+        let options = Options { agents: 0, network: claim.number(), ..Options::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let place = path(&folder, "world");
+        fs_err::create_dir_all(&place).unwrap();
+        let world = World::start(place, options).await.unwrap();
+        let key = path(&folder, "key");
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key.as_str()])
+            .status()
+            .unwrap();
+        assert!(made.success());
+        let public = fs_err::read_to_string(key.with_extension("pub")).unwrap();
+        // Nothing takes so long here, and a test that waits in vain is to end.
+        let inventory = world
+            .inventory(public.trim(), &key)
+            .replace("  tag: tag:k3s\n", "  tag: tag:k3s\n  join_timeout: 20s\n");
+        fs_err::write(path(&folder, "homelab.yaml"), inventory).unwrap();
+        Self { world, folder, _claim: claim }
+    }
+
+    async fn run(&self, words: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_homelab"));
+        command
+            .args(words)
+            .env_clear()
+            .envs(self.world.secrets())
+            .env("HOME", path(&self.folder, "home"))
+            .env("XDG_STATE_HOME", path(&self.folder, "state"))
+            .env("XDG_CACHE_HOME", path(&self.folder, "cache"))
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        let limit = Duration::from_secs(120);
+        let output = tokio::time::timeout(limit, command.output()).await;
+        let output = output.expect("the program does not end").unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ended { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+fn path(folder: &tempfile::TempDir, name: &str) -> Utf8PathBuf {
+    Utf8Path::from_path(folder.path()).unwrap().join(name)
+}
+
+/// Has `tailscale status` say what only looks like JSON, on all guests.
+fn tailscaled_babbles(operator: &Operator) {
+    let tool = operator.world.folder().join("programs/homelab-sim-tool");
+    let real = tool.with_extension("real");
+    fs_err::rename(&tool, &real).unwrap();
+    let babbling = format!(
+        "#!/bin/sh\nHOMELAB_SIM_AS=${{HOMELAB_SIM_AS:-${{0##*/}}}}\nexport HOMELAB_SIM_AS\n\
+         if [ \"$HOMELAB_SIM_AS $1\" = 'tailscale status' ]; then\n\
+         printf '{{ \"BackendState\": \"Running\", 2026/11/22 warning: \\\\ \\tslow }}\\n'\nexit\nfi\nexec {real} \"$@\"\n"
+    );
+    fs_err::write(&tool, babbling).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs_err::set_permissions(&tool, executable).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_of_tailscale_that_is_no_json_hides_nothing_else_of_the_node() {
+    let operator = Operator::new().await;
+    operator.run(&UP).await.well();
+    tailscaled_babbles(&operator);
+    let status = operator.run(&["status"]).await.well();
+    assert!(!status.out.contains("cannot be read"), "{status}");
+    let plan = operator.run(&["plan", "--until", "tailnet"]).await.well();
+    assert!(plan.out.contains("join the tailnet"), "{plan}");
+    assert!(plan.out.contains("tailscaled does not answer"), "{plan}");
+    assert!(plan.out.contains("1 step;"), "{plan}");
+}
