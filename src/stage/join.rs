@@ -24,7 +24,7 @@ use crate::{
         diff,
         probe::{HostProbe, TailscaleStatus},
     },
-    ports::{Cluster, Device, MintedKey, Tailnet, World},
+    ports::{Cluster, Device, MintedKey, Tailnet, TailnetError, World},
 };
 
 /// How long a registered node may take to say which device it is.
@@ -328,12 +328,24 @@ async fn spend_a_key<W: World>(
     context.record(&Record::KeyMinted { node: node.clone(), id: key.id.clone() })?;
     let host = run.host(node).await?;
     let joined = tailnet::join(&host, &run.desired, wanted, &key.secret, anew).await;
-    if joined.is_err() {
+    if let Err(failure) = joined {
         // Not spent, or spent in vain: either way nobody must use it.
-        tailnet_port.revoke_key(&key.id).await?;
+        if let Err(error) = tailnet_port.revoke_key(&key.id).await {
+            return Err(with_key_left(failure, &error));
+        }
+        context.record(&Record::KeyGone { node: node.clone(), id: key.id })?;
+        return Err(failure);
     }
-    context.record(&Record::KeyGone { node: node.clone(), id: key.id })?;
-    joined.map(drop)
+    context.record(&Record::KeyGone { node: node.clone(), id: key.id })
+}
+
+/// The join's own failure comes first, since that is what is to be mended. The key stays on record, and the next
+/// run takes it back.
+fn with_key_left(mut failure: Failure, error: &TailnetError) -> Failure {
+    let left = format!("its key was not taken back either, and the next run does that: {error}");
+    // What was behind the join's failure stays at the end of the chain.
+    let source = failure.source.take();
+    failure.because(Failure { source, ..Failure::new(Kind::Tailnet, left) })
 }
 
 async fn take_address_back<W: World>(

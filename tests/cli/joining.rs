@@ -1,10 +1,11 @@
 //! Nodes that join the tailnet while something goes wrong with it, in a simulated world with a control plane.
 
-use std::{process::Stdio, time::Duration};
+use std::{process::Stdio, sync::Arc, time::Duration};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use homelab_lab::sim::{
     claim::Claim,
+    gate::{Effect, Moment, Ruling, System, Verdict, Warden},
     world::{Options, World},
 };
 use tokio::process::Command;
@@ -65,6 +66,44 @@ impl Operator {
 
 fn path(folder: &tempfile::TempDir, name: &str) -> Utf8PathBuf {
     Utf8Path::from_path(folder.path()).unwrap().join(name)
+}
+
+fn is_join(effect: &Effect) -> bool {
+    effect.system == System::Host && effect.kind.starts_with("exec Joins the tailnet")
+}
+
+/// Neither is a node let in, nor is a key taken back.
+struct Closed;
+
+impl Warden for Closed {
+    fn rule<'a>(&'a self, _: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
+        let refused = |status, message: &str| Verdict::Refuse { status, message: message.into() };
+        let verdict = match moment {
+            Moment::Before if is_join(effect) => {
+                refused(1, "backend error: requested tags [tag:k3s] are invalid")
+            }
+            Moment::Before if effect.kind == "POST /api/v1/preauthkey/expire" => {
+                refused(500, "the database is locked")
+            }
+            _ => Verdict::Pass,
+        };
+        Box::pin(async move { verdict })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_that_failed_is_told_before_its_key_that_was_not_taken_back() {
+    let operator = Operator::new().await;
+    operator.world.gate.set_warden(Some(Arc::new(Closed)));
+    let told = operator.run(&UP).await.refused(18);
+    let place = |text: &str| told.find(text).unwrap_or_else(|| panic!("no `{text}`: {told}"));
+    assert!(place("requested tags [tag:k3s] are invalid") < place("the database is locked"));
+    assert!(told.contains("tagOwners"), "{told}");
+    // It is on record still, so that whoever comes next takes it back.
+    operator.world.gate.set_warden(None);
+    operator.run(&UP).await.well();
+    let now = operator.world.tailnet.now();
+    assert!(operator.world.tailnet.keys().iter().all(|key| !key.is_valid(now)));
 }
 
 /// Has `tailscale status` say what only looks like JSON, on all guests.
