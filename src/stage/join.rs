@@ -101,18 +101,17 @@ pub async fn join<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
     let probe = context
         .wait_for("the tailnet to be as planned", desired.tailnet.join_timeout, || async {
             let probe = run.probe(node).await?;
+            if is_logged_out(&probe) {
+                let seen = "it joined, and is logged out again (NeedsLogin): the tailnet no longer has its device";
+                return Err(removed(node, seen));
+            }
             let left = diff::join_reasons(desired, wanted, &probe, None);
             Ok(if left.is_empty() { Look::There(probe) } else { Look::NotYet(left.join("; ")) })
         })
         .await
         .map_err(|failure| failure.told_as(Kind::Tailnet, None))?;
     if is_forgotten(context, node, &probe).await? {
-        return Err(Failure::new(
-            Kind::Tailnet,
-            "it joined, and the tailnet does not have its device",
-        )
-        .at(node)
-        .hint("was it removed just now? the same command joins it anew"));
+        return Err(removed(node, "it joined, and the tailnet does not have its device"));
     }
     remember(context, node, &probe)?;
     Ok(Outcome::Done)
@@ -194,6 +193,17 @@ async fn is_forgotten<W: World>(
 /// A bare auth key lets nobody look.
 fn lists_devices<W: World>(context: &StepContext<W>) -> bool {
     !matches!(context.run.desired.tailnet.control, TailnetControl::AuthKey { .. })
+}
+
+/// After a join no daemon is so for a moment only: its key ended, or its device is gone.
+fn is_logged_out(probe: &HostProbe) -> bool {
+    status(probe).is_some_and(|status| status.backend_state == "NeedsLogin")
+}
+
+fn removed(node: &NodeName, seen: &str) -> Failure {
+    Failure::new(Kind::Tailnet, seen)
+        .at(node)
+        .hint("was it removed just now? the same command joins it anew")
 }
 
 fn is_running(probe: &HostProbe) -> bool {

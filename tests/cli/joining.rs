@@ -1,11 +1,16 @@
 //! Nodes that join the tailnet while something goes wrong with it, in a simulated world with a control plane.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use homelab_lab::sim::{
     claim::Claim,
     gate::{Effect, Moment, Ruling, System, Verdict, Warden},
+    tailnet::Tailnet,
     world::{Options, World},
 };
 use tokio::process::Command;
@@ -104,6 +109,33 @@ async fn a_join_that_failed_is_told_before_its_key_that_was_not_taken_back() {
     operator.run(&UP).await.well();
     let now = operator.world.tailnet.now();
     assert!(operator.world.tailnet.keys().iter().all(|key| !key.is_valid(now)));
+}
+
+/// Takes the first device away as soon as it has joined.
+struct Remover(Mutex<Option<Arc<Tailnet>>>);
+
+impl Warden for Remover {
+    fn rule<'a>(&'a self, _: u64, moment: Moment, effect: &'a Effect) -> Ruling<'a> {
+        if moment == Moment::After
+            && is_join(effect)
+            && let Some(tailnet) = self.0.lock().unwrap().take()
+        {
+            let device = tailnet.devices().pop().expect("it has joined");
+            assert!(tailnet.delete_device(&device.id));
+        }
+        Box::pin(async { Verdict::Pass })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_removed_while_it_joins_is_not_waited_for() {
+    let operator = Operator::new().await;
+    let remover = Remover(Mutex::new(Some(operator.world.tailnet.clone())));
+    operator.world.gate.set_warden(Some(Arc::new(remover)));
+    let told = operator.run(&UP).await.refused(18);
+    assert!(told.contains("it joined, and is logged out again (NeedsLogin)"), "{told}");
+    assert!(told.contains("the same command joins it anew"), "{told}");
+    assert!(!told.contains("waited"), "{told}");
 }
 
 /// Has `tailscale status` say what only looks like JSON, on all guests.
