@@ -18,6 +18,8 @@ use crate::{
 };
 
 const DOWNLOAD_LIMIT: Duration = Duration::from_secs(3600);
+/// How often it is asked for, where replies are lost and it is not there.
+const TURNS: usize = 3;
 const IMPORT_LIMIT: Duration = Duration::from_secs(1800);
 
 /// The name that the image has on the storage: it carries the hash, so it never changes its meaning.
@@ -52,15 +54,21 @@ pub fn volume(desired: &Desired) -> String {
     format!("{}:import/{}", desired.proxmox.image_storage, file_name(desired))
 }
 
+async fn is_there<W: World>(context: &StepContext<W>, proxmox_node: &str) -> Result<bool> {
+    let desired = &context.run.desired;
+    let (storage, wanted) = (&desired.proxmox.image_storage, volume(desired));
+    let proxmox = context.run.world.proxmox();
+    let volumes = proxmox.volumes(proxmox_node, storage, ContentKind::Import).await?;
+    Ok(volumes.iter().any(|volume| volume.id == wanted))
+}
+
 /// Lets the Proxmox node fetch the image, checked by sha256.
 pub async fn fetch<W: World>(context: &StepContext<W>, proxmox_node: &str) -> Result<Outcome> {
     let desired = &context.run.desired;
     let proxmox = context.run.world.proxmox();
     let storage = &desired.proxmox.image_storage;
-    let volumes = proxmox.volumes(proxmox_node, storage, ContentKind::Import).await?;
-    let wanted = volume(desired);
-    if volumes.iter().any(|volume| volume.id == wanted) {
-        return Ok(Outcome::Unchanged(format!("{wanted} is there")));
+    if is_there(context, proxmox_node).await? {
+        return Ok(Outcome::Unchanged(format!("{} is there", volume(desired))));
     }
     let artifact = &desired.image.artifact;
     let image = Image {
@@ -68,20 +76,45 @@ pub async fn fetch<W: World>(context: &StepContext<W>, proxmox_node: &str) -> Re
         file_name: file_name(desired),
         sha256: artifact.sha256.clone(),
     };
-    let fetched = context
-        .task(DOWNLOAD_LIMIT, || async {
-            proxmox.download(proxmox_node, storage, ContentKind::Import, &image).await.map(Some)
-        })
-        .await;
-    if let Err(failure) = fetched {
+    for turn in 1.. {
+        let fetched = context
+            .task(DOWNLOAD_LIMIT, || async {
+                proxmox.download(proxmox_node, storage, ContentKind::Import, &image).await.map(Some)
+            })
+            .await;
+        let failure = match fetched {
+            Ok(()) => break,
+            Err(failure) if failure.effect == Effect::Unknown => {
+                context.output(format!("looking whether it happened: {failure}"));
+                let followed = follow_download(context, proxmox_node, &image.file_name).await;
+                followed.err().unwrap_or(failure)
+            }
+            Err(failure) => failure,
+        };
         // Another run may have fetched it meanwhile: it stands under its name only when it is whole.
-        let volumes = proxmox.volumes(proxmox_node, storage, ContentKind::Import).await?;
-        if !volumes.iter().any(|volume| volume.id == wanted) {
+        if is_there(context, proxmox_node).await? {
+            break;
+        }
+        if failure.effect != Effect::Unknown || turn == TURNS {
             return Err(failure
                 .hint(format!("the image is {}, pinned to sha256 {}", image.url, image.sha256)));
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Sees a download to its end whose UPID was in the reply that was lost: its task names the file.
+async fn follow_download<W: World>(
+    context: &StepContext<W>,
+    proxmox_node: &str,
+    file_name: &str,
+) -> Result<()> {
+    let active = context.run.world.proxmox().active_tasks(proxmox_node).await?;
+    let download = active.iter().find(|task| task.kind() == "download" && task.id() == file_name);
+    match download {
+        Some(task) => context.follow(task, DOWNLOAD_LIMIT).await.map(drop),
+        None => Ok(()),
+    }
 }
 
 /// Makes a template from the image: created, marked, converted, never booted.

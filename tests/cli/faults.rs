@@ -18,6 +18,8 @@ async fn converge(world: &World) -> Vec<String> {
     panic!("three runs did not bring the machines up:\n{}", failures.join("\n"));
 }
 
+const DOWNLOAD: &str = "/nodes/{node}/storage/{storage}/download-url";
+
 /// How often each guest was cloned, by its VMID.
 async fn clones(world: &World) -> BTreeMap<String, usize> {
     let mut clones = BTreeMap::new();
@@ -46,7 +48,27 @@ async fn survives(method: &str, path: &str, allowed: usize) {
 
 #[tokio::test]
 async fn a_download_whose_reply_was_lost_is_not_begun_over_a_sound_image() {
-    survives("POST", "/nodes/{node}/storage/{storage}/download-url", 1).await;
+    survives("POST", DOWNLOAD, 0).await;
+}
+
+#[tokio::test]
+async fn a_download_that_goes_on_when_its_reply_is_lost_is_waited_for() {
+    let world = World::new().await;
+    let slow = json!({"kind": "hold", "seconds": 1.5, "method": "POST", "path": DOWNLOAD});
+    world.fault(slow).await;
+    world.fault(lost("POST", DOWNLOAD)).await;
+    world.homelab(&["up", "--until", "image", "--yes"]).await.well();
+    let changes = world.changes().await;
+    let downloads = changes.iter().filter(|line| line.contains("/download-url")).count();
+    assert_eq!(downloads, 1, "{changes:#?}");
+}
+
+#[tokio::test]
+async fn a_download_that_never_began_is_asked_for_again() {
+    let world = World::new().await;
+    let cut = json!({"kind": "reset", "bytes": 0, "method": "POST", "path": DOWNLOAD});
+    world.fault(cut).await;
+    world.homelab(&["up", "--until", "image", "--yes"]).await.well();
 }
 
 #[tokio::test]
