@@ -99,6 +99,11 @@ fn tell(global: &Global, pinned: &[Pinned], settled: &[Settled]) -> Result<()> {
     if global.quiet {
         return Ok(());
     }
+    if pinned.is_empty() && settled.is_empty() {
+        // A person who waited for something to come of it is told that nothing had to.
+        render::output::say("nothing to pin: the inventory names each version with its sha256");
+        return Ok(());
+    }
     for one in pinned {
         let mark = if one.changed { "pinned" } else { "as before" };
         render::output::line(format_args!(

@@ -79,7 +79,10 @@ async fn the_scripts_are_shown_without_their_secrets() {
 #[tokio::test]
 async fn lock_keeps_what_the_inventory_pins_itself_out_of_the_lock_file() {
     let world = World::new().await;
-    world.homelab(&["lock"]).await.well();
+    let locked = world.homelab(&["lock"]).await.well();
+    let said = "nothing to pin: the inventory names each version with its sha256\n";
+    assert_eq!((locked.out.as_str(), locked.err.as_str()), ("", said));
+    assert_eq!(world.homelab(&["lock", "-q"]).await.well().err, "");
     let lock = fs_err::read_to_string(world.path("homelab.lock")).unwrap();
     assert!(lock.contains("version: 1") && !lock.contains("sha256"), "{lock}");
 }
