@@ -83,6 +83,8 @@ pub enum Event {
         run: String,
         command: String,
         outcome: RunOutcome,
+        /// What the program ends with, unless what it still has to print cannot be printed.
+        exit_code: u8,
         seconds: f64,
     },
     /// What moves on the screen makes room for a text or a question, and says when it has.

@@ -94,6 +94,7 @@ where
         run: name,
         command: terms.command.to_owned(),
         outcome: told(&outcome),
+        exit_code: outcome.as_ref().err().map_or(0, |failure| failure.kind.exit_code()),
         seconds: begun.elapsed().as_secs_f64(),
     });
     session.close(outcome.map(drop)).await

@@ -49,10 +49,11 @@ impl Event {
                 Self::Warning { step: step.as_ref().map(name), text: shown(&text) }
             }
             Self::Interrupted => Self::Interrupted,
-            Self::RunFinished { run, command, outcome, seconds } => Self::RunFinished {
+            Self::RunFinished { run, command, outcome, exit_code, seconds } => Self::RunFinished {
                 run: shown(&run),
                 command: shown(&command),
                 outcome: outcome.redacted(),
+                exit_code,
                 seconds,
             },
             Self::Pause(cleared) => Self::Pause(cleared),
@@ -113,8 +114,13 @@ mod tests {
         let planned =
             PlannedStep { step: step(), stage: StageId::Image, node: None, title: text() };
         let finished = |outcome| Event::StepFinished { step: step(), outcome, seconds: 1.0 };
-        let ended =
-            |outcome| Event::RunFinished { run: text(), command: text(), outcome, seconds: 1.0 };
+        let ended = |outcome| Event::RunFinished {
+            run: text(),
+            command: text(),
+            outcome,
+            exit_code: 0,
+            seconds: 1.0,
+        };
         let given = [
             Event::RunStarted { run: text(), command: text(), cluster: text() },
             Event::Looking { cluster: text() },

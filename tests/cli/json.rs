@@ -94,4 +94,22 @@ async fn a_run_that_fails_while_it_looks_ends_its_events() {
     assert_eq!(last["event"], "run_finished", "{ended}");
     assert_eq!(last["command"], "up");
     assert_eq!(last["outcome"]["result"], "failed");
+    assert_eq!(last["exit_code"], 20);
+}
+
+#[tokio::test]
+async fn the_last_event_of_a_run_has_the_code_that_the_program_ends_with() {
+    let world = World::new().await;
+    for (arguments, code) in [
+        (&["up", "--until", "image", "--yes"][..], 0),
+        (&["up", "--until", "image", "--yes"], 0),
+        (&["up", "--until", "machines", "--yes", "--timeout", "2s"], 124),
+        (&["destroy", "--yes"], 0),
+    ] {
+        let ended = world.homelab(&[arguments, &["-o", "json"]].concat()).await;
+        assert_eq!(ended.code, Some(code), "{ended}");
+        let last: Value = serde_json::from_str(ended.out.lines().last().unwrap()).unwrap();
+        assert_eq!(last["event"], "run_finished", "{ended}");
+        assert_eq!(last["exit_code"], code, "{ended}");
+    }
 }
