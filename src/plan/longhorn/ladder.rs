@@ -20,24 +20,58 @@ pub enum Refused {
 /// # Errors
 /// When it may not.
 pub fn may_follow(from: &str, to: &str) -> Result<(), Refused> {
-    let (Some(running), Some(wanted)) = (parse(from), parse(to)) else { return Ok(()) };
+    let (Some(running), Some(wanted)) = (Version::parse(from), Version::parse(to)) else {
+        return Ok(());
+    };
     let (from, to) = (from.trim_start_matches('v'), to.trim_start_matches('v'));
     if wanted < running {
         return Err(Refused::Back { from: from.into(), to: to.into() });
     }
-    let (major, minor, _) = running;
-    if wanted.0 != major || wanted.1 > minor.saturating_add(1) {
+    let [major, minor, _] = running.numbers;
+    if wanted.numbers[0] != major || wanted.numbers[1] > minor.saturating_add(1) {
         let next = format!("{major}.{}", minor.saturating_add(1));
         return Err(Refused::LeavesOut { from: from.into(), to: to.into(), next });
     }
     Ok(())
 }
 
-/// Major, minor and patch; what follows a `-` or `+` is left out.
-fn parse(version: &str) -> Option<(u32, u32, u32)> {
-    let plain = version.trim_start_matches('v').split(['-', '+']).next()?;
-    let mut parts = plain.split('.').map(|part| part.parse().ok());
-    Some((parts.next()??, parts.next()??, parts.next()??))
+/// In the order of SemVer, as Longhorn's manager compares them: a pre-release is older than its release.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Version<'a> {
+    /// Major, minor and patch.
+    numbers: [u32; 3],
+    stage: Stage<'a>,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage<'a> {
+    /// By the parts of its name, as `rc1`.
+    PreRelease(Vec<Part<'a>>),
+    Release,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part<'a> {
+    Number(u64),
+    Word(&'a str),
+}
+
+impl<'a> Version<'a> {
+    /// What follows a `+` says nothing of the order, and is left out.
+    fn parse(text: &'a str) -> Option<Self> {
+        let text = text.trim_start_matches('v').split('+').next()?;
+        let (plain, stage) = match text.split_once('-') {
+            Some((plain, name)) => (plain, Stage::PreRelease(name.split('.').map(part).collect())),
+            None => (text, Stage::Release),
+        };
+        let mut parts = plain.split('.').map(|part| part.parse().ok());
+        let numbers = [parts.next()??, parts.next()??, parts.next()??];
+        Some(Self { numbers, stage })
+    }
+}
+
+fn part(text: &str) -> Part<'_> {
+    text.parse().map_or(Part::Word(text), Part::Number)
 }
 
 #[cfg(test)]
@@ -66,6 +100,23 @@ mod tests {
         for to in ["1.9.1", "1.8.9", "0.9.9"] {
             assert!(matches!(may_follow("v1.9.2", to), Err(Refused::Back { .. })), "{to}");
         }
+    }
+
+    #[test]
+    fn a_pre_release_is_another_version_and_older_than_its_release() {
+        for to in ["1.12.1", "1.12.1-rc2", "v1.12.1-rc1+build", "1.12.1-rc1.1", "1.13.0-dev"] {
+            assert_eq!(may_follow("v1.12.1-rc1", to), Ok(()), "{to}");
+        }
+        for (from, to) in [
+            ("v1.12.1", "1.12.1-rc1"),
+            ("v1.12.1-rc2", "1.12.1-rc1"),
+            ("v1.12.1-rc.10", "1.12.1-rc.9"),
+            ("v1.12.1-rc1", "1.12.1-dev"),
+            ("v1.12.1-rc1", "1.12.0"),
+        ] {
+            assert!(matches!(may_follow(from, to), Err(Refused::Back { .. })), "{from} {to}");
+        }
+        assert!(matches!(may_follow("1.11.0", "1.13.0-rc1"), Err(Refused::LeavesOut { .. })));
     }
 
     #[test]
