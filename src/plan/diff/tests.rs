@@ -173,7 +173,7 @@ fn k3s_of_an_agent_waits_for_every_reboot_that_it_or_the_server_needs() {
     let agent = step_of(&plan, "cluster/agent/k3s-agent-1").unwrap();
     for need in ["machines/configure/k3s-server", "machines/configure/k3s-agent-1"] {
         assert_eq!(step_of(&plan, need).unwrap().impact, Impact::Reboot);
-        assert!(agent.needs.iter().any(|known| known.0 == need), "{:?}", agent.needs);
+        assert!(agent.needs.iter().any(|known| *known.0 == *need), "{:?}", agent.needs);
     }
 }
 

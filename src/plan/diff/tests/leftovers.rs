@@ -37,7 +37,7 @@ fn what_left_the_inventory_goes_when_the_server_that_knows_it_is_back() {
     let pruned = diff(&desired, &observed, Wishes { prune: true }).unwrap();
     let removal = step_of(&pruned, "machines/remove/old").unwrap();
     assert!(matches!(removal.change, Change::RemoveMachine { member: true, .. }), "{removal:?}");
-    let needs: Vec<&str> = removal.needs.iter().map(|need| need.0.as_str()).collect();
+    let needs: Vec<&str> = removal.needs.iter().map(|need| &*need.0).collect();
     assert!(needs.contains(&"machines/start/k3s-server"), "{needs:?}");
     assert!(needs.contains(&"cluster/server/k3s-server"), "{needs:?}");
     assert!(!needs.iter().any(|need| need.contains("agent")), "{needs:?}");
