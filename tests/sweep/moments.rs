@@ -79,5 +79,5 @@ async fn a_run_that_takes_a_node_away_may_die_at_every_moment() {
 /// The shortest of them, in every `cargo test`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_that_takes_everything_away_may_die_at_every_moment() {
-    sweep(&destroy()).await;
+    sweep(&destroy().in_process()).await;
 }

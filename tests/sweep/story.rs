@@ -19,6 +19,7 @@ pub(crate) struct Story {
     network: Claim,
     /// Whether Flux brings what a Git host has.
     gitops: bool,
+    guests: Guests,
     /// Runs before, each with its words.
     before: &'static [&'static [&'static str]],
     /// What is changed in the inventory then.
@@ -37,7 +38,8 @@ const LESS: Edit = ("  agent-2:\n    role: agent\n    vmid: 1002\n    address: S
 
 pub(crate) fn first_up() -> Story {
     let network = Claim::any().unwrap();
-    Story { name: "first up", network, gitops: false, before: &[], edits: &[], run: UP }
+    let (gitops, guests) = (false, guests());
+    Story { name: "first up", network, gitops, guests, before: &[], edits: &[], run: UP }
 }
 
 pub(crate) fn first_up_with_flux() -> Story {
@@ -91,6 +93,11 @@ pub(crate) fn add_a_node(operator: &Operator) {
 }
 
 impl Story {
+    /// The same where the world plays the guests' scripts itself, whatever was asked for.
+    pub(crate) fn in_process(self) -> Self {
+        Self { guests: Guests::InProcess, ..self }
+    }
+
     /// Whether its worlds can be gone back to.
     pub(crate) fn has_snapshots(&self) -> bool {
         !self.gitops
@@ -98,8 +105,8 @@ impl Story {
 
     /// A world of its own in which all that comes before was done.
     pub(crate) async fn begin(&self) -> Operator {
-        let (network, gitops) = (self.network.number(), self.gitops);
-        let options = Options { network, gitops, guests: guests(), ..Options::default() };
+        let (network, gitops, guests) = (self.network.number(), self.gitops, self.guests);
+        let options = Options { network, gitops, guests, ..Options::default() };
         let operator = Operator::new(options).await;
         for words in self.before {
             operator.succeed(words).await;
