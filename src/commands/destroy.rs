@@ -7,7 +7,7 @@ use tracing::Instrument;
 use super::{
     change::{Consent, Terms, carry_out},
     nodes::known_nodes,
-    plan::remember_devices,
+    plan::remember_hosts,
 };
 use crate::{
     cli::{DestroyArgs, Global},
@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, args: DestroyArgs) -> Result<()> {
         // The guests are asked, too: they know which devices they are.
         let span = tracing::trace_span!(target: trace::TARGET, "look", what = "look at the world");
         let observed = Box::pin(observe::observe(run, Depth::Guests)).instrument(span).await?;
-        remember_devices(run, &observed)?;
+        remember_hosts(run, &observed)?;
         let plan = removal(run, &observed, &args).await?;
         Ok((plan, observed))
     })

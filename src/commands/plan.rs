@@ -116,14 +116,25 @@ async fn compare<W: World>(run: &Arc<Run<W>>, selection: &Selection) -> Result<(
 }
 
 /// Writes down which devices the nodes are, where the journal does not know it: a run may have died
-/// between a join and its record, or the journal was lost.
-pub(crate) fn remember_devices<W: World>(run: &Run<W>, observed: &Observed) -> Result<()> {
+/// between a join and its record, or the journal was lost. And which host key a node showed that its marker
+/// names, where the journal has another: a run of another state folder made the node anew.
+pub(crate) fn remember_hosts<W: World>(run: &Run<W>, observed: &Observed) -> Result<()> {
     let memory = run.memory();
     let known = &memory.devices;
     for node in run.desired.nodes.keys() {
         let Some(device) = observed.probe(node).and_then(joined_device) else { continue };
         if observed.machine(node).is_some() && !known.contains_key(node) {
             run.record(&Record::DeviceJoined { node: node.clone(), device })?;
+        }
+    }
+    for (node, guest) in &memory.guests {
+        let Some(machine) = observed.machine(node).filter(|_| observed.probe(node).is_some())
+        else {
+            continue;
+        };
+        let [key] = &machine.marker.host_keys[..] else { continue };
+        if guest.verified_host_key.as_ref().is_some_and(|known| known != key) {
+            run.record(&Record::HostKeyVerified { node: node.clone(), key: key.clone() })?;
         }
     }
     Ok(())

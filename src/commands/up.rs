@@ -36,7 +36,7 @@ pub(crate) async fn run(global: &Global, args: UpArgs) -> Result<()> {
             Look::First => plan::make(run, &selection).await?,
             Look::UnderLease => plan::look(run, &selection).await?,
         };
-        plan::remember_devices(run, &observed)?;
+        plan::remember_hosts(run, &observed)?;
         Ok((plan, observed))
     })
     .await

@@ -126,7 +126,9 @@ async fn look_at_machine<W: World>(
     let marker = config.get("description").and_then(Marker::find);
     match marker {
         Some(marker) if marker.node_of(&run.desired.id) == Some(node) => {
-            if lock.as_deref() == Some("clone") {
+            // Once it has its UUID its own clone is over, and somebody else's lock is on it.
+            let whole = guest::has_our_uuid(&run.desired, node, &config);
+            if lock.as_deref() == Some("clone") && !whole {
                 let task = clone_task(run, node).await?;
                 return Ok(MachineSight::HalfMade { task, lock });
             }

@@ -1,6 +1,6 @@
 //! Which device a node has that the inventory no longer names and the journal does not know: its Node object tells.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::{
     engine::StepContext,
@@ -31,7 +31,10 @@ pub(super) async fn device<W: World>(
     let tag = &run.desired.tailnet.tag;
     let seen = if member { run.cluster().await?.node(node).await? } else { None };
     let uuid = run.desired.id.smbios_uuid(node).to_string();
+    // That of another node, whose address is on record, is not given away by what a Node object says.
+    let others: Vec<Ipv4Addr> = memory.devices.values().map(|device| device.ipv4).collect();
     let device = seen.and_then(|seen| device_of(&seen, &uuid, &devices, tag).cloned());
+    let device = device.filter(|device| !device.ipv4.is_some_and(|it| others.contains(&it)));
     if let Some(Device { node_id, name, ipv4: Some(ipv4), .. }) = device {
         context.output(format!("its Node object tells which device it is: {name} at {ipv4}"));
         let device = DeviceIdentity { node_id, ipv4 };
@@ -46,7 +49,8 @@ pub(super) async fn device<W: World>(
     Ok(())
 }
 
-/// The device with our tag at the address of a Node object, where that is the machine's of this SMBIOS UUID.
+/// The device with our tag at the address of a Node object, where that is the machine's of this SMBIOS UUID and the
+/// host calls itself like the node: an address may have been given to another one since.
 fn device_of<'a>(
     seen: &KubeNode,
     uuid: &str,
@@ -58,7 +62,9 @@ fn device_of<'a>(
     }
     let Some(IpAddr::V4(address)) = seen.internal_ip else { return None };
     let is_it = |device: &&Device| {
-        device.ipv4 == Some(address) && device.tags.iter().any(|known| known == tag)
+        device.ipv4 == Some(address)
+            && device.hostname == seen.name
+            && device.tags.iter().any(|known| known == tag)
     };
     devices.iter().find(is_it)
 }
@@ -89,6 +95,7 @@ mod tests {
     #[test]
     fn the_device_at_the_address_of_our_machines_node_object_is_the_nodes() {
         let seen = KubeNode {
+            name: "agent-1".into(),
             system_uuid: UUID.to_uppercase(),
             internal_ip: Some(IpAddr::from([100, 64, 0, 3])),
             ..KubeNode::default()
@@ -97,6 +104,8 @@ mod tests {
         assert_eq!(device_of(&seen, UUID, &ours, "tag:k3s"), Some(&ours[1]));
         let theirs = [device([100, 64, 0, 3], "tag:theirs")];
         assert_eq!(device_of(&seen, UUID, &theirs, "tag:k3s"), None);
+        let given_on = [Device { hostname: "agent-2".into(), ..ours[1].clone() }];
+        assert_eq!(device_of(&seen, UUID, &given_on, "tag:k3s"), None);
         let another = KubeNode { system_uuid: UUID.replace('1', "2"), ..seen };
         assert_eq!(device_of(&another, UUID, &ours, "tag:k3s"), None);
     }

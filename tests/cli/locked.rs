@@ -102,3 +102,14 @@ async fn a_template_that_is_locked_is_a_template() {
     let plan = world.homelab(&["plan", "--until", "image", "--detailed-exitcode"]).await;
     assert_eq!(plan.code, Some(0), "{plan}");
 }
+
+/// A clone of ours that died half way is a guest that was never configured; this one was, and may hold anything.
+#[tokio::test]
+async fn a_whole_guest_with_the_lock_of_a_clone_is_never_said_to_be_destroyed() {
+    let world = World::with_machines().await;
+    world.fault(json!({"kind": "lock", "vmid": 101, "lock": "clone", "seconds": 0.0})).await;
+    let told = world.homelab(&["destroy", "--yes"]).await.refused(17);
+    assert!(told.contains("VM is locked (clone)") && told.contains("qm unlock 101"), "{told}");
+    assert!(!told.contains("qm destroy"), "{told}");
+    assert!(!told.contains("half"), "{told}");
+}

@@ -60,6 +60,11 @@ async fn a_host_key_that_is_no_longer_true_costs_a_connection_and_nothing_else()
     let connections = operator.world.gate.connections();
     let of = |name: &str| connections.iter().filter(|node| *node == name).count();
     assert_eq!((of("server"), of("agent-1")), (2, 1));
+    assert!(!ended.err.contains("host key"), "nobody is alarmed: {}", ended.err);
+    // What the marker vouched for is on record now.
+    operator.world.gate.forget();
+    operator.succeed(UP).await;
+    assert_eq!(operator.world.gate.connections().len(), 3);
 }
 
 /// The key that a node's record of its verified host key names.

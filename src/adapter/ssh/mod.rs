@@ -100,7 +100,8 @@ impl Connector for SshConnector {
                 Err(Refusal::Final(error)) => return Err(error),
                 Err(Refusal::Silent(reason)) => tried.push(format!("{address}: {reason}")),
                 Err(Refusal::Stranger { shown }) => {
-                    tracing::warn!(node = %target.node, %address, %shown, "unknown host key");
+                    // What becomes of it is the caller's to tell: another address may be the right one.
+                    tracing::debug!(node = %target.node, %address, %shown, "unknown host key");
                     stranger.get_or_insert(HostError::HostKey {
                         node: target.node.clone(),
                         address,
