@@ -31,6 +31,7 @@ pub async fn machine<W: World>(
 ) -> Result<Outcome> {
     let proxmox = context.run.world.proxmox();
     let mut disks = Vec::new();
+    let mut unanswered = None;
     for _ in 0..4 {
         context.still_wanted()?;
         let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else {
@@ -54,13 +55,14 @@ pub async fn machine<W: World>(
         if running {
             // Nothing on it is kept, so the power is taken away instead of asking.
             let place = (proxmox_node, vmid);
-            settle(
-                context,
-                power::switch(context, place, PowerState::Stopped, STOP_LIMIT, || {
-                    proxmox.stop(proxmox_node, vmid)
-                })
-                .await,
-            )?;
+            let stopped = power::switch(context, place, PowerState::Stopped, STOP_LIMIT, || {
+                proxmox.stop(proxmox_node, vmid)
+            });
+            if let Some(failure) = settle(context, stopped.await)? {
+                // What follows is for a guest that is off: the next turn sees whether it is.
+                unanswered = Some(failure);
+                continue;
+            }
             // It took its time: whose is it now?
             let Some(config) = proxmox.guest_config(proxmox_node, vmid).await? else { continue };
             prove(context, node, vmid, &config)?;
@@ -92,14 +94,32 @@ pub async fn machine<W: World>(
         if let Ok(false) = deleted {
             continue;
         }
-        settle(context, deleted.map(drop))?;
+        let touched = running || member || is_stray(context, node);
+        let deleted = deleted.map(drop).map_err(|failure| match failure.effect {
+            Effect::None if touched => failure.effect(Effect::Partial),
+            _ => failure,
+        });
+        unanswered = settle(context, deleted)?.or(unanswered);
         lease::went_with(&context.run, proxmox_node, vmid);
         let deletion = deletion.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(deletion) = deletion {
             disks = left_behind(context, &deletion).await?;
         }
     }
-    Err(Failure::new(Kind::Proxmox, format!("VM {vmid} is still there")).at(node))
+    Err(still_there(node, format!("VM {vmid} is still there"), unanswered))
+}
+
+/// What was asked for to be deleted and was not; with the last answer that did not come.
+fn still_there(
+    place: impl std::fmt::Display,
+    message: String,
+    unanswered: Option<Failure>,
+) -> Failure {
+    let failure = Failure::new(Kind::Proxmox, message).at(place);
+    match unanswered {
+        Some(cause) => failure.effect(Effect::Unknown).because(cause),
+        None => failure,
+    }
 }
 
 /// The disks that Proxmox could not free while it deleted their guest: it says so in the task's log alone,
@@ -120,14 +140,15 @@ fn left(proxmox_node: &str, disks: &[String]) -> Failure {
     .hint(format!("as root on {proxmox_node}: pvesm free {}", disks.join(" && pvesm free ")))
 }
 
-/// A lost reply is answered by looking again; anything else that failed has failed.
-fn settle<W: World>(context: &StepContext<W>, outcome: Result<()>) -> Result<()> {
+/// A lost reply is answered by looking again, and is given back; anything else that failed has failed.
+fn settle<W: World>(context: &StepContext<W>, outcome: Result<()>) -> Result<Option<Failure>> {
     match outcome {
+        Ok(()) => Ok(None),
         Err(failure) if failure.effect == Effect::Unknown => {
             context.output(format!("looking whether it happened: {failure}"));
-            Ok(())
+            Ok(Some(failure))
         }
-        other => other,
+        Err(failure) => Err(failure),
     }
 }
 
@@ -237,6 +258,7 @@ pub async fn template<W: World>(
     vmid: Vmid,
 ) -> Result<Outcome> {
     let proxmox = context.run.world.proxmox();
+    let mut unanswered = None;
     for _ in 0..3 {
         match observe::template(&context.run, proxmox_node).await? {
             TemplateSight::Absent => {
@@ -261,10 +283,10 @@ pub async fn template<W: World>(
                 if let Ok(false) = deleted {
                     continue;
                 }
-                settle(context, deleted.map(drop))?;
+                unanswered = settle(context, deleted.map(drop))?.or(unanswered);
                 lease::went_with(&context.run, proxmox_node, vmid);
             }
         }
     }
-    Err(Failure::new(Kind::Proxmox, format!("template {vmid} is still there")).at(proxmox_node))
+    Err(still_there(proxmox_node, format!("template {vmid} is still there"), unanswered))
 }
