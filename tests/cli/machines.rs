@@ -311,17 +311,18 @@ async fn a_vmid_that_was_taken_a_moment_earlier_is_not_called_our_dead_clone() {
 #[tokio::test]
 async fn a_seed_that_vanishes_right_before_the_first_start_is_told_and_made_anew_by_the_next_run() {
     let world = World::new().await;
-    // The last of the configuration takes a while: long enough for somebody to clear the storage.
-    let resize = json!({
-        "method": "PUT", "path": "/nodes/{node}/qemu/101/resize", "kind": "delay", "seconds": 4.0,
+    // A backup begins right before it: long enough for somebody to clear the storage.
+    let backup = json!({
+        "method": "POST", "path": "/nodes/pve1/qemu/101/status/start", "kind": "backup",
+        "vmids": [101], "seconds": 4.0,
     });
-    world.fault(resize).await;
+    world.fault(backup).await;
     let up = ["up", "--until", "machines", "--node", "agent", "--yes"];
     let run = world.start(&up);
-    let resized = async |world: &World| {
-        world.changes().await.iter().any(|line| line.ends_with("/qemu/101/resize"))
+    let asked = async |world: &World| {
+        world.changes().await.iter().any(|line| line.ends_with("/qemu/101/status/start"))
     };
-    world.until("the last of the configuration", resized).await;
+    world.until("the start, which meets a lock", asked).await;
     let seed = seed_of(&world, "agent").await.expect("it lies there");
     world.api().delete_volume("pve1", &seed).await.unwrap();
     let told = world.end(run).await.refused(17);
