@@ -27,16 +27,41 @@ const PATIENCE_WITH_TASKS: Duration = Duration::from_secs(3600);
 /// A call that is under way when the run is stopped may end: what it has written is given back then.
 const LAST_CALL: Duration = Duration::from_secs(15);
 
-/// What stands before Proxmox's own words of a lock.
-const HELD: &str = "its lock is held: ";
+/// Why a place can neither be taken nor passed over.
+#[derive(Clone, Debug)]
+pub(super) struct Hindrance {
+    pub(super) why: String,
+    /// The guest whose lock it is: there, or at the place of a rival.
+    locked: Option<LockedGuest>,
+}
+
+impl Hindrance {
+    /// Proxmox refuses to change the guest at a place, in its own words.
+    fn locked(place: &Place, message: &str) -> Self {
+        let Place { proxmox_node, vmid } = place.clone();
+        let lock = says_locked(message).map(str::to_owned);
+        let locked = lock.map(|lock| LockedGuest { proxmox_node, vmid, lock });
+        Self { why: format!("its lock is held: {message}"), locked }
+    }
+
+    /// The same, told of a place that is not the one which was asked for.
+    pub(super) fn at(self, place: &Place) -> Self {
+        Self { why: format!("{place}: {}", self.why), ..self }
+    }
+}
+
+impl<T: Into<String>> From<T> for Hindrance {
+    fn from(why: T) -> Self {
+        Self { why: why.into(), locked: None }
+    }
+}
 
 /// What became of a try to take the lease.
 pub(super) enum Claim {
     Taken,
     /// No guest of ours is there.
     Gone,
-    /// The place can neither be taken nor passed over: why.
-    NotNow(String),
+    NotNow(Hindrance),
     /// By another run, there, at that time by Proxmox's clock.
     Held {
         lease: Lease,
@@ -59,19 +84,19 @@ pub(super) async fn claim_patiently<W: World>(
     let begun = clock.now();
     let (mut changed, mut told) = (begun, String::new());
     loop {
-        let reason = match unless_stopped(run, tenure, claim_alone(run, tenure, place)).await? {
-            Claim::Taken => return Ok(true),
-            Claim::Gone => return Ok(false),
-            Claim::Held { lease, place, now } => return Err(held(&lease, &place, now)),
-            Claim::NotNow(reason) => reason,
-        };
+        let Hindrance { why: reason, locked } =
+            match unless_stopped(run, tenure, claim_alone(run, tenure, place)).await? {
+                Claim::Taken => return Ok(true),
+                Claim::Gone => return Ok(false),
+                Claim::Held { lease, place, now } => return Err(held(&lease, &place, now)),
+                Claim::NotNow(hindrance) => hindrance,
+            };
         let now = clock.now();
         let known = told == reason;
         if !known && !told.is_empty() {
             changed = now;
         }
-        let lock = reason.split_once(HELD).and_then(|(_, text)| says_locked(text));
-        let task = at_work(run, place, lock).await.unwrap_or_default();
+        let task = at_work(run, place, locked.as_ref()).await.unwrap_or_default();
         let patience = if task.is_some() { PATIENCE_WITH_TASKS } else { PATIENCE };
         let whole = PATIENCE_WITH_TASKS.saturating_sub(now.saturating_sub(begun));
         let left = patience.saturating_sub(now.saturating_sub(changed)).min(whole);
@@ -82,8 +107,8 @@ pub(super) async fn claim_patiently<W: World>(
             )
             .at(place)
             .hint("wait if another run is at work; else the task list of the Proxmox node and `homelab plan` tell more");
-            return Err(match lock.filter(|_| task.is_none()) {
-                Some(lock) => failure.hint(unlocking(place, lock)),
+            return Err(match locked.filter(|_| task.is_none()) {
+                Some(guest) => failure.hint(guest_lock::hint(&guest)),
                 None => failure,
             });
         }
@@ -156,7 +181,7 @@ async fn claim<W: World>(
             Sight::Ours(config) => config,
             Sight::Gone => return Ok(Claim::Gone),
             Sight::Hidden(message) => {
-                return Ok(Claim::NotNow(format!("it may not be looked at: {message}")));
+                return Ok(Claim::NotNow(format!("it may not be looked at: {message}").into()));
             }
         };
         let now = run.world.proxmox().time().await?;
@@ -188,13 +213,13 @@ async fn claim<W: World>(
             }
             Err(ProxmoxError::Locked { message, .. }) => {
                 tenure.watches.begin_again(run, place);
-                return Ok(Claim::NotNow(format!("{HELD}{message}")));
+                return Ok(Claim::NotNow(Hindrance::locked(place, &message)));
             }
             // Somebody wrote in between: look again.
             Err(ProxmoxError::Changed { .. }) => {}
             // The reply was lost: whether it is ours now is seen at the next look.
             Err(error) if error.effect() == Effect::Unknown => {
-                return Ok(Claim::NotNow(format!("Proxmox did not answer: {error}")));
+                return Ok(Claim::NotNow(format!("Proxmox did not answer: {error}").into()));
             }
             Err(error) => return Err(not_written(error, place)),
         }
@@ -210,23 +235,17 @@ pub(super) async fn probed<W: World>(
     place: &Place,
     config: &GuestConfig,
     why: String,
-) -> String {
+) -> Hindrance {
     let notes = config.get("description").unwrap_or_default().to_owned();
     let set = [("description".to_owned(), notes)];
     let (proxmox, digest) = (run.world.proxmox(), Some(config.digest.as_str()));
     match proxmox.configure(&place.proxmox_node, place.vmid, &set, &[], digest).await {
         Err(ProxmoxError::Locked { message, .. }) => {
             tenure.watches.begin_again(run, place);
-            format!("{HELD}{message}")
+            Hindrance::locked(place, &message)
         }
-        _ => why,
+        _ => why.into(),
     }
-}
-
-/// What may be done about a lock that no task is seen to work under.
-fn unlocking(place: &Place, lock: &str) -> String {
-    let Place { proxmox_node, vmid } = place.clone();
-    guest_lock::hint(&LockedGuest { proxmox_node, vmid, lock: lock.to_owned() })
 }
 
 fn not_written(error: ProxmoxError, place: &Place) -> Failure {
@@ -236,4 +255,22 @@ fn not_written(error: ProxmoxError, place: &Place) -> Failure {
         return failure.hint("the lease is written into its notes: shorten them by 300 characters");
     }
     failure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Vmid;
+
+    #[test]
+    fn a_lock_at_the_place_of_a_rival_is_told_of_that_guest() {
+        let place = Place { proxmox_node: "pve2".into(), vmid: Vmid(103) };
+        let hindrance = Hindrance::locked(&place, "VM is locked (backup)").at(&place);
+        assert_eq!(hindrance.why, format!("{place}: its lock is held: VM is locked (backup)"));
+        let guest = hindrance.locked.unwrap();
+        assert!(guest_lock::hint(&guest).contains("as root on pve2: `qm unlock 103`"));
+        // A lock that was not had in time is no guest's own.
+        let busy = "can't lock file '/var/lock/qemu-server/lock-103.conf' - got timeout";
+        assert_eq!(Hindrance::locked(&place, busy).locked, None);
+    }
 }

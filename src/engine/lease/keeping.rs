@@ -174,8 +174,8 @@ async fn move_on<W: World>(run: &Run<W>, tenure: &Tenure) -> bool {
             }
             Ok(Claim::Gone) => {}
             // Whoever looks next looks here first, so that waiting is right.
-            Ok(Claim::NotNow(reason)) => {
-                *locked(&tenure.hindrance) = reason;
+            Ok(Claim::NotNow(hindrance)) => {
+                *locked(&tenure.hindrance) = hindrance.why;
                 return false;
             }
             Ok(Claim::Held { lease, place, .. }) => {

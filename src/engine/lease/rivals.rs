@@ -8,7 +8,7 @@ use futures::future::join_all;
 
 use super::{
     Tenure,
-    claiming::{Claim, probed},
+    claiming::{Claim, Hindrance, probed},
     is_written,
     place::{Place, Sight, look},
     standing::{Standing, held, standing},
@@ -66,7 +66,7 @@ pub(super) async fn look_for_rivals<W: World>(
                 let watches = &tenure.watches;
                 if let Some(why) = watches.hinder(run, &place, &config, &lease, death).await? {
                     let why = probed(run, tenure, &place, &config, why).await;
-                    hindrance.get_or_insert(format!("{place}: {why}"));
+                    hindrance.get_or_insert(why.at(&place));
                 }
             }
             Standing::Free | Standing::Ours(_) | Standing::Dead(..) => {}
@@ -104,10 +104,11 @@ pub(crate) async fn nobody_else<W: World>(run: &Run<W>) -> Result<()> {
     }
 }
 
-fn unseen(place: &Place, why: &str) -> String {
-    format!(
+fn unseen(place: &Place, why: &str) -> Hindrance {
+    let told = format!(
         "{place} is or was a guest of this cluster, and whether another run holds the lease there cannot be seen: {why}"
-    )
+    );
+    told.into()
 }
 
 /// What nobody renewed for longer than any task locks a guest. It stays there for ever, in the copy that

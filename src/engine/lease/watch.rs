@@ -18,7 +18,7 @@ use crate::{
     engine::{Run, guest_lock::may_hold},
     error::Result,
     model::Lease,
-    ports::{Clock, GuestConfig, Proxmox, World},
+    ports::{Clock, GuestConfig, LockedGuest, Proxmox, World},
 };
 
 /// How long a lease must have stood unchanged while nothing kept its holder from writing: more than what
@@ -90,15 +90,18 @@ impl Watches {
     }
 }
 
-/// The task that works on a guest now, by which it is locked: a clone's names its source. With the lock that
-/// its configuration is known to carry, one that names no guest may be it.
+/// The task that works on a guest now, by which it is locked: a clone's names its source. Where a guest is known to
+/// carry a lock, here or elsewhere, it is that one's, which may name no guest.
 pub(super) async fn at_work<W: World>(
     run: &Run<W>,
     place: &Place,
-    lock: Option<&str>,
+    locked: Option<&LockedGuest>,
 ) -> Result<Option<String>> {
-    let tasks = run.world.proxmox().active_tasks(&place.proxmox_node).await?;
-    let lock = lock.unwrap_or_default();
-    let task = tasks.iter().find(|task| may_hold(task, place.vmid, lock));
+    let (node, vmid, lock) = match locked {
+        Some(LockedGuest { proxmox_node, vmid, lock }) => (proxmox_node, *vmid, &**lock),
+        None => (&place.proxmox_node, place.vmid, ""),
+    };
+    let tasks = run.world.proxmox().active_tasks(node).await?;
+    let task = tasks.iter().find(|task| may_hold(task, vmid, lock));
     Ok(task.map(|task| format!("a task works there: {task}")))
 }
