@@ -49,7 +49,7 @@ impl<W: World> Early<W> {
 }
 
 impl<W: World> Run<W> {
-    /// Begins to connect to each node whose host key the journal has.
+    /// Begins to connect to each node whose host key the journal has, and to which no connection is open.
     pub fn connect_early(self: &Arc<Self>) {
         if self.desired.nodes.len() > MOST {
             return;
@@ -60,6 +60,9 @@ impl<W: World> Run<W> {
             let Some(key) = known.and_then(|guest| guest.verified_host_key.clone()) else {
                 continue;
             };
+            if self.has_open(node) {
+                continue;
+            }
             let Some(target) = self.target_with(node, vec![key]) else { continue };
             let (run, wanted) = (Arc::clone(self), target.clone());
             let connecting =

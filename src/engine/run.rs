@@ -196,6 +196,15 @@ impl<W: World> Run<W> {
         Ok(host)
     }
 
+    /// Whether a connection to a node is open, or being made.
+    pub(super) fn has_open(&self, node: &NodeName) -> bool {
+        let slot = lock(&self.hosts).get(node).cloned();
+        slot.is_some_and(|slot| match slot.try_lock() {
+            Ok(host) => host.as_ref().is_some_and(Host::is_open),
+            Err(_) => true,
+        })
+    }
+
     /// Looks at a node: one script over the connection. A connection that broke is not kept, and the look, which
     /// changes nothing, is taken once more over another one.
     pub async fn probe(&self, node: &NodeName) -> Result<HostProbe> {

@@ -45,6 +45,23 @@ async fn hosts_are_connected_to_while_proxmox_is_asked_and_nothing_runs_there_be
     assert_eq!(operator.world.gate.connections().len(), 3, "one connection a host");
 }
 
+/// A run that changes something looks twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_look_goes_over_the_connections_of_the_first() {
+    let operator = Operator::new(Options::default()).await;
+    operator.succeed(UP).await;
+    let guests = operator.world.hypervisor.guests();
+    let agent = guests.iter().find(|guest| guest.vmid == 1001).unwrap();
+    fs_err::remove_file(agent.root().join("usr/local/lib/homelab/await-address")).unwrap();
+    operator.world.gate.forget();
+    // The check of the network knocks at each node's sshd, too.
+    let ended = operator.succeed(&["up", "--yes", "--until", "cluster"]).await;
+    assert!(ended.err.contains("agent-1 cluster/agent: done"), "{}", ended.err);
+    let mut connections = operator.world.gate.connections();
+    connections.sort();
+    assert_eq!(connections, ["agent-1", "agent-2", "server"]);
+}
+
 /// The marker has the last word: a guest may have been given another key since.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_key_that_is_no_longer_true_costs_a_connection_and_nothing_else() {
