@@ -18,7 +18,7 @@ use serde_json::json;
 pub use config::{Place, files};
 pub use diagnosis::{Diagnosis, diagnose};
 pub use kubeconfig::{local_kubeconfig, merge_kubeconfig, portable_kubeconfig};
-pub(crate) use reasons::{announced_wrongly, vtep};
+pub(crate) use reasons::{announced_wrongly, missing, vtep};
 pub use reasons::{
     has_stale_node, immutable_change, install_reasons, is_running, knows_a_cluster, label_reasons,
 };

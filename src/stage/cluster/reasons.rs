@@ -1,6 +1,6 @@
 //! What differs on a node from the k3s that it should have: pure, from the probe and the Node object.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::{Place, artifacts, files, unit_name};
 use crate::{
@@ -42,11 +42,9 @@ pub fn install_reasons(
             None => reasons.push(format!("{path} is missing")),
         }
     }
-    let server = probe
-        .k3s
-        .setting("server")
-        .and_then(|url| url.trim_start_matches("https://").trim_end_matches(":6443").parse().ok());
-    match Place::of(desired, node, probe, server).and_then(|place| files(desired, node, &place)) {
+    match Place::of(desired, node, probe, server_of(probe))
+        .and_then(|place| files(desired, node, &place))
+    {
         Ok(files) => {
             reasons.extend(drift(&files, probe).iter().map(|path| format!("{path} differs")));
         }
@@ -65,6 +63,21 @@ pub fn install_reasons(
     }
     reasons.extend(overlay::guard_reasons(desired, node, probe));
     reasons
+}
+
+/// The first path without which k3s does not start on a node that has had it: its binary, its unit, what these name.
+pub(crate) fn missing(desired: &Desired, node: &Node, probe: &HostProbe) -> Option<String> {
+    let place = Place::of(desired, node, probe, server_of(probe)).ok()?;
+    let files = files(desired, node, &place).ok()?;
+    let mut needed =
+        [paths::K3S.to_owned()].into_iter().chain(files.into_iter().map(|file| file.path));
+    needed.find(|path| probe.sha256(path).is_none())
+}
+
+/// The server that a node's own configuration names.
+fn server_of(probe: &HostProbe) -> Option<Ipv4Addr> {
+    let url = probe.k3s.setting("server")?;
+    url.trim_start_matches("https://").trim_end_matches(":6443").parse().ok()
 }
 
 /// Flannel takes a device that is there as it is: started anew, it leaves a wrong MTU as it was.

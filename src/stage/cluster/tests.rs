@@ -201,6 +201,32 @@ fn each_difference_is_a_reason_of_its_own() {
 }
 
 #[test]
+fn k3s_is_kept_from_starting_by_what_is_missing_and_not_by_what_differs() {
+    let (desired, probe, _) = sound();
+    let node = desired.first_server();
+    assert_eq!(missing(&desired, node, &probe), None);
+    for path in [paths::K3S, paths::K3S_CONFIG, paths::AWAIT_ADDRESS, paths::K3S_SERVER_UNIT] {
+        let mut other = probe.clone();
+        other.files.insert(path.into(), "00".into());
+        assert_eq!(missing(&desired, node, &other), None);
+        other.files.remove(path);
+        assert_eq!(missing(&desired, node, &other).as_deref(), Some(path));
+    }
+}
+
+#[test]
+fn a_node_object_that_somebody_deleted_is_made_by_a_start_where_the_node_has_joined() {
+    let (desired, mut probe, kube) = sound();
+    let node = desired.first_server();
+    let why = |probe: &HostProbe, kube| announced_wrongly(&desired, node, probe, kube);
+    assert_eq!(why(&probe, Some(&kube)), None);
+    let gone = "the cluster has no Node object of this name";
+    assert_eq!(why(&probe, None).as_deref(), Some(gone));
+    probe.k3s.node_password = false;
+    assert_eq!(why(&probe, None), None, "its first start is not over");
+}
+
+#[test]
 fn what_k3s_cannot_change_is_refused_with_the_way_out() {
     let (mut desired, probe, kube) = sound();
     desired.k3s.cluster_cidr = "10.52.0.0/16".parse().unwrap();

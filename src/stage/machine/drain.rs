@@ -17,8 +17,6 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(300);
 /// A node that the cluster knows.
 pub(super) struct Member {
     cordoned: bool,
-    /// Its Node object before.
-    seen: KubeNode,
 }
 
 /// Cordons the node and evicts what runs on it; `None` when it is no node of Kubernetes'.
@@ -45,11 +43,11 @@ pub(super) async fn empty<W: World>(
     if seen.unschedulable && !seen.cordoned_by_us() {
         // A person's doing, and so is what still runs there: it stays so.
         context.output("cordoned by somebody else: not drained, and not uncordoned afterwards");
-        return Ok(Some(Member { cordoned: false, seen: seen.clone() }));
+        return Ok(Some(Member { cordoned: false }));
     }
     if !somewhere_else(&nodes, node) {
         context.warn("no other node could take its pods: they are down while it reboots");
-        return Ok(Some(Member { cordoned: seen.cordoned_by_us(), seen: seen.clone() }));
+        return Ok(Some(Member { cordoned: seen.cordoned_by_us() }));
     }
     cluster.cordon(node, true).await?;
     let outcome = tokio::select! {
@@ -61,7 +59,7 @@ pub(super) async fn empty<W: World>(
             for pod in drained.orphans {
                 context.warn(format!("{pod}: it is down while the node reboots"));
             }
-            return Ok(Some(Member { cordoned: true, seen: seen.clone() }));
+            return Ok(Some(Member { cordoned: true }));
         }
         Ok(drained) => Failure::new(
             Kind::Kubernetes,
@@ -89,8 +87,8 @@ fn somewhere_else(nodes: &[KubeNode], node: &NodeName) -> bool {
 
 /// Waits until the node is Ready on its new boot, and lets it work again if it was us who stopped that.
 ///
-/// A node whose k3s was not as it should be before may not come up with it: the cluster's step, which comes later,
-/// sets it right, waits for it and lets it work again.
+/// A node on which something of k3s was missing before cannot come up with it: the cluster's step, which comes later,
+/// brings it, waits for the node and lets it work again.
 pub(super) async fn refill<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
@@ -99,11 +97,9 @@ pub(super) async fn refill<W: World>(
     boot: &str,
 ) -> Result<()> {
     let desired = &context.run.desired;
-    let reasons = before.map(|probe| {
-        cluster::install_reasons(desired, &desired.nodes[node], probe, Some(&member.seen))
-    });
-    if let Some(reason) = reasons.and_then(|reasons| reasons.into_iter().next()) {
-        context.output(format!("k3s is set right before the node is waited for: {reason}"));
+    let missing = before.and_then(|probe| cluster::missing(desired, &desired.nodes[node], probe));
+    if let Some(path) = missing {
+        context.output(format!("k3s cannot start yet, and is not waited for: {path} is missing"));
         return Ok(());
     }
     context

@@ -2,16 +2,15 @@
 
 use super::*;
 
+fn stray(node: &str, vmid: u32) -> Stray {
+    Stray { node: name(node), proxmox_node: "pve1".into(), vmid: Vmid(vmid), name: node.into() }
+}
+
 #[test]
 fn what_left_the_inventory_is_named_and_deleted_only_when_asked() {
     let desired = desired();
     let mut observed = made(&desired, FRESH);
-    observed.strays.push(Stray {
-        node: name("old"),
-        proxmox_node: "pve1".into(),
-        vmid: Vmid(150),
-        name: "old".into(),
-    });
+    observed.strays.push(stray("old", 150));
     let plan = planned(&desired, &observed);
     assert!(step_of(&plan, "machines/remove/old").is_none());
     assert_eq!(
@@ -26,12 +25,7 @@ fn what_left_the_inventory_is_named_and_deleted_only_when_asked() {
 fn what_left_the_inventory_goes_when_the_server_that_knows_it_is_back() {
     let desired = desired();
     let mut observed = made(&desired, FRESH);
-    observed.strays.push(Stray {
-        node: name("old"),
-        proxmox_node: "pve1".into(),
-        vmid: Vmid(150),
-        name: "old".into(),
-    });
+    observed.strays.push(stray("old", 150));
     of(&mut observed, "k3s-server").power = PowerState::Stopped;
     observed.kube = Sight::Unseen;
     let pruned = diff(&desired, &observed, Wishes { prune: true }).unwrap();
@@ -47,12 +41,6 @@ fn what_left_the_inventory_goes_when_the_server_that_knows_it_is_back() {
 fn a_restored_backup_of_a_node_is_named_and_never_pruned() {
     let desired = desired();
     let mut observed = made(&desired, FRESH);
-    let stray = |node: &str, vmid| Stray {
-        node: name(node),
-        proxmox_node: "pve1".into(),
-        vmid: Vmid(vmid),
-        name: node.into(),
-    };
     observed.strays = vec![stray("k3s-server", 150), stray("old", 151), stray("old", 152)];
     let plan = diff(&desired, &observed, Wishes { prune: true }).unwrap();
     assert!(!plan.steps.iter().any(|step| matches!(step.change, Change::RemoveMachine { .. })));
