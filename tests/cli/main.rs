@@ -18,7 +18,6 @@ mod flux;
 mod furniture;
 mod hurried;
 mod inventory;
-mod joining;
 mod json;
 mod junit;
 mod lease;

@@ -23,6 +23,7 @@ mod early;
 mod faults;
 mod foreign;
 mod hosts;
+mod joining;
 mod journal;
 mod kills;
 mod kinds;
