@@ -1,6 +1,9 @@
 //! Power on, and off and on again.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use super::{drain, power, proved, seed};
 use crate::{
@@ -109,21 +112,25 @@ pub async fn restart<W: World>(context: &StepContext<W>, node: &NodeName) -> Res
     }
 }
 
-/// Waits until SSH answers with a key that we know.
+/// Waits until SSH answers with a key that we know, and says so where it had to wait.
 pub(super) async fn await_contact<W: World>(
     context: &StepContext<W>,
     node: &NodeName,
 ) -> Result<crate::ports::HostOf<W>> {
+    let waited = AtomicBool::new(false);
     context
         .wait_for("SSH with the known host key", BOOT_LIMIT, || async {
             match context.run.host(node).await {
                 Ok(host) => {
-                    context.output(format!("SSH answers at {}", host.address()));
+                    if waited.load(Ordering::Relaxed) {
+                        context.output(format!("SSH answers at {}", host.address()));
+                    }
                     Ok(Look::There(host))
                 }
                 // A refused key or login does not heal by waiting (CI-11), but sshd may start before
                 // cloud-init has put our keys in place.
                 Err(failure) if matches!(failure.kind, Kind::Unreachable | Kind::Ssh) => {
+                    waited.store(true, Ordering::Relaxed);
                     Ok(Look::NotYet(failure.message))
                 }
                 Err(failure) => Err(failure),
