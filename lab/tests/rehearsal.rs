@@ -60,3 +60,75 @@ fn a_script_that_cannot_be_played_is_refused_before_anything_runs() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("fault 1: `seconds` goes with `do: delay`"), "{told}");
 }
+
+#[test]
+fn a_command_stays_in_its_world_whatever_its_operator_has_set_for_the_real_one() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_homelab-lab"));
+    let real = "https://pve.example:8006";
+    for variable in ["PROXMOX_VE_ENDPOINT", "HOMELAB_LOCK", "HOMELAB_SSH_KEY", "KUBECONFIG"] {
+        command.env(variable, real);
+    }
+    let output = command.args(["sim", "--network", "184", "--", "env"]).output().unwrap();
+    let text = printed(&output);
+    assert!(output.status.success() && text.contains("\nHOMELAB_CONFIG=/"), "{text}");
+    assert!(!text.contains(real), "{text}");
+}
+
+#[test]
+fn a_report_tells_of_hosts_by_whatever_name() {
+    let output = own("ha.yaml", "180", &["--report", "-", "--", "true"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    assert!(printed(&output).contains("| VM | 104 gameserver | stopped, "), "{told}");
+}
+
+/// An inventory of the repository in a world, and what is asked for there.
+fn own(name: &str, network: &str, words: &[&str]) -> Output {
+    let inventory = format!("{}/../inventory/{name}", env!("CARGO_MANIFEST_DIR"));
+    Command::new(env!("CARGO_BIN_EXE_homelab-lab"))
+        .args(["sim", "--network", network, "--inventory", &inventory])
+        .args(words)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn an_inventory_of_somebodys_own_keeps_its_guests_and_gets_the_worlds_addresses_and_secrets() {
+    let output = own("one-node.yaml", "183", &["--", "sh", "-c", "cat $HOMELAB_CONFIG"]);
+    let folder = regex_lite::Regex::new("/[^ \n]*/key|/[^ \n]*/pve-root-ca.pem").unwrap();
+    let text = printed(&output);
+    insta::with_settings!({filters => vec![
+        (r"127\.0\.0\.1:\d+", "[endpoint]"),
+        (r"[0-9a-f]{64}", "[sha256]"),
+        (r"AAAA[A-Za-z0-9+/]+", "[key]"),
+    ]}, {
+        insta::assert_snapshot!(folder.replace_all(&text, "[file]"));
+    });
+}
+
+#[test]
+fn what_a_world_has_nothing_for_is_left_out_and_told() {
+    let output = own("homelab.yaml", "182", &["--", "sh", "-c", "cat $HOMELAB_CONFIG"]);
+    let told = String::from_utf8(output.stderr.clone()).unwrap();
+    assert!(told.contains("nothing for access.exposure, k3s.datastore_backup, gitops."), "{told}");
+    let inventory = printed(&output);
+    for real in ["pve1.lan", "oauth", "pass", "192.168.1.10", "age_key", "cloudflared"] {
+        assert!(!inventory.contains(real), "{real}: {inventory}");
+    }
+}
+
+#[test]
+fn an_inventory_that_is_none_is_refused_with_all_that_is_wrong_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let inventory = folder.path().join("homelab.yaml");
+    fs_err::write(&inventory, "cluster: {}\nproxmox: x\nnodes:\n  one: {vmid: 1}\n").unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_homelab-lab"))
+        .args(["sim", "--network", "181", "--inventory"])
+        .arg(&inventory)
+        .args(["--", "true"])
+        .output()
+        .unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    let place = inventory.to_str().unwrap();
+    insta::assert_snapshot!(told.replace(place, "homelab.yaml"));
+}

@@ -2,8 +2,7 @@
 //! effects, and what the next run makes of it.
 //!
 //! Nothing is taken from a list of places: the world's servers show each effect to a warden twice, before it
-//! is done and before it is answered. `scripts/sweep` tries one effect of each kind, or with `--all` each;
-//! what takes seconds is in every `cargo test`.
+//! is done and before it is answered. `scripts/sweep` tries them all; what takes seconds is in every `cargo test`.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -29,6 +28,7 @@ mod kills;
 mod kinds;
 mod lasting;
 mod moments;
+mod own;
 mod rivals;
 mod secrets;
 mod twice;

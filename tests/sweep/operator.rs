@@ -6,6 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use homelab_lab::sim::{
     claim::Claim,
     git::GitHost,
+    own::{Own, terrain},
     world::{Options, World},
 };
 use tokio::{
@@ -35,6 +36,23 @@ pub(crate) struct Ended {
 
 impl Operator {
     pub(crate) async fn new(options: Options) -> Self {
+        Self::with(options, |world, public_key, key| world.inventory(public_key, key)).await
+    }
+
+    /// One whose inventory is somebody's own, in a world that has what it names.
+    pub(crate) async fn of(own: Own) -> Self {
+        let (terrain, gitops) = (terrain(std::slice::from_ref(&own)), own.has_gitops());
+        let options = Options { terrain, gitops, ..Options::default() };
+        Self::with(options, |world, public_key, key| {
+            world.translate(&own, public_key, key).unwrap().text
+        })
+        .await
+    }
+
+    async fn with(
+        options: Options,
+        inventory: impl FnOnce(&World, &str, &Utf8Path) -> String,
+    ) -> Self {
         let claim = (options.network == 0).then(|| Claim::any().unwrap());
         let network = claim.as_ref().map_or(options.network, Claim::number);
         let options = Options { network, ..options };
@@ -50,7 +68,7 @@ impl Operator {
             .unwrap();
         assert!(made.success());
         let public = fs_err::read_to_string(key.with_extension("pub")).unwrap();
-        let inventory = operator.world.inventory(public.trim(), &key);
+        let inventory = inventory(&operator.world, public.trim(), &key);
         fs_err::write(operator.path("homelab.yaml"), inventory).unwrap();
         if let Some(git) = operator.world.git() {
             operator.succeed(&["gitops", "init", operator.path("tree").as_str()]).await;

@@ -20,7 +20,8 @@ use tokio::{
 use super::{
     answers::Guests,
     claim::Claim,
-    git::GitHost,
+    furnishing::{OUTER, furnish, surroundings},
+    own::{Own, Terrain, terrain},
     rehearsal::{
         player::{Death, Player},
         report::{Report, Run},
@@ -40,6 +41,9 @@ use crate::print;
   homelab-lab sim --faults docs/rehearsal.yaml --report report.md -- homelab up --yes
   homelab-lab sim --gitops -- sh -c 'homelab gitops init tree && cd tree && git init -b main && git add --all &&
     git commit -m all && git push $HOMELAB_LAB_GIT_URL main && homelab up --yes'
+  homelab-lab sim --inventory inventory/one-node.yaml -- homelab up --yes
+  homelab-lab sim --inventory homelab.yaml --changed new.yaml -- sh -c 'homelab up --yes &&
+    homelab --config $HOMELAB_CHANGED plan && homelab --config $HOMELAB_CHANGED up --yes'
 
 The command finds the inventory by HOMELAB_CONFIG, and the world's secrets where the inventory says.")]
 pub struct Arguments {
@@ -62,6 +66,13 @@ pub struct Arguments {
     /// With a Git host, Flux, Longhorn and a bucket: the inventory has them, and HOMELAB_LAB_GIT_URL takes a push.
     #[arg(long)]
     gitops: bool,
+    /// Your own inventory in place of the world's: its nodes with all that it says of them, at the world's addresses,
+    /// without your secrets. What this world has nothing for is left out, and told.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["agents", "gitops"])]
+    inventory: Option<Utf8PathBuf>,
+    /// The same inventory as it is to be: HOMELAB_CHANGED names it.
+    #[arg(long, value_name = "FILE", requires = "inventory")]
+    changed: Option<Utf8PathBuf>,
     /// Where the world's files are kept; it must be empty. A temporary folder unless said.
     #[arg(long)]
     folder: Option<Utf8PathBuf>,
@@ -103,6 +114,11 @@ const MOST_RUNS: usize = 50;
 pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
     // Before anything is made.
     let faults = arguments.faults.as_deref().map(script::read).transpose()?.unwrap_or_default();
+    let owns: Vec<Own> = [&arguments.inventory, &arguments.changed]
+        .into_iter()
+        .flatten()
+        .map(|path| Own::read(path))
+        .collect::<Result<_, _>>()?;
     let mut report = arguments.report.as_deref().map(Destination::open).transpose()?;
     let _claim = Claim::take(arguments.network)?;
     let temporary = tempfile::tempdir()?;
@@ -120,12 +136,13 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn Error>> {
         network: arguments.network,
         pace: arguments.pace,
         boot: Duration::try_from_secs_f64(arguments.boot)?,
-        gitops: arguments.gitops,
+        gitops: arguments.gitops || owns.iter().any(Own::has_gitops),
+        terrain: if owns.is_empty() { Terrain::default() } else { terrain(&owns) },
         guests: if arguments.in_process { Guests::InProcess } else { Guests::Real },
         ..Options::default()
     };
     let world = World::start(folder.join("world"), options).await?;
-    let inventory = furnish(&world, &folder).await?;
+    let inventory = furnish(&world, &folder, &owns).await?;
     print::say(format_args!("a simulated world: its inventory is {inventory}"));
     let (player, mut deaths) = Player::new(faults);
     world.gate.set_warden(Some(player.clone()));
@@ -188,32 +205,6 @@ impl Destination {
     }
 }
 
-/// A key of the operator's, and the world's inventory.
-async fn furnish(world: &World, folder: &Utf8Path) -> Result<Utf8PathBuf, Box<dyn Error>> {
-    let key = folder.join("key");
-    let made = tokio::process::Command::new("ssh-keygen")
-        .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key.as_str()])
-        .status()
-        .await?;
-    if !made.success() {
-        return Err("ssh-keygen made no key".into());
-    }
-    let public = fs_err::read_to_string(key.with_extension("pub"))?;
-    let inventory = folder.join("homelab.yaml");
-    fs_err::write(&inventory, world.inventory(public.trim(), &key))?;
-    Ok(inventory)
-}
-
-/// How the command's own `git` pushes.
-fn pushing(git: &GitHost) -> [(&'static str, String); 2] {
-    let ssh = format!(
-        "ssh -F none -o IdentitiesOnly=yes -o UserKnownHostsFile={} -i {}",
-        git.known_hosts(),
-        git.writer_key()
-    );
-    [("HOMELAB_LAB_GIT_URL", git.url()), ("GIT_SSH_COMMAND", ssh)]
-}
-
 /// Runs the command to its end, or until the script wants it dead: then all that it started is, too. The world
 /// stays as long as the command needs it: whoever wants to end this one asks the command to end.
 async fn once(
@@ -225,13 +216,13 @@ async fn once(
 ) -> Result<Run, Box<dyn Error>> {
     let (program, words) = command.split_first().ok_or("no command")?;
     let begun = Instant::now();
-    let mut child = tokio::process::Command::new(program)
+    let mut prepared = tokio::process::Command::new(program);
+    OUTER.iter().for_each(|variable| {
+        prepared.env_remove(variable);
+    });
+    let mut child = prepared
         .args(words)
-        .envs(world.secrets())
-        .envs(world.git().map(pushing).into_iter().flatten())
-        .env("HOMELAB_CONFIG", folder.join("homelab.yaml"))
-        .env("XDG_STATE_HOME", folder.join("state"))
-        .env("XDG_CACHE_HOME", folder.join("cache"))
+        .envs(surroundings(world, folder))
         .spawn()
         .map_err(|error| format!("cannot run `{program}`: {error}"))?;
     let mut told = BTreeSet::new();

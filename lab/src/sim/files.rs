@@ -44,13 +44,17 @@ impl Files {
     ///
     /// # Errors
     /// When no loopback port can be had.
-    pub async fn start(k3s: &str, tailscale: &str) -> io::Result<Self> {
-        let artifacts = BTreeMap::from([
+    pub async fn start(k3s: &[String], tailscale: &[String]) -> io::Result<Self> {
+        let mut artifacts = BTreeMap::from([
             ("image.raw".to_owned(), image()),
-            ("k3s".to_owned(), Bytes::from(program("k3s", k3s))),
-            ("tailscale.tgz".to_owned(), archive(tailscale)?),
             ("flux.yaml".to_owned(), Bytes::from(manifests::text())),
         ]);
+        for version in k3s {
+            artifacts.insert(k3s_name(version), Bytes::from(program("k3s", version)));
+        }
+        for version in tailscale {
+            artifacts.insert(tailscale_name(version), archive(version)?);
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         let served = Arc::new(artifacts.clone());
@@ -73,6 +77,22 @@ impl Files {
         Ok(Self { address, artifacts, accept })
     }
 
+    /// A release of k3s.
+    ///
+    /// # Panics
+    /// For a version that is not served.
+    pub fn k3s(&self, version: &str) -> Artifact {
+        self.artifact(&k3s_name(version))
+    }
+
+    /// A release of Tailscale.
+    ///
+    /// # Panics
+    /// For a version that is not served.
+    pub fn tailscale(&self, version: &str) -> Artifact {
+        self.artifact(&tailscale_name(version))
+    }
+
     /// One of them, by its name.
     ///
     /// # Panics
@@ -84,6 +104,15 @@ impl Files {
             sha256: hex::encode(Sha256::digest(bytes)),
         }
     }
+}
+
+/// A URL's path takes no plus sign as it is.
+fn k3s_name(version: &str) -> String {
+    format!("k3s-{}", version.replace('+', "-"))
+}
+
+fn tailscale_name(version: &str) -> String {
+    format!("tailscale_{version}.tgz")
 }
 
 fn answer(

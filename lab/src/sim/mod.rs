@@ -16,8 +16,9 @@
 //! * [`claim`]: a network of its own.
 //! * [`outside`], [`roads`]: what guests reach outside of themselves.
 //! * [`wire`]: how far away from all of it the operator is.
+//! * [`own`]: somebody's own inventory in it.
 //! * [`files`]: where k3s, Tailscale and the image come from.
-//! * [`command`]: a command in a world of its own; [`rehearsal`]: where things go wrong in it as a script says.
+//! * [`command`]: a command in a world of its own, where it finds what `furnishing` puts there; [`rehearsal`]: where things go wrong in it as a script says.
 
 mod accidents;
 pub mod answers;
@@ -27,6 +28,7 @@ pub mod cluster;
 pub mod command;
 pub mod files;
 pub mod flux;
+mod furnishing;
 pub mod gate;
 pub mod git;
 mod gitops;
@@ -35,6 +37,7 @@ pub mod hypervisor;
 pub mod kubernetes;
 pub mod operators;
 pub mod outside;
+pub mod own;
 pub mod picture;
 pub mod rehearsal;
 pub mod roads;

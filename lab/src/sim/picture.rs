@@ -72,16 +72,19 @@ impl World {
         {
             let vmid =
                 entry["vmid"].as_u64().and_then(|vmid| u32::try_from(vmid).ok()).unwrap_or(0);
-            let path = format!("/nodes/pve1/qemu/{vmid}/config");
+            let node = entry["node"].as_str().unwrap_or_default();
+            let path = format!("/nodes/{node}/qemu/{vmid}/config");
             let config = as_root(server, &path).await?;
             guests.insert(vmid, json!({ "status": entry["status"], "config": constant(config) }));
         }
         let mut volumes = Vec::new();
-        for storage in ["local", "local-lvm"] {
-            let path = format!("/nodes/pve1/storage/{storage}/content");
-            let content = as_root(server, &path).await?;
-            let ids = content.as_array().into_iter().flatten();
-            volumes.extend(ids.filter_map(|volume| volume["volid"].as_str()).map(starred));
+        for node in &self.terrain().proxmox_nodes {
+            for storage in &self.terrain().storages {
+                let path = format!("/nodes/{node}/storage/{}/content", storage.id);
+                let content = as_root(server, &path).await?;
+                let ids = content.as_array().into_iter().flatten();
+                volumes.extend(ids.filter_map(|volume| volume["volid"].as_str()).map(starred));
+            }
         }
         volumes.sort();
         let mut hosts = BTreeMap::new();
@@ -123,10 +126,11 @@ fn constant(mut config: Value) -> Value {
 
 /// A volume's name, with `*` for what follows the node's name in a seed.
 fn starred(volume: &str) -> String {
-    match volume.strip_prefix("local:iso/homelab-") {
-        Some(rest) => {
+    match volume.split_once(":iso/homelab-") {
+        Some((storage, rest)) => {
             let parts: Vec<&str> = rest.split('-').collect();
-            format!("local:iso/homelab-{}-*", parts[..parts.len().saturating_sub(1)].join("-"))
+            let node = parts[..parts.len().saturating_sub(1)].join("-");
+            format!("{storage}:iso/homelab-{node}-*")
         }
         None => volume.to_owned(),
     }

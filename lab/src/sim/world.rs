@@ -21,22 +21,19 @@ use super::{
     hypervisor::{Connection, SimHypervisor},
     kubernetes::Kubernetes,
     outside::Outside,
+    own::Terrain,
     roads::Network,
     ssh::Site,
     tailnet::{self, Plane, Running as Control, Settings, Tailnet},
     tools::Tools,
     wire::{Relay, Wire},
 };
-use crate::pve::{
-    AccessSetup, Config, GuestSetup, NodeConfig, Running, Server, Setup, StorageConfig, TokenSetup,
-};
+use crate::pve::{AccessSetup, Config, GuestSetup, NodeConfig, Running, Server, Setup, TokenSetup};
 
 /// A guest that is nobody's and must stay as it is.
 pub const BYSTANDER: u32 = 104;
 const USER: &str = "homelab@pve";
 const TOKEN: &str = "homelab";
-const K3S: &str = "v1.34.9+k3s1";
-const TAILSCALE: &str = "1.102.5";
 
 /// What a world is like.
 #[derive(Clone, Debug)]
@@ -57,6 +54,8 @@ pub struct Options {
     pub gitops: bool,
     /// Who runs what guests are sent.
     pub guests: Guests,
+    /// What there is for an inventory to name.
+    pub terrain: Terrain,
 }
 
 impl Default for Options {
@@ -71,6 +70,7 @@ impl Default for Options {
             wire: None,
             gitops: false,
             guests: Guests::Real,
+            terrain: Terrain::default(),
         }
     }
 }
@@ -117,13 +117,17 @@ impl World {
     /// When a port or a loopback address can't be had, or the folder can't be written.
     pub async fn start(folder: Utf8PathBuf, options: Options) -> Result<Self, WorldError> {
         let gate = Gate::default();
-        let kubernetes = Kubernetes::new(gate.clone(), K3S)?;
-        let plane = Plane::Headscale(tailnet::Release::V0_29);
-        let tailnet = Tailnet::new(gate.clone(), Settings::new(plane));
+        let terrain = &options.terrain;
+        let kubernetes = Kubernetes::new(gate.clone(), &terrain.k3s[0])?;
+        let mut settings = Settings::new(Plane::Headscale(tailnet::Release::V0_29));
+        for tag in &terrain.tags {
+            settings.tag_owners.insert(tag.clone(), vec![tag.clone()]);
+        }
+        let tailnet = Tailnet::new(gate.clone(), settings);
         tailnet.add_user(TOKEN);
         let headscale_key = tailnet.issue_api_key();
         let control = tailnet::start(&tailnet, (Ipv4Addr::LOCALHOST, 0).into()).await?;
-        let files = Files::start(K3S, TAILSCALE).await?;
+        let files = Files::start(&terrain.k3s, &terrain.tailscale).await?;
         let tools = Arc::new(Tools::start(folder.join("programs")).await?);
         let guests = folder.join("guests");
         let server_token = uuid::Uuid::new_v4().simple().to_string();
@@ -142,22 +146,8 @@ impl World {
         let site = Site { tools: tools.clone(), gate: gate.clone(), roads: network, wire, guests };
         hypervisor.connect(Connection { site, surroundings: surroundings.clone() });
         let config = Config {
-            nodes: vec![NodeConfig {
-                cores: 64,
-                memory_bytes: 4 << 40,
-                ..NodeConfig::new("pve1", "127.0.0.1")
-            }],
-            storages: vec![
-                StorageConfig::directory(
-                    "local",
-                    "/var/lib/vz",
-                    &["iso", "vztmpl", "backup", "import"],
-                ),
-                StorageConfig {
-                    total_bytes: 64 << 40,
-                    ..StorageConfig::lvm_thin("local-lvm", "pve", "data", &["images", "rootdir"])
-                },
-            ],
+            nodes: terrain.proxmox_nodes.iter().map(|name| proxmox_node(name, terrain)).collect(),
+            storages: terrain.storages.clone(),
             pace: options.pace,
             hypervisor: hypervisor.clone(),
             paper: None,
@@ -165,7 +155,7 @@ impl World {
             ..Config::recording((Ipv4Addr::LOCALHOST, 0).into(), folder.join("proxmox"))
         };
         let proxmox = Server::start(config).await?;
-        let secrets = proxmox.furnish(&setup()).await?;
+        let secrets = proxmox.furnish(&setup(terrain)).await?;
         let id = format!("{USER}!{TOKEN}");
         let token = format!("{id}={}", secrets[&id]);
         let mut endpoints = [proxmox.address(), control.address()];
@@ -249,6 +239,11 @@ impl World {
         self.tools.forget();
     }
 
+    /// What an inventory can name here.
+    pub(super) fn terrain(&self) -> &Terrain {
+        &self.options.terrain
+    }
+
     pub(super) fn surroundings(&self) -> &Outside {
         &self.surroundings
     }
@@ -266,7 +261,7 @@ impl World {
 
 /// A token that may do everything, as `homelab init proxmox-role` is not what is rehearsed here, and a
 /// bystander.
-fn setup() -> Setup {
+fn setup(terrain: &Terrain) -> Setup {
     let id = format!("{USER}!{TOKEN}");
     let access = [USER.to_owned(), id].map(|subject| AccessSetup {
         path: "/".to_owned(),
@@ -283,15 +278,30 @@ fn setup() -> Setup {
             expire: 0,
         }],
         access: access.into(),
-        pools: vec!["homelab".to_owned()],
-        guests: vec![GuestSetup {
-            vmid: BYSTANDER,
-            name: "gameserver".to_owned(),
-            node: None,
-            disk_gib: 1,
-            running: false,
-        }],
+        pools: terrain.pools.clone(),
+        // Not where somebody wants its place.
+        guests: if terrain.vmids.contains(&BYSTANDER) { Vec::new() } else { vec![bystander()] },
         ..Setup::default()
+    }
+}
+
+fn bystander() -> GuestSetup {
+    GuestSetup {
+        vmid: BYSTANDER,
+        name: "gameserver".to_owned(),
+        node: None,
+        disk_gib: 1,
+        running: false,
+    }
+}
+
+/// A host with room for everybody.
+fn proxmox_node(name: &str, terrain: &Terrain) -> NodeConfig {
+    NodeConfig {
+        cores: 64,
+        memory_bytes: 4 << 40,
+        bridges: terrain.bridges.clone(),
+        ..NodeConfig::new(name, "127.0.0.1")
     }
 }
 

@@ -5,16 +5,19 @@ use std::net::Ipv4Addr;
 use camino::Utf8Path;
 use ipnet::Ipv4Net;
 
-use super::{K3S, Options, TAILSCALE, World};
+use super::{Options, World};
+use crate::sim::own::{Own, Translation};
 
 impl World {
     /// An inventory of this world; its nodes are `server` and `agent-1` to `agent-N`.
     pub fn inventory(&self, public_key: &str, private_key: &Utf8Path) -> String {
         let network = self.options.network;
+        let terrain = &self.options.terrain;
+        let (k3s_version, tailscale_version) = (&terrain.k3s[0], &terrain.tailscale[0]);
         let (image, k3s, tailscale) = (
             self.files.artifact("image.raw"),
-            self.files.artifact("k3s"),
-            self.files.artifact("tailscale.tgz"),
+            self.files.k3s(k3s_version),
+            self.files.tailscale(tailscale_version),
         );
         let mut nodes = format!(
             "  server:\n    role: server\n    vmid: 1000\n    address: {}\n",
@@ -73,9 +76,9 @@ nodes:
       api_key: {{env: HEADSCALE_API_KEY}}
       user: homelab
   tag: tag:k3s
-  tailscale: {{version: {TAILSCALE}, url: '{tailscale_url}', sha256: {tailscale_sha256}}}
+  tailscale: {{version: {tailscale_version}, url: '{tailscale_url}', sha256: {tailscale_sha256}}}
 k3s:
-  version: {K3S}
+  version: {k3s_version}
   cluster_cidr: {pods}
   url: {k3s_url}
   sha256: {k3s_sha256}
@@ -95,10 +98,32 @@ k3s:
             gitops = gitops.unwrap_or_default(),
         )
     }
+
+    /// Somebody's own inventory as it is in this world; it must be one that [`Options::terrain`] was made for.
+    ///
+    /// # Errors
+    /// When it can't be written as YAML.
+    pub fn translate(
+        &self,
+        own: &Own,
+        public_key: &str,
+        private_key: &Utf8Path,
+    ) -> Result<Translation, serde_saphyr::ser::Error> {
+        let ours = self.inventory(public_key, private_key);
+        let ours = serde_saphyr::from_str(&ours).expect("an inventory of our own is YAML");
+        let release = |name: &str, version: &str| match name {
+            "k3s" => self.files.k3s(version),
+            _ => self.files.tailscale(version),
+        };
+        own.translate(&ours, &self.options.terrain, release, |number| self.address(number))
+    }
 }
 
 /// The pods' network: a /24 for each node, and for some that come later.
 pub(super) fn pods(options: &Options) -> Ipv4Net {
+    if let Some(pods) = options.terrain.pods {
+        return pods;
+    }
     let few = options.agents < 200;
     let (network, prefix) = if few { ([10, 42, 0, 0], 16) } else { ([10, 64, 0, 0], 14) };
     Ipv4Net::new_assert(network.into(), prefix)
