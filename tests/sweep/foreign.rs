@@ -37,6 +37,6 @@ async fn a_guest_that_became_somebodys_while_it_was_stopped_is_left_alone() {
         "all but theirs, and the template that was to stay"
     );
     assert_eq!(picture.guests[&1001]["status"], "stopped");
-    let disk = "local-lvm:vm-1001-disk-0".to_owned();
+    let disk = "local-lvm:vm-1001-disk-0 on pve1".to_owned();
     assert!(picture.volumes.contains(&disk), "{:?}", picture.volumes);
 }

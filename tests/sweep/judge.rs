@@ -86,10 +86,8 @@ impl Judge {
 /// Each thing of a picture, by its name.
 fn things(picture: &Picture) -> Vec<String> {
     let guests = picture.guests.iter().map(|(vmid, guest)| {
-        format!(
-            "guest {}",
-            guest["config"]["name"].as_str().map_or(vmid.to_string(), str::to_owned)
-        )
+        let name = guest["config"]["name"].as_str().map_or(vmid.to_string(), str::to_owned);
+        format!("guest {name} on {}", guest["node"].as_str().unwrap_or_default())
     });
     let volumes = picture.volumes.iter().map(|volume| format!("volume {volume}"));
     let devices = picture

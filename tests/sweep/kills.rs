@@ -13,8 +13,8 @@ use crate::{
     points::{Point, beyond, points},
     stage::Stage,
     story::{
-        Story, another_node, destroy, first_up, first_up_with_flux, memory_and_disk, one_node_less,
-        undisturbed,
+        Story, a_server_again, another_node, destroy, first_up, first_up_with_flux,
+        memory_and_disk, one_node_less, three_servers, undisturbed,
     },
     warden::Killer,
 };
@@ -97,6 +97,18 @@ async fn a_run_that_changes_memory_and_disk_of_a_living_node_may_die_anywhere() 
 #[ignore = "takes long: scripts/sweep"]
 async fn a_run_that_adds_a_node_may_die_anywhere() {
     sweep(&another_node(), std::convert::identity).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn a_first_run_with_three_servers_may_die_anywhere() {
+    sweep(&three_servers(), std::convert::identity).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn a_run_that_makes_a_server_again_may_die_anywhere() {
+    sweep(&a_server_again(), std::convert::identity).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

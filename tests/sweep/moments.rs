@@ -5,7 +5,10 @@ use crate::{
     judge::Judge,
     recorder::{Frame, Recording, record},
     shot::Shot,
-    story::{Story, another_node, destroy, first_up, memory_and_disk, one_node_less},
+    story::{
+        Story, a_server_again, another_node, destroy, first_up, memory_and_disk, one_node_less,
+        three_servers,
+    },
 };
 
 /// The journals that a run which died between two frames could have left, beside the later frame's own, each with
@@ -68,6 +71,18 @@ async fn a_run_that_changes_memory_and_disk_may_die_at_every_moment() {
 #[ignore = "takes long: scripts/sweep"]
 async fn a_run_that_adds_a_node_may_die_at_every_moment() {
     sweep(&another_node()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn a_first_run_with_three_servers_may_die_at_every_moment() {
+    sweep(&three_servers()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes long: scripts/sweep"]
+async fn a_run_that_makes_a_server_again_may_die_at_every_moment() {
+    sweep(&a_server_again()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -39,10 +39,12 @@ impl Operator {
         Self::with(options, |world, public_key, key| world.inventory(public_key, key)).await
     }
 
-    /// One whose inventory is somebody's own, in a world that has what it names.
-    pub(crate) async fn of(own: Own) -> Self {
+    /// One whose inventory is one of the repository's, in a world that has what it names.
+    pub(crate) async fn of(inventory: &str, options: Options) -> Self {
+        let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory");
+        let own = Own::read(&folder.join(inventory)).unwrap();
         let (terrain, gitops) = (terrain(std::slice::from_ref(&own)), own.has_gitops());
-        let options = Options { terrain, gitops, ..Options::default() };
+        let options = Options { terrain, gitops, ..options };
         Self::with(options, |world, public_key, key| {
             world.translate(&own, public_key, key).unwrap().text
         })

@@ -1,13 +1,11 @@
 //! The inventories that the repository shows, each in a world that has what it names.
 
-use camino::Utf8PathBuf;
-use homelab_lab::sim::own::Own;
+use homelab_lab::sim::world::Options;
 
 use crate::operator::Operator;
 
 async fn comes_up(name: &str) -> Operator {
-    let path = Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("inventory").join(name);
-    let operator = Operator::of(Own::read(&path).unwrap()).await;
+    let operator = Operator::of(name, Options::default()).await;
     operator.succeed(&["up", "--yes"]).await;
     let again = operator.succeed(&["up", "--yes"]).await;
     assert!(again.err.contains("nothing to do"), "{}", again.err);

@@ -20,6 +20,8 @@ pub(crate) struct Story {
     /// Whether Flux brings what a Git host has.
     gitops: bool,
     guests: Guests,
+    /// The repository's inventory that it is told with, in place of the world's.
+    inventory: Option<&'static str>,
     /// Runs before, each with its words.
     before: &'static [&'static [&'static str]],
     /// What is changed in the inventory then.
@@ -38,8 +40,8 @@ const LESS: Edit = ("  agent-2:\n    role: agent\n    vmid: 1002\n    address: S
 
 pub(crate) fn first_up() -> Story {
     let network = Claim::any().unwrap();
-    let (gitops, guests) = (false, guests());
-    Story { name: "first up", network, gitops, guests, before: &[], edits: &[], run: UP }
+    let (gitops, guests, inventory) = (false, guests(), None);
+    Story { name: "first up", network, gitops, guests, inventory, before: &[], edits: &[], run: UP }
 }
 
 pub(crate) fn first_up_with_flux() -> Story {
@@ -63,6 +65,17 @@ pub(crate) fn one_node_less() -> Story {
         run: &["up", "--yes", "--prune"],
         ..first_up()
     }
+}
+
+/// Three servers on three hosts, and two agents.
+pub(crate) fn three_servers() -> Story {
+    Story { name: "three servers", inventory: Some("ha.yaml"), ..first_up() }
+}
+
+/// One of them was destroyed, and is made anew.
+pub(crate) fn a_server_again() -> Story {
+    const GONE: &[&[&str]] = &[UP, &["destroy", "--node", "server-3", "--yes"]];
+    Story { name: "a server again", before: GONE, ..three_servers() }
 }
 
 pub(crate) fn destroy() -> Story {
@@ -107,7 +120,10 @@ impl Story {
     pub(crate) async fn begin(&self) -> Operator {
         let (network, gitops, guests) = (self.network.number(), self.gitops, self.guests);
         let options = Options { network, gitops, guests, ..Options::default() };
-        let operator = Operator::new(options).await;
+        let operator = match self.inventory {
+            Some(inventory) => Operator::of(inventory, options).await,
+            None => Operator::new(options).await,
+        };
         for words in self.before {
             operator.succeed(words).await;
         }

@@ -18,9 +18,9 @@ use crate::pve::as_root;
 /// What a world holds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Picture {
-    /// Each guest's configuration and power, by its VMID.
+    /// Each guest's Proxmox node, configuration and power, by its VMID.
     pub guests: BTreeMap<u32, Value>,
-    /// Volumes of all storages, by their ids; what is random in a name is `*`.
+    /// Volumes of all storages, by their ids and Proxmox nodes; what is random in a name is `*`.
     pub volumes: Vec<String>,
     /// Each running guest's files and units, by its name.
     pub hosts: BTreeMap<String, Value>,
@@ -75,7 +75,9 @@ impl World {
             let node = entry["node"].as_str().unwrap_or_default();
             let path = format!("/nodes/{node}/qemu/{vmid}/config");
             let config = as_root(server, &path).await?;
-            guests.insert(vmid, json!({ "status": entry["status"], "config": constant(config) }));
+            let config = constant(config);
+            let guest = json!({ "status": entry["status"], "node": node, "config": config });
+            guests.insert(vmid, guest);
         }
         let mut volumes = Vec::new();
         for node in &self.terrain().proxmox_nodes {
@@ -83,7 +85,8 @@ impl World {
                 let path = format!("/nodes/{node}/storage/{}/content", storage.id);
                 let content = as_root(server, &path).await?;
                 let ids = content.as_array().into_iter().flatten();
-                volumes.extend(ids.filter_map(|volume| volume["volid"].as_str()).map(starred));
+                let ids = ids.filter_map(|volume| volume["volid"].as_str());
+                volumes.extend(ids.map(|id| format!("{} on {node}", starred(id))));
             }
         }
         volumes.sort();
