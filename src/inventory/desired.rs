@@ -109,7 +109,7 @@ pub struct Artifact {
 #[derive(Clone, Debug, PartialEq)]
 pub struct CloudImage {
     pub artifact: Artifact,
-    /// The VMID of the template on the first Proxmox node; further nodes count up from it.
+    /// The VMID of the template on the first Proxmox node by name; further ones count up from it.
     pub template: Vmid,
 }
 
@@ -258,6 +258,13 @@ impl Desired {
             }
         }
         names
+    }
+
+    /// Which of the templates is that of a Proxmox node, if the inventory uses it: they count by the nodes' names.
+    pub fn template_index(&self, proxmox_node: &str) -> Option<usize> {
+        let mut names = self.proxmox_nodes();
+        names.sort();
+        names.iter().position(|name| name == proxmox_node)
     }
 
     pub fn servers(&self) -> impl Iterator<Item = &Node> {

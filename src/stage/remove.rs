@@ -70,13 +70,13 @@ pub async fn machine<W: World>(
         if is_stray(context, node) {
             recall::device(context, node, member).await?;
         }
-        if member {
-            // While its guest is there, the next run knows of it; off, it does not register again.
-            kubernetes_node(context, node).await?;
-        }
+        // While its guest is there, the next run knows of both; off, neither registers again. The device goes first:
+        // with the state folder lost, it is the Node object that tells whose it is.
         if is_stray(context, node) {
-            // Without its guest nobody would know of it any more; off, it does not register again either.
             leave_tailnet(context, node).await?;
+        }
+        if member {
+            kubernetes_node(context, node).await?;
         }
         context.record(&Record::GuestDropped { node: node.clone() })?;
         // Each disk is freed under its storage's lock; too many at once, and Proxmox gives some up.

@@ -130,7 +130,7 @@ async fn a_guest_that_hides_under_the_templates_vmid_is_found_before_anything_is
     let told = world.homelab(&["plan", "--until", "image"]).await.refused(20);
     insta::assert_snapshot!(told, @r##"
     error: template on pve1: VMID 9000 is taken by a guest that the token may not see
-      hint: choose another `image.template`
+      hint: choose another `image.template`: the templates count up from it, one for each Proxmox node in the order of their names
     "##);
 }
 

@@ -98,7 +98,7 @@ pub struct ImageFile {
     #[schemars(extend("format" = "sha256"))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
-    /// The template's VMID on the first Proxmox node; further nodes count up from it.
+    /// The template's VMID on the first Proxmox node by name; further ones count up from it.
     #[garde(range(min = 100, max = 999_999_999))]
     pub template: u32,
 }

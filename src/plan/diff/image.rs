@@ -47,7 +47,7 @@ pub(super) fn image(
                     refusals.push(Refusal::new(
                         format!("template on {proxmox_node}"),
                         format!("VMID {vmid} is taken by {stranger}"),
-                        "choose another `image.template`",
+                        "choose another `image.template`: the templates count up from it, one for each Proxmox node in the order of their names",
                     ));
                 }
                 continue;
@@ -73,11 +73,10 @@ pub(super) fn image(
     }
 }
 
-/// The VMID of the template on a Proxmox node: they count up in the order in which the inventory names
-/// the nodes.
+/// The VMID of the template on a Proxmox node: they count up in the order of the Proxmox nodes' names, which stays the
+/// same whatever order the inventory has.
 pub fn template_vmid(desired: &Desired, proxmox_node: &str) -> Vmid {
-    let names = desired.proxmox_nodes();
-    let index = names.iter().position(|name| name == proxmox_node).unwrap_or_default();
+    let index = desired.template_index(proxmox_node).unwrap_or_default();
     let offset = u32::try_from(index).unwrap_or_default();
     Vmid(desired.image.template.0 + offset)
 }

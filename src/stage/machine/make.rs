@@ -27,6 +27,7 @@ const TURNS: usize = 5;
 /// runs, a run that died: each is found by looking.
 pub async fn make<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Outcome> {
     let wanted = &context.run.desired.nodes[node];
+    let mut unanswered = None;
     for _ in 0..TURNS {
         context.still_wanted()?;
         match observe::machine(&context.run, node).await? {
@@ -60,16 +61,23 @@ pub async fn make<W: World>(context: &StepContext<W>, node: &NodeName) -> Result
                 .at(node)
                 .hint("give the node another `vmid`"));
             }
-            MachineSight::Absent => clone(context, node).await?,
+            MachineSight::Absent => unanswered = clone(context, node).await?.or(unanswered),
         }
     }
     // It is not there; a request that nobody answered may still arrive.
-    Err(Failure::new(Kind::Proxmox, format!("the VM did not come to be in {TURNS} turns"))
-        .at(node)
-        .effect(Effect::Unknown))
+    let failure =
+        Failure::new(Kind::Proxmox, format!("the VM did not come to be in {TURNS} turns"))
+            .at(node)
+            .effect(Effect::Unknown)
+            .hint("run the same command again: it looks what became of it, and goes on from there");
+    Err(match unanswered {
+        Some(last) => failure.because(last),
+        None => failure,
+    })
 }
 
-async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()> {
+/// Asks for a clone; gives back the failure of a call of which nobody knows whether it was done.
+async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<Option<Failure>> {
     let desired = &context.run.desired;
     let wanted = &desired.nodes[node];
     let proxmox = context.run.world.proxmox();
@@ -118,11 +126,11 @@ async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
     match outcome {
         Err(failure) if failure.effect == Effect::Unknown => {
             context.output(format!("looking whether it happened: {failure}"));
-            Ok(())
+            Ok(Some(failure))
         }
         Err(failure) if says_taken(&failure.message, wanted.vmid) => {
             if let MachineSight::Ours(_) = observe::machine(&context.run, node).await? {
-                return Ok(());
+                return Ok(None);
             }
             // It was free a moment ago: whatever is there now is not our clone, alive or dead.
             context.record(&Record::GuestDropped { node: node.clone() })?;
@@ -136,6 +144,6 @@ async fn clone<W: World>(context: &StepContext<W>, node: &NodeName) -> Result<()
             .at(node)
             .hint("give the node another `vmid`; the seed that was made for it is swept by the next `homelab up`"))
         }
-        other => other,
+        other => other.map(|()| None),
     }
 }
