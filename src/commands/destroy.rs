@@ -14,7 +14,7 @@ use crate::{
     engine::Run,
     error::{Failure, Kind, Result},
     inventory::{Desired, Pins},
-    model::{Marker, NodeName, Vmid, marker::MarkerRole},
+    model::{Marker, Vmid, marker::MarkerRole},
     observe::{self, Depth},
     plan::{
         Change, Impact, Observed, Plan, Step, StepId,
@@ -79,7 +79,7 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
             }
             // The VM may be gone and its device not.
             MachineSight::Absent
-                if run.memory().devices.contains_key(node) && !goes_as_stray(observed, args, node) =>
+                if run.memory().devices.contains_key(node) && observed.stray_of(node).is_none() =>
             {
                 let change = Change::RemoveMachine {
                     node: node.clone(),
@@ -94,30 +94,36 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
             MachineSight::HalfMade { .. } => plan.notes.push(format!(
                 "{node} is half made and carries no marker yet: `homelab up` finishes it, then destroy it"
             )),
+            // It is its VMID alone that somebody has, or it itself on another Proxmox node: it goes as a stray.
+            MachineSight::Foreign(_) if observed.stray_of(node).is_some() => {}
             MachineSight::Foreign(stranger) => plan.notes.push(format!(
                 "{node}: VMID {} is taken by {stranger}; it is left alone",
                 wanted.vmid
             )),
         }
     }
-    if args.nodes.is_empty() {
-        for stray in &observed.strays {
-            if let Some(other) = observed.double_of(stray) {
-                plan.notes.push(stray.unclear(other));
-                continue;
-            }
-            let change = Change::RemoveMachine {
-                node: stray.node.clone(),
-                proxmox_node: stray.proxmox_node.clone(),
-                vmid: stray.vmid,
-                // The cluster goes, too.
-                member: false,
-            };
-            plan.add(
-                Step::new(change, Impact::DataLoss, "ours, though not in the inventory"),
-                &first,
-            );
+    for stray in &observed.strays {
+        if !args.nodes.is_empty() && !args.nodes.contains(&stray.node) {
+            continue;
         }
+        if let Some(other) = observed.double_of(stray) {
+            plan.notes.push(stray.unclear(other));
+            continue;
+        }
+        let change = Change::RemoveMachine {
+            node: stray.node.clone(),
+            proxmox_node: stray.proxmox_node.clone(),
+            vmid: stray.vmid,
+            // The cluster goes, too.
+            member: false,
+        };
+        let reason = match desired.nodes.get(&stray.node) {
+            Some(_) => "ours, in another place than the inventory says",
+            None => "ours, though not in the inventory",
+        };
+        plan.add(Step::new(change, Impact::DataLoss, reason), &first);
+    }
+    if args.nodes.is_empty() {
         let machines: Vec<_> = plan.steps.iter().map(|step| step.id.clone()).collect();
         edge(desired, observed, &machines, &mut plan)?;
         for (proxmox_node, volumes) in &observed.seeds {
@@ -138,11 +144,6 @@ async fn removal<W: World>(run: &Run<W>, observed: &Observed, args: &DestroyArgs
         plan.notes.extend(former_templates(run, observed).await);
     }
     Ok(plan)
-}
-
-/// Whether a node whose VMID was changed is deleted under its former one, and its device with it.
-fn goes_as_stray(observed: &Observed, args: &DestroyArgs, node: &NodeName) -> bool {
-    args.nodes.is_empty() && observed.strays.iter().any(|stray| stray.node == *node)
 }
 
 /// The devices that Tailscale's operator made: nobody else could take them away once its cluster is gone.
@@ -245,26 +246,41 @@ async fn former_templates<W: World>(run: &Run<W>, observed: &Observed) -> Vec<St
     let looks = candidates.map(|guest| async move {
         let config = run.world.proxmox().guest_config(&guest.node, guest.vmid).await.ok()??;
         let marker = Marker::find(config.get("description")?)?;
-        let ours = marker.cluster == desired.id
-            && matches!(marker.role, MarkerRole::Template { .. });
-        ours.then(|| {
-            let deleting = match first_template(desired, guest) {
-                Some(first) => format!("To delete it with its image, set `image.template: {first}` and run `homelab destroy --all`; it alone"),
-                None => "To delete it".to_owned(),
-            };
-            format!(
-                "template {vmid} on {node} carries this cluster's marker, and the inventory does not name it: it is left alone. {deleting}: `qm destroy {vmid}` on {node}",
-                vmid = guest.vmid,
-                node = guest.node
-            )
-        })
+        let MarkerRole::Template { image_sha256 } = marker.role else { return None };
+        if marker.cluster != desired.id {
+            return None;
+        }
+        let storage = &desired.proxmox.image_storage;
+        let names = image::volumes(desired, [image_sha256.as_str()]);
+        // What cannot be listed cannot be named: the template is, all the same.
+        let there = run.world.proxmox().volumes(&guest.node, storage, ContentKind::Import).await;
+        let its_image = there.ok().into_iter().flatten().find(|volume| names.contains(&volume.id));
+        Some(left_alone(desired, guest, its_image.map(|volume| volume.id).as_deref()))
     });
     futures::future::join_all(looks).await.into_iter().flatten().collect()
 }
 
+/// What a person must know of a template that is left, and of its image where that is not another template's, too.
+fn left_alone(desired: &Desired, guest: &GuestSummary, its_image: Option<&str>) -> String {
+    let GuestSummary { vmid, node, .. } = guest;
+    let deleting = match first_template(desired, guest) {
+        Some(first) => format!(
+            "To delete it with its image, set `image.template: {first}` and run `homelab destroy --all`; it alone: `qm destroy {vmid}` on {node}"
+        ),
+        None => {
+            let image =
+                its_image.map(|volume| format!(", and its image there: `pvesm free {volume}`"));
+            format!("To delete it: `qm destroy {vmid}` on {node}{}", image.unwrap_or_default())
+        }
+    };
+    format!(
+        "template {vmid} on {node} carries this cluster's marker, and the inventory does not name it: it is left alone. {deleting}"
+    )
+}
+
 /// The `image.template` under which a guest's VMID is its Proxmox node's template: they count up from it.
 fn first_template(desired: &Desired, guest: &GuestSummary) -> Option<Vmid> {
-    let index = desired.proxmox_nodes().iter().position(|node| *node == guest.node)?;
+    let index = desired.template_index(&guest.node)?;
     let first = guest.vmid.0.checked_sub(u32::try_from(index).ok()?)?;
     (first >= LEAST_VMID).then_some(Vmid(first))
 }
@@ -299,6 +315,7 @@ mod tests {
             tags: Vec::new(),
             memory_bytes: 0,
             is_container: false,
+            pool: None,
         };
         assert_eq!(first_template(&desired, &template("pve1", 9000)), Some(Vmid(9000)));
         assert_eq!(first_template(&desired, &template("pve2", 9001)), Some(Vmid(9000)));

@@ -159,17 +159,18 @@ fn rows(desired: &Desired, observed: &Observed, now: Timestamp) -> Vec<Row> {
         .nodes
         .values()
         .map(|node| {
-            let machine = match observed.machines.get(&node.name) {
-                None | Some(MachineSight::Absent) => "absent".to_owned(),
-                Some(MachineSight::Foreign(stranger)) => match &stranger.name {
-                    Some(name) => format!("foreign ({name})"),
-                    None => format!("taken by {stranger}"),
-                },
-                Some(MachineSight::HalfMade { .. }) => "half made".to_owned(),
-                Some(MachineSight::Ours(machine)) => match machine.power {
+            let machine = match (observed.machines.get(&node.name), observed.stray_of(&node.name)) {
+                (Some(MachineSight::Ours(machine)), _) => match machine.power {
                     PowerState::Running => "running".to_owned(),
                     PowerState::Stopped => "stopped".to_owned(),
                 },
+                (_, Some(elsewhere)) => elsewhere.place(),
+                (None | Some(MachineSight::Absent), None) => "absent".to_owned(),
+                (Some(MachineSight::Foreign(stranger)), None) => match &stranger.name {
+                    Some(name) => format!("foreign ({name})"),
+                    None => format!("taken by {stranger}"),
+                },
+                (Some(MachineSight::HalfMade { .. }), None) => "half made".to_owned(),
             };
             let ssh = match observed.hosts.get(&node.name) {
                 Some(Sight::Seen(_)) => Some("ok".to_owned()),

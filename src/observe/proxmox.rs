@@ -9,7 +9,7 @@ use crate::{
         guest,
         observed::{Machine, MachineSight, Stranger, TemplateSight},
     },
-    ports::{GuestConfig, PowerState, Proxmox, ProxmoxError, World},
+    ports::{GuestConfig, GuestSummary, PowerState, Proxmox, ProxmoxError, World},
 };
 
 /// Looks at the template of a Proxmox node.
@@ -29,6 +29,21 @@ pub async fn template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<Temp
     } else {
         Ok(sight)
     }
+}
+
+/// Whose the guest on another Proxmox node is that has a template's VMID.
+pub(super) async fn in_the_way<W: World>(run: &Run<W>, guest: &GuestSummary) -> Result<Stranger> {
+    let ours = match read_config(run, &guest.node, guest.vmid).await? {
+        Config::Seen(config) => {
+            config.get("description").and_then(Marker::find).is_some_and(|marker| {
+                marker.cluster == run.desired.id
+                    && matches!(marker.role, MarkerRole::Template { .. })
+            })
+        }
+        Config::Hidden | Config::Absent => false,
+    };
+    let template_on = ours.then(|| guest.node.clone());
+    Ok(Stranger { template_on, ..Stranger::elsewhere(guest) })
 }
 
 async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<TemplateSight> {
@@ -75,8 +90,9 @@ async fn look_at_template<W: World>(run: &Run<W>, proxmox_node: &str) -> Result<
         }
         Some(_) => TemplateSight::Foreign(named(&config, None)),
         None => {
-            if intended && lock.is_some() {
-                let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
+            // Of another operator's, which is being made, its task tells: there is no marker yet.
+            let task = running_task(run, proxmox_node, "qmcreate", vmid).await?;
+            if task.is_some() || (intended && lock.is_some()) {
                 TemplateSight::HalfMade { task, lock, template: false }
             } else {
                 TemplateSight::Foreign(named(&config, None))
@@ -282,5 +298,5 @@ async fn running_task<W: World>(
 
 fn named(config: &GuestConfig, why: Option<String>) -> Stranger {
     let name = config.get("name").unwrap_or("(no name)").to_owned();
-    Stranger { name: Some(name), why, node: None }
+    Stranger { name: Some(name), why, ..Stranger::default() }
 }

@@ -98,11 +98,17 @@ async fn look_further<W: World>(run: &Arc<Run<W>>, depth: Depth) -> Result<Obser
     let machines = join_machines(run, &guests, depth);
     let templates = try_join_all(proxmox_nodes.iter().map(|node| {
         let vmid = template_vmid(&run.desired, node);
-        let known = find(&guests, vmid.0, node) || run.memory().templates.contains_key(node);
+        let here = find(&guests, vmid.0, node);
+        let known = here || run.memory().templates.contains_key(node);
+        let elsewhere = guests.iter().find(|guest| guest.vmid == vmid && !here);
         async move {
-            let absent = !known && is_free(run, vmid).await?;
-            let sight =
-                if absent { TemplateSight::Absent } else { proxmox::template(run, node).await? };
+            let sight = if let Some(other) = elsewhere {
+                TemplateSight::Foreign(proxmox::in_the_way(run, other).await?)
+            } else if !known && is_free(run, vmid).await? {
+                TemplateSight::Absent
+            } else {
+                proxmox::template(run, node).await?
+            };
             Ok::<_, Failure>((node.clone(), sight))
         }
     }));
@@ -202,11 +208,7 @@ async fn join_machines<W: World>(
         // What runs is asked itself: its answer is the proof that it does.
         let believed = (running && depth != Depth::Proxmox).then_some(PowerState::Running);
         let sight = if let Some(other) = elsewhere {
-            MachineSight::Foreign(Stranger {
-                name: Some(other.name.clone()),
-                why: Some(format!("the VMID is in use on {}", other.node)),
-                node: None,
-            })
+            MachineSight::Foreign(Stranger::elsewhere(other))
         } else if known || begun || !is_free(run, node.vmid).await? {
             proxmox::machine_believing(run, &node.name, believed).await?
         } else {
@@ -326,7 +328,11 @@ async fn find_strays<W: World>(run: &Arc<Run<W>>, guests: &[GuestSummary]) -> Re
     let candidates = guests.iter().filter(|guest| {
         guest.tags.contains(&tag)
             && !guest.template
-            && !run.desired.nodes.values().any(|node| node.vmid == guest.vmid)
+            && !run
+                .desired
+                .nodes
+                .values()
+                .any(|node| node.vmid == guest.vmid && node.proxmox_node == guest.node)
     });
     let looks = candidates.map(|guest| async {
         let config = run.world.proxmox().guest_config(&guest.node, guest.vmid).await.ok()??;
@@ -338,6 +344,7 @@ async fn find_strays<W: World>(run: &Arc<Run<W>>, guests: &[GuestSummary]) -> Re
             proxmox_node: guest.node.clone(),
             vmid: guest.vmid,
             name: guest.name.clone(),
+            address: marker.address,
         })
     });
     Ok(join_all(looks).await.into_iter().flatten().collect())

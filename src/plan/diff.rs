@@ -1,6 +1,7 @@
 //! From what is wanted and what is there to the steps between them. Pure.
 
 mod edge;
+mod elsewhere;
 mod flux;
 mod image;
 mod longhorn;

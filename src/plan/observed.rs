@@ -112,9 +112,20 @@ pub struct Stranger {
     pub why: Option<String>,
     /// Which of our nodes it is, where it is one under another name.
     pub node: Option<NodeName>,
+    /// Where it is a template of ours: its Proxmox node.
+    pub template_on: Option<String>,
 }
 
 impl Stranger {
+    /// A guest on another Proxmox node than the one that we want its VMID on: a cluster has each VMID once.
+    pub fn elsewhere(guest: &GuestSummary) -> Self {
+        Self {
+            name: Some(guest.name.clone()),
+            why: Some(format!("the VMID is in use on {}", guest.node)),
+            ..Self::default()
+        }
+    }
+
     /// There is a guest, and the token may not look at it.
     pub fn is_hidden(&self) -> bool {
         self.name.is_none()
@@ -125,6 +136,9 @@ impl fmt::Display for Stranger {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(node) = &self.node {
             return write!(formatter, "node `{node}` of this very cluster");
+        }
+        if let Some(proxmox_node) = &self.template_on {
+            return write!(formatter, "this cluster's own template on {proxmox_node}");
         }
         match &self.name {
             Some(name) => write!(formatter, "`{name}`, which is not ours")?,
@@ -154,9 +168,15 @@ pub struct Stray {
     pub proxmox_node: String,
     pub vmid: Vmid,
     pub name: String,
+    /// What its marker says of its address on the LAN.
+    pub address: Option<Ipv4Addr>,
 }
 
 impl Stray {
+    pub fn place(&self) -> String {
+        format!("VMID {} on {}", self.vmid, self.proxmox_node)
+    }
+
     /// What a person must know of it where nobody can tell which of two guests is the node.
     pub fn unclear(&self, other: Vmid) -> String {
         format!(
@@ -188,6 +208,11 @@ impl Observed {
         let machine = self.machine(&stray.node).map(|machine| machine.vmid);
         let other = |other: &&Stray| other.node == stray.node && other.vmid != stray.vmid;
         machine.or_else(|| self.strays.iter().find(other).map(|other| other.vmid))
+    }
+
+    /// Where a node of the inventory is, if it is ours in another place than the inventory says.
+    pub fn stray_of(&self, node: &NodeName) -> Option<&Stray> {
+        self.strays.iter().find(|stray| stray.node == *node)
     }
 
     pub fn machine(&self, node: &NodeName) -> Option<&Machine> {

@@ -213,6 +213,8 @@ pub struct GuestSummary {
     pub tags: Vec<String>,
     pub memory_bytes: u64,
     pub is_container: bool,
+    /// The pool that it is in.
+    pub pool: Option<String>,
 }
 
 /// A guest's configuration: keys as Proxmox names them, values as it prints them.

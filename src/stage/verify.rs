@@ -131,14 +131,18 @@ fn standing<W: World>(run: &Run<W>, observed: &Observed) -> Vec<Check> {
     let mut checks = Vec::new();
     for node in run.desired.nodes.values() {
         let name = node.name.clone();
-        let (runs, cause, next) = match observed.machines.get(&node.name) {
-            Some(MachineSight::Ours(machine)) if machine.power == PowerState::Running => {
+        let sight = observed.machines.get(&node.name);
+        let (runs, cause, next) = match (sight, observed.stray_of(&node.name)) {
+            (Some(MachineSight::Ours(machine)), _) if machine.power == PowerState::Running => {
                 (true, String::new(), "")
             }
-            Some(MachineSight::Ours(_)) => {
+            (Some(MachineSight::Ours(_)), _) => {
                 (false, "it is stopped".into(), "`homelab up` starts it")
             }
-            Some(MachineSight::Foreign(stranger)) => {
+            (_, Some(elsewhere)) => {
+                (false, format!("it is {}", elsewhere.place()), "`homelab plan` tells the way out")
+            }
+            (Some(MachineSight::Foreign(stranger)), _) => {
                 (false, format!("its VMID is taken by {stranger}"), "give the node another `vmid`")
             }
             _ => (false, "there is no VM of ours".into(), "`homelab up` makes it"),

@@ -27,6 +27,7 @@ mod journal;
 mod kills;
 mod kinds;
 mod lasting;
+mod misplaced;
 mod moments;
 mod own;
 mod rivals;

@@ -203,6 +203,7 @@ impl Entry<'_> {
             tags: device::parse_tags(&self.text("tags").unwrap_or_default()).into_iter().collect(),
             memory_bytes: self.number("maxmem").unwrap_or(0),
             is_container: self.text("type").is_ok_and(|kind| kind == "lxc"),
+            pool: self.text("pool").ok().filter(|pool| !pool.is_empty()),
         })
     }
 

@@ -1,8 +1,11 @@
 //! The machines stage: made, changed, started, finished; or refused.
 
-use super::{Refusal, image::template_vmid};
+use super::{Refusal, elsewhere, image::template_vmid};
 use crate::{
-    inventory::{Desired, desired::Node},
+    inventory::{
+        Desired,
+        desired::{Node, Role},
+    },
     plan::{
         guest::{self, Reach},
         observed::{Machine, MachineSight, Observed, Sight},
@@ -21,25 +24,33 @@ pub(super) fn guard_the_server(
 ) {
     let first = desired.first_server();
     let gone = matches!(observed.machines.get(&first.name), Some(MachineSight::Absent));
-    if !gone {
+    // One that is elsewhere is told as such.
+    if !gone || observed.stray_of(&first.name).is_some() {
         return;
     }
-    let witnesses: Vec<String> = desired
-        .agents()
-        .filter(|agent| observed.probe(&agent.name).is_some_and(cluster::knows_a_cluster))
-        .map(|agent| agent.name.to_string())
-        .collect();
-    if !witnesses.is_empty() {
-        refusals.push(Refusal::new(
-            first.name.to_string(),
-            format!(
-                "the server's VM is gone, but {} still belong{} to its cluster; making it anew would make a second cluster",
-                witnesses.join(" and "),
-                if witnesses.len() == 1 { "s" } else { "" },
-            ),
-            "restore the server's VM from a backup, or give the cluster up: `homelab destroy`, then `homelab up`",
-        ));
+    let knows = |node: &&Node| observed.probe(&node.name).is_some_and(cluster::knows_a_cluster);
+    let witnesses: Vec<&Node> = desired.nodes.values().filter(knows).collect();
+    let names: Vec<String> = witnesses.iter().map(|node| node.name.to_string()).collect();
+    if names.is_empty() {
+        return;
     }
+    let hint = match witnesses.iter().find(|node| node.role == Role::Server) {
+        // Whoever stands first is asked for the cluster, and joined.
+        Some(other) => format!(
+            "put {} first in `nodes`: `homelab up` then makes {} anew and lets it join",
+            other.name, first.name
+        ),
+        None => "restore the server's VM from a backup, or give the cluster up: `homelab destroy`, then `homelab up`".to_owned(),
+    };
+    refusals.push(Refusal::new(
+        first.name.to_string(),
+        format!(
+            "the server's VM is gone, but {} still belong{} to its cluster; making it anew would make a second cluster",
+            names.join(" and "),
+            if names.len() == 1 { "s" } else { "" },
+        ),
+        hint,
+    ));
 }
 
 pub(super) fn machine(
@@ -70,22 +81,17 @@ pub(super) fn machine(
         );
         start_and_finish(node, plan, configured, "a new machine");
     };
+    let stray = observed.stray_of(name);
     match observed.machines.get(name) {
         None => {}
-        Some(MachineSight::Absent) => {
-            // Made a second time, it would take its own former self's address and device.
-            match observed.strays.iter().find(|stray| stray.node == *name) {
-                Some(stray) => refusals.push(Refusal::new(
-                    name.to_string(),
-                    format!(
-                        "it exists as VMID {} on {}, the inventory says {}: that cannot be changed in place",
-                        stray.vmid, stray.proxmox_node, node.vmid
-                    ),
-                    format!("put the old `vmid` back; to move it, `homelab destroy --node {name}` with the old one, then `homelab up`"),
-                )),
-                None => make("there is no such VM", plan),
-            }
+        // Made a second time, it would take its own former self's address and device.
+        Some(MachineSight::Absent | MachineSight::Foreign(_)) if stray.is_some() => {
+            refusals.extend(stray.map(|stray| elsewhere::misplaced(node, stray)));
         }
+        Some(MachineSight::Absent) => match elsewhere::namesake(desired, observed, node) {
+            Some(refusal) => refusals.push(refusal),
+            None => make("there is no such VM", plan),
+        },
         Some(MachineSight::HalfMade { task: Some(_), .. }) => {
             make("its clone is still being made", plan);
         }
@@ -151,13 +157,7 @@ fn existing_machine(
     refusals: &mut Vec<Refusal>,
 ) {
     let name = &node.name;
-    if machine.proxmox_node != node.proxmox_node {
-        refusals.push(Refusal::new(
-            name.to_string(),
-            format!("runs on {}, the inventory says {}", machine.proxmox_node, node.proxmox_node),
-            "migrate it in Proxmox, or change `proxmox_node` (moving a guest is not done by homelab)",
-        ));
-    }
+    plan.notes.extend(elsewhere::notes(desired, observed, node, machine));
     if !has_its_address(observed, node, machine) {
         let address = node.address;
         refusals.push(Refusal::new(

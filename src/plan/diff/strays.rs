@@ -21,6 +21,8 @@ pub(super) fn steps(desired: &Desired, observed: &Observed, wishes: Wishes, plan
     for stray in &observed.strays {
         if let Some(other) = observed.double_of(stray) {
             plan.notes.push(stray.unclear(other));
+        } else if desired.nodes.contains_key(&stray.node) {
+            // It is in the inventory, in another place: refused there.
         } else if wishes.prune {
             let member = unknown || observed.has_node_object(&stray.node);
             plan.add(removal(stray, member), &needs);

@@ -9,7 +9,7 @@ use crate::{
         observed::{Machine, Sight, Stranger, Stray, TemplateSight},
         probe::HostProbe,
     },
-    ports::{GuestConfig, PowerState},
+    ports::{GuestConfig, GuestSummary, PowerState},
     stage::{StageId, scripts::tests::desired},
 };
 
@@ -222,7 +222,8 @@ fn a_guest_of_another_on_a_wanted_vmid_is_refused() {
     let desired = desired();
     let mut observed = bare(&desired);
     let why = Some("it has no marker".to_owned());
-    let foreign = MachineSight::Foreign(Stranger { name: Some("nas".into()), why, node: None });
+    let foreign =
+        MachineSight::Foreign(Stranger { name: Some("nas".into()), why, ..Stranger::default() });
     observed.machines.insert(name("k3s-agent-1"), foreign);
     insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
 }
@@ -238,7 +239,7 @@ fn a_guest_that_hides_is_refused_under_the_vmids_of_nodes_and_template() {
         refused(&desired, &observed),
         [
             "template on pve1: VMID 9000 is taken by a guest that the token may not see\n\
-             choose another `image.template`",
+             choose another `image.template`: the templates count up from it, one for each Proxmox node in the order of their names",
             "k3s-agent-1: VMID 101 is taken by a guest that the token may not see\n\
              give k3s-agent-1 another `vmid`, or delete that VM yourself",
         ]
@@ -275,8 +276,46 @@ fn a_changed_vmid_is_refused_instead_of_a_second_machine() {
         proxmox_node: "pve1".into(),
         vmid: Vmid(111),
         name: "k3s-agent-1".into(),
+        address: None,
     });
     insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
+}
+
+#[test]
+fn a_node_that_was_renamed_is_not_made_beside_itself_at_its_own_address() {
+    let desired = desired();
+    let mut observed = made(&desired, FRESH);
+    observed.machines.insert(name("k3s-agent-1"), MachineSight::Absent);
+    observed.strays.push(Stray {
+        node: name("worker"),
+        proxmox_node: "pve1".into(),
+        vmid: Vmid(111),
+        name: "worker".into(),
+        address: Some(desired.nodes[&name("k3s-agent-1")].address),
+    });
+    insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
+}
+
+#[test]
+fn what_is_in_another_storage_or_pool_than_wanted_is_told_and_stays_there() {
+    let mut desired = desired();
+    let mut observed = made(&desired, FRESH);
+    observed.guests = vec![GuestSummary {
+        vmid: desired.nodes[&name("k3s-agent-1")].vmid,
+        node: "pve1".into(),
+        name: "k3s-agent-1".into(),
+        power: PowerState::Running,
+        template: false,
+        lock: None,
+        tags: Vec::new(),
+        memory_bytes: 0,
+        is_container: false,
+        pool: Some("attic".into()),
+    }];
+    desired.proxmox.pool = Some("homelab".into());
+    desired.proxmox.disk_storage = "fast".into();
+    let plan = diff(&desired, &observed, Wishes::default()).unwrap();
+    insta::assert_snapshot!(plan.notes.join("\n"));
 }
 
 #[test]

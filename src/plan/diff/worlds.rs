@@ -285,6 +285,7 @@ fn any_strays(desired: &Desired) -> impl Strategy<Value = Vec<Stray>> + use<> {
             node,
             proxmox_node: if second { "pve2" } else { "pve1" }.to_owned(),
             vmid: Vmid(vmid),
+            address: None,
         };
         strays.into_iter().zip(300..).map(stray).collect()
     })

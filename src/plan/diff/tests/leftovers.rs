@@ -3,7 +3,13 @@
 use super::*;
 
 fn stray(node: &str, vmid: u32) -> Stray {
-    Stray { node: name(node), proxmox_node: "pve1".into(), vmid: Vmid(vmid), name: node.into() }
+    Stray {
+        node: name(node),
+        proxmox_node: "pve1".into(),
+        vmid: Vmid(vmid),
+        name: node.into(),
+        address: None,
+    }
 }
 
 #[test]
