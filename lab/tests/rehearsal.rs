@@ -65,7 +65,16 @@ fn a_script_that_cannot_be_played_is_refused_before_anything_runs() {
 fn a_command_stays_in_its_world_whatever_its_operator_has_set_for_the_real_one() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_homelab-lab"));
     let real = "https://pve.example:8006";
-    for variable in ["PROXMOX_VE_ENDPOINT", "HOMELAB_LOCK", "HOMELAB_SSH_KEY", "KUBECONFIG"] {
+    for variable in [
+        "PROXMOX_VE_ENDPOINT",
+        "HOMELAB_LOCK",
+        "HOMELAB_SSH_KEY",
+        "HOMELAB_CHANGED",
+        "KUBECONFIG",
+        "HTTP_PROXY",
+        "all_proxy",
+        "SSH_AUTH_SOCK",
+    ] {
         command.env(variable, real);
     }
     let output = command.args(["sim", "--network", "184", "--", "env"]).output().unwrap();
@@ -114,6 +123,20 @@ fn what_a_world_has_nothing_for_is_left_out_and_told() {
     let inventory = printed(&output);
     for real in ["pve1.lan", "oauth", "pass", "192.168.1.10", "age_key", "cloudflared"] {
         assert!(!inventory.contains(real), "{real}: {inventory}");
+    }
+}
+
+#[test]
+fn a_pipe_that_nobody_writes_into_is_refused_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("homelab.yaml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for (number, flag) in ["--inventory", "--faults"].into_iter().enumerate() {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_homelab-lab"));
+        let network = (178 + number).to_string();
+        command.args(["sim", "--network", &network, flag]).arg(&pipe).args(["--", "true"]);
+        let told = String::from_utf8(command.output().unwrap().stderr).unwrap();
+        assert!(told.contains("must be a plain file"), "{told}");
     }
 }
 

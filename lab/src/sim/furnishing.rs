@@ -10,13 +10,24 @@ use crate::print;
 /// What the inventories are called below the world's folder: as it is, and as it is to be.
 const NAMES: [&str; 2] = ["homelab.yaml", "changed.yaml"];
 
-/// What would win over the inventory: left as it is in the operator's shell, a command would leave its world.
-pub(super) const OUTER: [&str; 5] = [
+/// What wins over the inventory, leads elsewhere or belongs to another world: with it as it is in the operator's
+/// shell a command would leave this one.
+pub(super) const OUTER: [&str; 15] = [
+    "HOMELAB_CHANGED",
+    "HOMELAB_LAB_GIT_URL",
     "HOMELAB_LOCK",
     "HOMELAB_SSH_KEY",
     "PROXMOX_VE_CA_FILE",
     "PROXMOX_VE_ENDPOINT",
     "PROXMOX_VE_FINGERPRINT",
+    "SSH_AUTH_SOCK",
+    "ALL_PROXY",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "http_proxy",
+    "https_proxy",
+    "GIT_SSH_COMMAND",
 ];
 
 /// Makes a key of the operator's and writes the world's inventory, or what this world makes of somebody's own ones;
@@ -46,6 +57,11 @@ pub(super) async fn furnish(
             let left_out = translation.left_out.join(", ");
             print::say(format_args!("{name}: this world has nothing for {left_out}"));
         }
+    }
+    if !owns.is_empty() && world.git().is_some() {
+        print::say(
+            "its repository is empty: push a tree to $HOMELAB_LAB_GIT_URL before `homelab up` (docs/rehearsal.md)",
+        );
     }
     Ok(inventory)
 }

@@ -33,6 +33,7 @@ pub mod gate;
 pub mod git;
 mod gitops;
 pub mod guest;
+mod handwritten;
 pub mod hypervisor;
 pub mod kubernetes;
 pub mod operators;

@@ -2,25 +2,26 @@
 //!
 //! What it says of guests, of the cluster and of Proxmox's storages stays as it is. What leads out of the world does
 //! not: addresses, keys, publishers, and each reference to a secret, so that nothing of the real ones is asked for.
-//! [`terrain`] is what the world has to have for it, [`translation`] what the world makes of it.
+//! `sections` lists them all. [`terrain`] is what the world has to have for it, [`translation`] what the world makes of it.
 
+mod sections;
+mod soundness;
 mod terrain;
 #[cfg(test)]
 mod tests;
 mod translation;
 
-use std::{io::Read as _, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use camino::Utf8Path;
 use serde_json::Value;
+
+use super::handwritten;
 
 pub use self::{
     terrain::{Terrain, terrain},
     translation::Translation,
 };
-
-/// In bytes; nobody writes more by hand.
-const LARGEST: u64 = 1 << 20;
 
 /// An inventory as it is written, with what its lock file says of versions.
 #[derive(Clone, Debug)]
@@ -35,7 +36,7 @@ pub enum OwnError {
     Io(#[from] std::io::Error),
     #[error("{path}: {error}")]
     Syntax { path: String, error: Box<serde_saphyr::Error> },
-    #[error("{path} is no inventory (`homelab --config {path} validate` tells all that is wrong with it):\n{}", .faults.join("\n"))]
+    #[error("no world can be made for {path} (`homelab validate` tells all that is wrong with an inventory):\n{}", .faults.join("\n"))]
     Senseless { path: String, faults: Vec<String> },
 }
 
@@ -46,15 +47,20 @@ impl Own {
     /// When either can't be read, or the inventory lacks what a world is made by; then all of that is named.
     pub fn read(path: &Utf8Path) -> Result<Self, OwnError> {
         let mut own = Self { document: parse(path)? };
-        let faults = own.faults();
-        if !faults.is_empty() {
-            return Err(OwnError::Senseless { path: path.to_string(), faults });
-        }
+        own.is_sound(path)?;
         let lock = path.with_file_name("homelab.lock");
         if lock.exists() {
             own.fill_versions(&parse(&lock)?);
+            own.is_sound(&lock)?;
         }
         Ok(own)
+    }
+
+    fn is_sound(&self, path: &Utf8Path) -> Result<(), OwnError> {
+        match self.faults() {
+            faults if faults.is_empty() => Ok(()),
+            faults => Err(OwnError::Senseless { path: path.to_string(), faults }),
+        }
     }
 
     /// The releases of the lock file, where the inventory leaves them to it.
@@ -79,44 +85,10 @@ impl Own {
         let nodes = self.document["nodes"].as_object().into_iter().flatten();
         nodes.filter_map(|(_, node)| address(node)).collect()
     }
-
-    fn faults(&self) -> Vec<String> {
-        let needed = ["/cluster", "/proxmox", "/image", "/network", "/nodes", "/tailnet"];
-        let other =
-            ["/access", "/defaults", "/k3s", "/longhorn", "/flux", "/gitops", "/tailnet/tailscale"];
-        let mut faults = Vec::new();
-        for pointer in needed.into_iter().chain(other) {
-            let name = pointer.trim_start_matches('/').replace('/', ".");
-            match self.document.pointer(pointer) {
-                Some(Value::Object(_)) => {}
-                None | Some(Value::Null) if other.contains(&pointer) => {}
-                None | Some(Value::Null) => faults.push(format!("  it has no section `{name}`")),
-                Some(_) => faults.push(format!("  `{name}` is not made of keys and values")),
-            }
-        }
-        for (name, node) in self.document["nodes"].as_object().into_iter().flatten() {
-            if address(node).is_none() {
-                faults.push(format!("  nodes.{name} has no `address`, such as 192.168.1.101"));
-            }
-            if node["vmid"].as_u64().is_none() {
-                faults.push(format!("  nodes.{name} has no `vmid`, such as 101"));
-            }
-        }
-        faults
-    }
 }
 
 fn parse(path: &Utf8Path) -> Result<Value, OwnError> {
-    let file = fs_err::File::open(path)?;
-    // A device or a pipe would be read for ever.
-    if !file.metadata()?.is_file() || file.metadata()?.len() > LARGEST {
-        let why = format!("{path} must be a plain file of {LARGEST} bytes at most");
-        return Err(std::io::Error::other(why).into());
-    }
-    let mut text = String::new();
-    file.take(LARGEST)
-        .read_to_string(&mut text)
-        .map_err(|error| std::io::Error::other(format!("{path}: {error}")))?;
+    let text = handwritten::read(path)?;
     serde_saphyr::from_str(&text)
         .map_err(|error| OwnError::Syntax { path: path.to_string(), error: Box::new(error) })
 }

@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use ipnet::Ipv4Net;
-use serde_json::Value;
 
 use super::{Own, translation::text};
 use crate::pve::StorageConfig;
@@ -88,9 +87,11 @@ pub fn terrain(owns: &[Own]) -> Terrain {
             addresses.push(address);
         }
     }
-    let wanted = nodes()
-        .map(|(_, node)| &node["vmid"])
-        .chain(owns.iter().map(|own| &own.document["image"]["template"]));
+    // Templates count up from the first one, one for each of Proxmox's nodes.
+    let templates = owns.iter().filter_map(|own| own.document["image"]["template"].as_u64());
+    let templates = templates.flat_map(|first| (first..).take(proxmox_nodes.len()));
+    let wanted = nodes().filter_map(|(_, node)| node["vmid"].as_u64()).chain(templates);
+    let vmids = wanted.filter_map(|vmid| vmid.try_into().ok()).collect();
     Terrain {
         proxmox_nodes: or(proxmox_nodes, standing.proxmox_nodes),
         bridges: or(all(&["/proxmox/bridge"]), standing.bridges),
@@ -101,7 +102,7 @@ pub fn terrain(owns: &[Own]) -> Terrain {
         k3s: with(standing.k3s, all(&["/k3s/version"])),
         tailscale: with(standing.tailscale, all(&["/tailnet/tailscale/version"])),
         addresses,
-        vmids: wanted.filter_map(Value::as_u64).filter_map(|vmid| vmid.try_into().ok()).collect(),
+        vmids,
     }
 }
 

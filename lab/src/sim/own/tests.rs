@@ -85,12 +85,30 @@ fn no_reference_to_a_secret_is_left_but_the_worlds_own() {
 }
 
 #[test]
-fn a_section_that_no_inventory_has_is_left_out() {
+fn every_key_that_an_inventory_can_have_is_known() {
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../inventory/schema.json");
+    let schema: Value = serde_json::from_str(&fs_err::read_to_string(schema).unwrap()).unwrap();
+    let known: std::collections::BTreeMap<_, _> = sections::known().into_iter().collect();
+    for (name, section) in schema["properties"].as_object().unwrap() {
+        let keys = known.get(&**name).unwrap_or_else(|| panic!("section {name}"));
+        let reference = section["$ref"].as_str().or(section["anyOf"][0]["$ref"].as_str());
+        let shape = reference.map(|path| schema.pointer(path.trim_start_matches('#')).unwrap());
+        let fields = shape.and_then(|shape| shape["properties"].as_object()).into_iter().flatten();
+        for (field, _) in fields.filter(|_| !keys.is_empty()) {
+            assert!(keys.contains(&&**field), "{name}.{field}");
+        }
+    }
+    assert!(known["gitops"].contains(&"cloudflared"));
+}
+
+#[test]
+fn what_no_inventory_can_have_stays_for_homelab_to_refuse() {
     let mut document = smallest();
-    document["backups"] = json!({"key": {"command": ["rm"]}});
-    let own = with_lock(&document, &json!({})).unwrap();
-    let made = translate(&own, &json!({}));
-    assert!(made["backups"].is_null(), "{made}");
+    document["proxmox"]["endpiont"] = json!("https://pve");
+    document["falvour"] = json!({});
+    let made = translate(&with_lock(&document, &json!({})).unwrap(), &json!({}));
+    assert_eq!(made["proxmox"]["endpiont"], "https://pve");
+    assert!(made["falvour"].is_object());
 }
 
 #[test]
@@ -109,4 +127,49 @@ fn sections_of_another_shape_are_refused_all_at_once() {
     nodes.two has no `address`, such as 192.168.1.101
     nodes.two has no `vmid`, such as 101
     ");
+}
+
+#[test]
+fn names_that_would_lead_out_of_the_worlds_folder_are_refused() {
+    let mut document = smallest();
+    document["proxmox"] = json!({
+        "pool": "a/b", "bridge": 7,
+        "storage": {"disks": "../../disks", "image": "/tmp/image", "seeds": "seeds"},
+    });
+    document["k3s"] = json!({"version": "../../etc/passwd", "cluster_cidr": "10.0.0.0/25"});
+    document["tailnet"]["tag"] = json!("tag:a b");
+    document["image"]["template"] = json!(99);
+    document["nodes"]["one"]["proxmox_node"] = json!("..");
+    let refusal = with_lock(&document, &json!({})).unwrap_err();
+    let OwnError::Senseless { faults, .. } = refusal else { panic!("{refusal}") };
+    insta::assert_snapshot!(faults.join("\n"), @r#"
+    `proxmox.pool` cannot be "a/b"
+    `proxmox.bridge` cannot be 7
+    `proxmox.storage.disks` cannot be "../../disks"
+    `proxmox.storage.image` cannot be "/tmp/image"
+    `k3s.version` cannot be "../../etc/passwd"
+    `image.template` cannot be 99
+    `tailnet.tag` cannot be "tag:a b"
+    `k3s.cluster_cidr` cannot be "10.0.0.0/25"
+    nodes.one.proxmox_node is no name of a Proxmox node
+    "#);
+}
+
+#[test]
+fn a_release_of_a_lock_file_is_held_to_the_same() {
+    let lock = json!({"k3s": {"version": "a/../../b"}});
+    assert!(matches!(with_lock(&smallest(), &lock), Err(OwnError::Senseless { .. })));
+}
+
+#[test]
+fn a_guest_of_nobodys_keeps_out_of_the_templates_way() {
+    let mut document = smallest();
+    document["image"]["template"] = json!(103);
+    document["nodes"]["one"]["vmid"] = json!(500);
+    for (vmid, host) in [(501, "pve2"), (502, "pve3")] {
+        let address = format!("10.0.0.{}", vmid - 490);
+        document["nodes"][host] = json!({"vmid": vmid, "proxmox_node": host, "address": address});
+    }
+    let terrain = terrain(&[with_lock(&document, &json!({})).unwrap()]);
+    assert!(terrain.vmids.contains(&104));
 }

@@ -1,109 +1,12 @@
-//! What a world makes of an inventory: what is kept is named here, so that nothing leads out of the world which
-//! nobody thought of.
+//! What a world makes of an inventory.
 
 use std::net::Ipv4Addr;
 
 use serde_json::{Map, Value, json};
 
-use super::{Own, Terrain};
+use super::{Own, Terrain, sections::SECTIONS};
 use crate::sim::files::Artifact;
 
-/// When a key is the world's own.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum When {
-    Always,
-    /// Where the inventory has it.
-    Named,
-    /// Where the inventory does not have it.
-    Unnamed,
-}
-
-/// One section of an inventory.
-struct Section {
-    name: &'static str,
-    /// What stays as it is; with none it all does.
-    kept: &'static [&'static str],
-    /// What is the world's own.
-    ours: &'static [(&'static str, When)],
-}
-
-const SECTIONS: [Section; 12] = [
-    Section { name: "version", kept: &[], ours: &[] },
-    Section { name: "cluster", kept: &[], ours: &[] },
-    Section {
-        name: "proxmox",
-        kept: &["pool", "bridge", "vlan", "storage", "parallel_clones"],
-        ours: &[("endpoint", When::Always), ("tls", When::Always), ("token", When::Always)],
-    },
-    Section {
-        name: "image",
-        kept: &["version", "template"],
-        ours: &[("url", When::Always), ("sha256", When::Always)],
-    },
-    Section {
-        name: "access",
-        kept: &["user"],
-        ours: &[
-            ("port", When::Always),
-            ("public_keys", When::Always),
-            // The world's own has none.
-            ("public_key_files", When::Named),
-            ("private_key", When::Always),
-        ],
-    },
-    Section {
-        name: "network",
-        kept: &["nameservers", "search_domain", "mtu"],
-        ours: &[("cidr", When::Always), ("gateway", When::Always)],
-    },
-    Section { name: "defaults", kept: &[], ours: &[] },
-    Section { name: "nodes", kept: &[], ours: &[] },
-    Section {
-        name: "tailnet",
-        kept: &["tag", "mtu", "persistent_tun", "guard", "environment", "join_timeout"],
-        ours: &[("control", When::Always), ("tailscale", When::Always)],
-    },
-    Section {
-        name: "k3s",
-        kept: &[
-            "version",
-            "cluster_cidr",
-            "service_cidr",
-            "overlay",
-            "tls_sans",
-            "disable",
-            "secrets_encryption",
-            "server_config",
-            "agent_config",
-        ],
-        ours: &[("version", When::Unnamed), ("url", When::Always), ("sha256", When::Always)],
-    },
-    Section {
-        name: "longhorn",
-        kept: &["version", "replicas", "nodes", "recurring_jobs", "default_class", "trial_image"],
-        ours: &[("version", When::Unnamed), ("backup", When::Named)],
-    },
-    Section {
-        name: "flux",
-        kept: &["path", "interval"],
-        ours: &[
-            ("url", When::Always),
-            ("branch", When::Always),
-            ("version", When::Always),
-            ("components", When::Always),
-            ("sha256", When::Always),
-            ("known_hosts", When::Always),
-            ("known_hosts_file", When::Named),
-            ("credentials", When::Always),
-        ],
-    },
-];
-/// Of the components that can be had through Git a world has these.
-const GITOPS: Section = Section {
-    name: "gitops",
-    kept: &["domain", "tailnet_domain", "email"],
-    ours: &[("secrets", When::Named), ("cert_manager", When::Named), ("reloader", When::Named)],
-};
 /// Sections that a world's inventory has even where somebody's leaves all of them to the defaults.
 const NEEDED: [&str; 2] = ["access", "k3s"];
 
@@ -132,7 +35,7 @@ impl Own {
         let mut document = Map::new();
         let mut left_out = Vec::new();
         let theirs = self.document.as_object().cloned().unwrap_or_default();
-        for section in SECTIONS.iter().chain([&GITOPS]) {
+        for section in &SECTIONS {
             match theirs.get(section.name) {
                 None | Some(Value::Null) if !NEEDED.contains(&section.name) => {}
                 written => {
@@ -142,9 +45,9 @@ impl Own {
                 }
             }
         }
-        let known =
-            |name: &str| SECTIONS.iter().chain([&GITOPS]).any(|section| section.name == name);
-        left_out.extend(theirs.keys().filter(|name| !known(name)).cloned());
+        let known = |name: &str| SECTIONS.iter().any(|section| section.name == name);
+        // What no inventory can have is for `homelab` to refuse.
+        document.extend(theirs.into_iter().filter(|(name, _)| !known(name)));
         let mut document = Value::Object(document);
         self.place(&mut document, terrain, place);
         left_out.extend(without_storage_disks(&mut document));
@@ -179,38 +82,6 @@ impl Own {
         if let Some(kept) = text(&self.document, "/gitops/secrets") {
             document["gitops"]["secrets"] = kept.into();
         }
-    }
-}
-
-impl Section {
-    fn made(&self, theirs: &Value, ours: &Value, left_out: &mut Vec<String>) -> Value {
-        if self.kept.is_empty() {
-            return theirs.clone();
-        }
-        let mut made = Map::new();
-        for (key, value) in theirs.as_object().into_iter().flatten() {
-            if self.kept.contains(&key.as_str()) {
-                made.insert(key.clone(), value.clone());
-            } else if !self.ours.iter().any(|(ours, _)| ours == key) {
-                left_out.push(format!("{}.{key}", self.name));
-            }
-        }
-        for (key, when) in self.ours {
-            let named = !theirs[key].is_null();
-            let wanted = match when {
-                When::Always => true,
-                When::Named => named,
-                When::Unnamed => !named,
-            };
-            match &ours[key] {
-                Value::Null => {}
-                value if wanted => {
-                    made.insert((*key).to_owned(), value.clone());
-                }
-                _ => {}
-            }
-        }
-        Value::Object(made)
     }
 }
 

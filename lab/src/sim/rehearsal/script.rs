@@ -1,11 +1,12 @@
 //! What goes wrong, and where: a YAML file.
 
-use std::io::Read as _;
-
 use camino::Utf8Path;
 use serde::Deserialize;
 
-use crate::sim::gate::{Effect, System};
+use crate::sim::{
+    gate::{Effect, System},
+    handwritten,
+};
 
 /// One thing that goes wrong. It acts on effects that fit, from the `nth` on, `times` times.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -56,9 +57,6 @@ pub enum Harm {
     KillAfter,
 }
 
-/// In bytes; nobody writes more by hand.
-const LARGEST: u64 = 1 << 20;
-
 fn one() -> usize {
     1
 }
@@ -79,17 +77,7 @@ pub enum ScriptError {
 /// # Errors
 /// When it can't be read, is no list of faults, or one of them makes no sense; then all such are named.
 pub fn read(path: &Utf8Path) -> Result<Vec<Fault>, ScriptError> {
-    let mut file = fs_err::File::open(path)?;
-    let mut text = String::new();
-    // A device or a pipe would be read for ever.
-    if !file.metadata()?.is_file() || file.metadata()?.len() > LARGEST {
-        let why = format!(
-            "{path} is no file of faults: it must be a plain file of {LARGEST} bytes at most"
-        );
-        return Err(std::io::Error::other(why).into());
-    }
-    file.read_to_string(&mut text)
-        .map_err(|error| std::io::Error::other(format!("{path}: {error}")))?;
+    let text = handwritten::read(path)?;
     parse(path.as_str(), &text)
 }
 
