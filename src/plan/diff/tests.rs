@@ -282,21 +282,6 @@ fn a_changed_vmid_is_refused_instead_of_a_second_machine() {
 }
 
 #[test]
-fn a_node_that_was_renamed_is_not_made_beside_itself_at_its_own_address() {
-    let desired = desired();
-    let mut observed = made(&desired, FRESH);
-    observed.machines.insert(name("k3s-agent-1"), MachineSight::Absent);
-    observed.strays.push(Stray {
-        node: name("worker"),
-        proxmox_node: "pve1".into(),
-        vmid: Vmid(111),
-        name: "worker".into(),
-        address: Some(desired.nodes[&name("k3s-agent-1")].address),
-    });
-    insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
-}
-
-#[test]
 fn what_is_in_another_storage_or_pool_than_wanted_is_told_and_stays_there() {
     let mut desired = desired();
     let mut observed = made(&desired, FRESH);

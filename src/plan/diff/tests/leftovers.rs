@@ -102,3 +102,13 @@ fn a_seed_that_no_making_waits_for_is_swept_while_machines_are_made() {
     observed.machines.insert(name("k3s-server"), cloning);
     assert_eq!(swept(&observed), [agent.id], "a clone that is being made waits for its own");
 }
+
+#[test]
+fn a_node_that_was_renamed_is_not_made_beside_itself_at_its_own_address() {
+    let desired = desired();
+    let mut observed = made(&desired, FRESH);
+    observed.machines.insert(name("k3s-agent-1"), MachineSight::Absent);
+    let address = Some(desired.nodes[&name("k3s-agent-1")].address);
+    observed.strays.push(Stray { address, ..stray("worker", 111) });
+    insta::assert_snapshot!(refused(&desired, &observed).join("\n"));
+}
