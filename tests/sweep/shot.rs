@@ -10,8 +10,8 @@ use crate::operator::Operator;
 
 /// The world is in the operator's folder, too.
 const WORLD: [&str; 1] = ["world"];
-/// Where a run keeps its journal, below the operator's folder.
-const JOURNAL: &str = "state/homelab/sim/journal.jsonl";
+/// What a run calls its journal, in a folder of its cluster's name.
+const JOURNAL: &str = "journal.jsonl";
 
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Shot {
@@ -31,12 +31,14 @@ impl Shot {
 
     /// The journal's lines so far.
     pub(crate) fn journal(&self) -> String {
-        self.operator.text(JOURNAL).unwrap_or_default()
+        // There is none before the first run.
+        let place = self.operator.find(JOURNAL);
+        place.map(|place| self.operator.text(place).unwrap()).unwrap_or_default()
     }
 
     /// The same moment with another journal.
     pub(crate) fn with_journal(&self, text: &str) -> Self {
-        let operator = self.operator.with_text(JOURNAL, text);
+        let operator = self.operator.with_text(self.operator.find(JOURNAL).unwrap(), text);
         Self { world: self.world.clone(), operator }
     }
 }

@@ -120,6 +120,11 @@ impl Tree {
         }
     }
 
+    /// Where the file of that name is, or the first one.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.0.keys().find(|path| path.file_name() == Some(name)).map(|path| path.as_str())
+    }
+
     /// The text of a file, where there is one.
     pub fn text(&self, place: &str) -> Option<String> {
         let content = self.file(Utf8Path::new(place))?;
