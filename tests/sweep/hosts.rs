@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use camino::Utf8PathBuf;
-use homelab_lab::sim::{answers::Guests, world::Options};
+use homelab_lab::sim::{answers::Guests, claim::Claim, world::Options};
 use tokio::net::TcpListener;
 
 use crate::{operator::Operator, story::first_up};
@@ -92,6 +92,15 @@ async fn the_device_of_a_node_that_does_not_say_which_one_it_is_stays() {
     fs_err::rename(real, tool).unwrap();
     operator.succeed(&["up", "--yes"]).await;
     assert_eq!(operator.world.picture().await.unwrap().devices, devices);
+}
+
+/// The sweeps' own promise: two worlds on one network would take each other's addresses.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_world_keeps_its_network_when_nobody_tells_its_story_any_more() {
+    let operator = first_up().begin().await;
+    let network = operator.world.address(0).octets()[1] - 64;
+    let told = Claim::take(network).unwrap_err().to_string();
+    assert!(told.contains("another world stands on network"), "{told}");
 }
 
 /// The simulation's own promise, without which a sweep's next world may find the one before it.

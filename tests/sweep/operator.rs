@@ -21,8 +21,8 @@ const LIMIT: Duration = Duration::from_secs(180);
 pub(crate) struct Operator {
     pub(crate) world: Arc<World>,
     folder: tempfile::TempDir,
-    /// Where no network was chosen.
-    _claim: Option<Claim>,
+    /// Its network is nobody else's as long as it lives, whoever chose it.
+    _claim: Arc<Claim>,
 }
 
 /// How a run ended.
@@ -36,27 +36,36 @@ pub(crate) struct Ended {
 
 impl Operator {
     pub(crate) async fn new(options: Options) -> Self {
-        Self::with(options, |world, public_key, key| world.inventory(public_key, key)).await
+        Self::on(free_network(), None, options).await
     }
 
     /// One whose inventory is one of the repository's, in a world that has what it names.
     pub(crate) async fn of(inventory: &str, options: Options) -> Self {
+        Self::on(free_network(), Some(inventory), options).await
+    }
+
+    /// The same in a world on that network.
+    pub(crate) async fn on(claim: Arc<Claim>, inventory: Option<&str>, options: Options) -> Self {
+        let Some(inventory) = inventory else {
+            let write = |world: &World, key: &str, file: &Utf8Path| world.inventory(key, file);
+            return Self::with(claim, options, write).await;
+        };
         let folder = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("inventory");
         let own = Own::read(&folder.join(inventory)).unwrap();
         let (terrain, gitops) = (terrain(std::slice::from_ref(&own)), own.has_gitops());
         let options = Options { terrain, gitops, ..options };
-        Self::with(options, |world, public_key, key| {
+        Self::with(claim, options, |world, public_key, key| {
             world.translate(&own, public_key, key).unwrap().text
         })
         .await
     }
 
     async fn with(
+        claim: Arc<Claim>,
         options: Options,
         inventory: impl FnOnce(&World, &str, &Utf8Path) -> String,
     ) -> Self {
-        let claim = (options.network == 0).then(|| Claim::any().unwrap());
-        let network = claim.as_ref().map_or(options.network, Claim::number);
+        let network = claim.number();
         let options = Options { network, ..options };
         let folder = tempfile::tempdir().unwrap();
         let place = path(&folder, "world");
@@ -160,6 +169,11 @@ impl Operator {
         assert_eq!(ended.code, Some(0), "{words:?}: {}\n{}", ended.out, ended.err);
         ended
     }
+}
+
+/// One for a world that may stand anywhere.
+pub(crate) fn free_network() -> Arc<Claim> {
+    Arc::new(Claim::any().unwrap())
 }
 
 /// Reads what a program says to its end.

@@ -1,6 +1,9 @@
 //! What is done before the run that is harmed, and that run.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use homelab_lab::sim::{
     answers::Guests, claim::Claim, gate::Effect, picture::Picture, world::Options,
@@ -8,7 +11,7 @@ use homelab_lab::sim::{
 
 use serde_json::Value;
 
-use crate::operator::Operator;
+use crate::operator::{Operator, free_network};
 
 /// From and to.
 type Edit = (&'static str, &'static str);
@@ -16,7 +19,7 @@ type Edit = (&'static str, &'static str);
 pub(crate) struct Story {
     pub(crate) name: &'static str,
     /// Of all its worlds, one after the other: what is derived from it is the same in each.
-    network: Claim,
+    network: Arc<Claim>,
     /// Whether Flux brings what a Git host has.
     gitops: bool,
     guests: Guests,
@@ -39,7 +42,7 @@ const ANOTHER: Edit =
 const LESS: Edit = ("  agent-2:\n    role: agent\n    vmid: 1002\n    address: SECOND\n", "");
 
 pub(crate) fn first_up() -> Story {
-    let network = Claim::any().unwrap();
+    let network = free_network();
     let (gitops, guests, inventory) = (false, guests(), None);
     Story { name: "first up", network, gitops, guests, inventory, before: &[], edits: &[], run: UP }
 }
@@ -118,12 +121,8 @@ impl Story {
 
     /// A world of its own in which all that comes before was done.
     pub(crate) async fn begin(&self) -> Operator {
-        let (network, gitops, guests) = (self.network.number(), self.gitops, self.guests);
-        let options = Options { network, gitops, guests, ..Options::default() };
-        let operator = match self.inventory {
-            Some(inventory) => Operator::of(inventory, options).await,
-            None => Operator::new(options).await,
-        };
+        let options = Options { gitops: self.gitops, guests: self.guests, ..Options::default() };
+        let operator = Operator::on(self.network.clone(), self.inventory, options).await;
         for words in self.before {
             operator.succeed(words).await;
         }

@@ -35,6 +35,8 @@ const TAG_LENGTH: usize = TAG.len() + 36;
 
 /// Between two tries to have an address.
 const ADDRESS_PAUSE: Duration = Duration::from_millis(20);
+/// What lets go of an address has done so by then; another program does not.
+const ADDRESS_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A guest that runs.
 struct Running {
@@ -214,7 +216,7 @@ impl SimHypervisor {
             match sshd {
                 // It listens as long as the guest has power.
                 Ok(_sshd) => std::future::pending().await,
-                Err(error) => tracing::warn!(%error, "a simulated guest did not come up"),
+                Err(error) => tracing::error!(%error, "a simulated guest did not come up"),
             }
         });
         let pid = 40_000 + spec.vmid;
@@ -255,10 +257,13 @@ async fn serve(guest: &Arc<Guest>, port: u16, site: &Site) -> std::io::Result<Op
 /// Its sshd, once the address is free: that of a former life, or of a world that stood here before, lets go of it
 /// when its task gets to end, which takes its time on a computer that has much to do.
 async fn listen(address: SocketAddr, guest: &Arc<Guest>, site: &Site) -> std::io::Result<Sshd> {
+    let (since, mut told) = (Instant::now(), false);
     loop {
         match Sshd::start(address, guest.clone(), site.clone()).await {
             Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-                tracing::debug!(%address, "a guest waits for its address");
+                if since.elapsed() > ADDRESS_PATIENCE && !std::mem::replace(&mut told, true) {
+                    tracing::error!(%address, "another program has a simulated guest's address");
+                }
                 tokio::time::sleep(ADDRESS_PAUSE).await;
             }
             outcome => return outcome,
