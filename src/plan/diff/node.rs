@@ -10,10 +10,12 @@ use crate::{
     },
     model::NodeName,
     plan::{
+        guest,
         observed::{Observed, Sight},
         probe::HostProbe,
         step::{Change, Impact, Plan, Step, StepId},
     },
+    ports::PowerState,
     stage::{
         check::{Check, CheckState},
         cluster, tailnet,
@@ -52,6 +54,24 @@ fn failed(checks: Vec<Check>, kinds: &[&str]) -> Vec<String> {
         .collect()
 }
 
+/// Why nobody can tell what is on a node whose first boot is behind it; `None` where nothing is on it yet. What a step
+/// finds as it should be it leaves so.
+fn unseen(observed: &Observed, node: &NodeName) -> Option<String> {
+    let machine = observed.machine(node)?;
+    let why = match observed.hosts.get(node) {
+        _ if guest::seed_volume(&machine.config).is_some() => return None,
+        _ if machine.power != PowerState::Running => "it does not run",
+        Some(Sight::Silent(_)) => "SSH does not answer",
+        _ => return None,
+    };
+    Some(format!("not seen yet, as {why}: what is as it should be stays"))
+}
+
+/// The price of a step that finds nothing, or does not know what it finds.
+fn price_of_the_unseen(unseen: Option<&String>) -> Impact {
+    if unseen.is_some() { Impact::Restart } else { Impact::Create }
+}
+
 /// A node that was in the tailnet before gets its address back, where the control plane can do that.
 fn not_joined(desired: &Desired, observed: &Observed, node: &Node) -> Vec<String> {
     let mut reasons = vec!["not joined yet".to_owned()];
@@ -73,22 +93,28 @@ pub(super) fn tailnet_steps(desired: &Desired, observed: &Observed, node: &Node,
     let configured =
         Change::ConfigureMachine { node: name.clone(), keys: vec![], reboot: false }.id();
     let before = [finished, configured];
-    let probe = observed.probe(name);
-    let reasons = match probe {
-        None => vec!["not there yet".to_owned()],
-        Some(probe) => tailscale_reasons(desired, node, probe),
+    let (probe, unseen) = (observed.probe(name), unseen(observed, name));
+    let reasons = match (probe, &unseen) {
+        (Some(probe), _) => tailscale_reasons(desired, node, probe),
+        (None, Some(why)) => vec![why.clone()],
+        (None, None) => vec!["not there yet".to_owned()],
     };
     let mut needs = before.to_vec();
     if !reasons.is_empty() {
-        let running = probe.is_some_and(|probe| probe.unit("tailscaled.service").is_active());
-        let impact = if running { Impact::Restart } else { Impact::Create };
+        let running = probe.map(|probe| probe.unit("tailscaled.service").is_active());
+        let impact = match running {
+            Some(true) => Impact::Restart,
+            Some(false) => Impact::Create,
+            None => price_of_the_unseen(unseen.as_ref()),
+        };
         let mut step = Step::new(Change::InstallTailscale { node: name.clone() }, impact, "");
         step.reasons = reasons;
         needs.push(plan.add(step, &before));
     }
-    let reasons = match probe {
-        None => not_joined(desired, observed, node),
-        Some(probe) => {
+    let reasons = match (probe, &unseen) {
+        (None, Some(why)) => vec![why.clone()],
+        (None, None) => not_joined(desired, observed, node),
+        (Some(probe), _) => {
             let mut reasons =
                 join_reasons(desired, node, probe, observed.addresses.get(name).copied());
             if tailnet::is_forgotten(observed.devices.seen(), probe) {
@@ -139,10 +165,11 @@ pub(super) fn cluster_steps(
             .id(),
         );
     }
-    let probe = observed.probe(name);
-    let reasons = match probe {
-        None => vec!["not there yet".to_owned()],
-        Some(probe) => {
+    let (probe, unseen) = (observed.probe(name), unseen(observed, name));
+    let reasons = match (probe, &unseen) {
+        (None, Some(why)) => vec![why.clone()],
+        (None, None) => vec!["not there yet".to_owned()],
+        (Some(probe), _) => {
             if let Some((message, hint)) =
                 cluster::immutable_change(desired, node, probe, observed.kube_node(name))
             {
@@ -168,8 +195,11 @@ pub(super) fn cluster_steps(
         ));
     }
     if !reasons.is_empty() {
-        let impact =
-            if probe.is_some_and(cluster::is_running) { Impact::Restart } else { Impact::Create };
+        let impact = match probe.map(cluster::is_running) {
+            Some(true) => Impact::Restart,
+            Some(false) => Impact::Create,
+            None => price_of_the_unseen(unseen.as_ref()),
+        };
         let mut step = Step::new(change.clone(), impact, "");
         step.reasons = reasons;
         needs.push(plan.add(step, &needs));

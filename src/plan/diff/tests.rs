@@ -1,4 +1,5 @@
 mod leftovers;
+mod unseen;
 
 use std::collections::BTreeMap;
 
