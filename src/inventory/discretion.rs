@@ -37,26 +37,35 @@ const REFERENCE: usize = 128;
 /// A text as it may be shown when anything may have been typed or exported into it: what has the form of
 /// a secret is redacted, and the rest stays.
 pub(crate) fn without_secrets(text: &str) -> String {
-    let mut shown = text.to_owned();
+    let mut shown = Cow::Borrowed(text);
     // What one rule took away may have stood between another and its secret.
     for _ in 0..=LOOKS {
-        let again = looked_at(&shown);
-        if again == shown {
-            break;
+        match looked_at(&shown) {
+            Some(again) if again != shown => shown = again.into(),
+            _ => break,
         }
-        shown = again;
     }
-    shown
+    shown.into_owned()
 }
 
-/// One look by each rule. What is known needs no guess; the addresses before the words: a password may
-/// hold what parts words.
-fn looked_at(text: &str) -> String {
-    let text = known::redacted(text);
-    let text = private_key::redacted(&text);
-    let text = without_addresses(&text);
-    // What has a form is told from what stands around it; what has none is a word, whatever is in it.
-    assigned::redacted(&form::redacted(&text)).into_owned()
+/// One look by each rule; `None` where none of them finds anything. What is known needs no guess; the addresses before the
+/// words: a password may hold what parts words. What has a form is told from what stands around it; what has none is a
+/// word, whatever is in it.
+fn looked_at(text: &str) -> Option<String> {
+    let rules = [
+        known::redacted,
+        private_key::redacted,
+        without_addresses,
+        form::redacted,
+        assigned::redacted,
+    ];
+    let mut shown = None;
+    for rule in rules {
+        if let Cow::Owned(again) = rule(shown.as_deref().unwrap_or(text)) {
+            shown = Some(again);
+        }
+    }
+    shown
 }
 
 /// A value, and all that is in it, as it may be shown.

@@ -14,11 +14,10 @@ use camino::Utf8Path;
 use ipnet::IpNet;
 use serde_json::json;
 
-pub use verify::{checks, foreign_address};
+pub use verify::{checks, failing, foreign_address};
 
 use super::{
     artifact,
-    check::{Check, CheckState},
     files::{ManagedFile, drift},
     paths,
     run::{run, run_for},
@@ -161,8 +160,8 @@ pub fn is_forgotten(devices: Option<&Vec<Device>>, probe: &HostProbe) -> bool {
 
 /// Why a node has to join, or its preferences be set; empty when neither.
 pub fn join_reasons(desired: &Desired, node: &Node, probe: &HostProbe) -> Vec<String> {
-    let mut reasons =
-        failures(checks(desired, node, probe, None), &["tailnet/running", "tailnet/tag"]);
+    let ids = ["tailnet/running", "tailnet/tag"];
+    let mut reasons = causes(failing(desired, node, probe, None, &ids));
     if let Some(prefs) = probe.tailscale.as_ref().and_then(|tailscale| tailscale.prefs.as_ref()) {
         reasons.extend(prefs::drift(prefs, node).into_iter().map(|flag| format!("needs {flag}")));
     }
@@ -173,7 +172,7 @@ pub fn join_reasons(desired: &Desired, node: &Node, probe: &HostProbe) -> Vec<St
 pub fn verify_join(desired: &Desired, node: &Node, probe: &HostProbe) -> Result<()> {
     let mut reasons = join_reasons(desired, node, probe);
     let further = ["tailnet/name", "tailnet/expiry", "tailnet/mtu", "tailnet/tun"];
-    reasons.extend(failures(checks(desired, node, probe, None), &further));
+    reasons.extend(causes(failing(desired, node, probe, None, &further)));
     if probe.ipv4("tailscale0").is_none() {
         reasons.push("tailscale0 has no address yet".into());
     }
@@ -183,16 +182,8 @@ pub fn verify_join(desired: &Desired, node: &Node, probe: &HostProbe) -> Result<
     Err(Failure::new(Kind::Tailnet, reasons.join("; ")).at(&node.name))
 }
 
-/// The causes of those of the named checks that failed.
-fn failures(checks: Vec<Check>, ids: &[&str]) -> Vec<String> {
-    let causes =
-        checks.into_iter().filter(|check| ids.contains(&check.id)).filter_map(|check| match check
-            .state
-        {
-            CheckState::Failed { cause, .. } => Some(cause),
-            _ => None,
-        });
-    causes.collect()
+fn causes(failed: Vec<(String, String)>) -> Vec<String> {
+    failed.into_iter().map(|(_, cause)| cause).collect()
 }
 
 /// Sets all preferences to what they should be.

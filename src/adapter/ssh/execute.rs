@@ -153,7 +153,11 @@ async fn collect(read: &mut ChannelReadHalf) -> Result<Output, Ending> {
     }
     let status =
         status.ok_or_else(|| Ending::Broken("it ended without an exit status".to_owned()))?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    // What is sound, and that is nearly all, is looked through once and not copied.
+    let text = |bytes: Vec<u8>| {
+        String::from_utf8(bytes)
+            .unwrap_or_else(|unsound| String::from_utf8_lossy(unsound.as_bytes()).into_owned())
+    };
     Ok(Output { status, stdout: text(stdout), stderr: text(stderr) })
 }
 

@@ -1,6 +1,8 @@
 //! Tokens and keys, which are known by their form.
 
-use std::{borrow::Cow, ops::Range};
+use std::{borrow::Cow, ops::Range, sync::LazyLock};
+
+use aho_corasick::AhoCorasick;
 
 use super::{
     REDACTED,
@@ -38,12 +40,29 @@ const AT_A_WORDS_BEGINNING: &[&str] = &["gho_", "ghu_", "ghs_", "ghr_"];
 const AMAZON: &[&str] = &["AKIA", "ASIA"];
 const AMAZON_LENGTH: usize = 16;
 
+/// How JSON web tokens and those of k3s begin.
+const WEB: &str = "eyJ";
+const JOIN: &str = "K10";
+
+/// Looks for all of these at once: nearly every text has none of them. `None` where it could not be built; then each is
+/// looked for.
+static ANY: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
+    let all = [BEGINNINGS, AT_A_WORDS_BEGINNING, AMAZON, &[WEB, JOIN]].concat();
+    AhoCorasick::new(all).ok()
+});
+
 /// How much behind the name of a Proxmox token is looked at before it is known to be a secret.
 const WINDOW: usize = 256;
 
 /// The text with what has the form of a token or key redacted.
 pub(super) fn redacted(text: &str) -> Cow<'_, str> {
-    let mut shown = Cow::Borrowed(text);
+    let shown = Cow::Borrowed(text);
+    let has_a_beginning = ANY.as_ref().is_none_or(|any| any.is_match(text));
+    let shown = if has_a_beginning { without_those_that_begin_so(shown) } else { shown };
+    replaced(shown, without_proxmox_tokens)
+}
+
+fn without_those_that_begin_so(mut shown: Cow<'_, str>) -> Cow<'_, str> {
     for beginning in BEGINNINGS {
         let rest = |after: &str| Some(secret_length(after, ""));
         shown = replaced(shown, |text| without(text, beginning, rest));
@@ -58,8 +77,7 @@ pub(super) fn redacted(text: &str) -> Cow<'_, str> {
         shown = replaced(shown, |text| without_words(text, beginning, begins, amazon_length));
     }
     shown = replaced(shown, without_web_tokens);
-    let shown = replaced(shown, |text| without(text, "K10", join_token_length));
-    replaced(shown, without_proxmox_tokens)
+    replaced(shown, |text| without(text, JOIN, join_token_length))
 }
 
 fn replaced<'a>(text: Cow<'a, str>, rule: impl Fn(&str) -> Option<String>) -> Cow<'a, str> {
@@ -106,7 +124,7 @@ fn amazon_length(text: &str) -> Option<usize> {
 fn without_web_tokens(text: &str) -> Option<String> {
     let mut shown = String::new();
     let (mut copied, mut at) = (0, 0);
-    while let Some(start) = text[at..].find("eyJ").map(|start| at + start) {
+    while let Some(start) = text[at..].find(WEB).map(|start| at + start) {
         let part = |text: &str| {
             let is_of_one = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
             text.find(|c| !is_of_one(c)).unwrap_or(text.len())
@@ -142,6 +160,9 @@ fn join_token_length(text: &str) -> Option<usize> {
 /// The text with the secrets of `user@realm!name=secret` redacted, but for the placeholders of our own
 /// examples; `None` where there are none.
 fn without_proxmox_tokens(text: &str) -> Option<String> {
+    if !text.bytes().any(|byte| matches!(byte, b'!' | b'%')) {
+        return None;
+    }
     let mut shown = String::new();
     let (mut copied, mut at) = (0, 0);
     // Whether a user and a realm stand before.

@@ -20,6 +20,9 @@ const CLOSERS: &str = "'),;]}.:!";
 
 /// The text with the `user:password@` of its URLs redacted.
 pub(super) fn redacted(text: &str) -> Cow<'_, str> {
+    if !text.contains('@') {
+        return text.into();
+    }
     let mut shown = String::new();
     let (mut copied, mut start) = (0, 0);
     while start < text.len() {

@@ -16,10 +16,7 @@ use crate::{
         step::{Change, Impact, Plan, Step, StepId},
     },
     ports::PowerState,
-    stage::{
-        check::{Check, CheckState},
-        cluster, tailnet,
-    },
+    stage::{cluster, tailnet},
 };
 
 /// Why tailscaled and what stands around it must be installed anew on a node.
@@ -28,7 +25,8 @@ pub fn tailscale_reasons(desired: &Desired, node: &Node, probe: &HostProbe) -> V
     if !differs.is_empty() {
         return differs;
     }
-    failed(tailnet::checks(desired, node, probe, None), &["mtu", "tun", "leak", "filter"])
+    let ids = ["tailnet/mtu", "tailnet/tun", "tailnet/leak", "tailnet/filter"];
+    told(tailnet::failing(desired, node, probe, None, &ids))
 }
 
 /// Why a node must join the tailnet, take its address back, or have its preferences set.
@@ -39,19 +37,12 @@ pub fn join_reasons(
     recorded: Option<Ipv4Addr>,
 ) -> Vec<String> {
     let mut reasons = tailnet::join_reasons(desired, node, probe);
-    reasons.extend(failed(tailnet::checks(desired, node, probe, recorded), &["address"]));
+    reasons.extend(told(tailnet::failing(desired, node, probe, recorded, &["tailnet/address"])));
     reasons
 }
 
-fn failed(checks: Vec<Check>, kinds: &[&str]) -> Vec<String> {
-    checks
-        .into_iter()
-        .filter(|check| kinds.iter().any(|kind| check.id == format!("tailnet/{kind}")))
-        .filter_map(|check| match check.state {
-            CheckState::Failed { cause, .. } => Some(format!("{}: {cause}", check.title)),
-            _ => None,
-        })
-        .collect()
+fn told(failed: Vec<(String, String)>) -> Vec<String> {
+    failed.into_iter().map(|(title, cause)| format!("{title}: {cause}")).collect()
 }
 
 /// Why nobody can tell what is on a node whose first boot is behind it; `None` where nothing is on it yet. What a step

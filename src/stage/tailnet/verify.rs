@@ -5,9 +5,12 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::IpNet;
 
 use crate::{
-    inventory::desired::{Desired, Node},
+    inventory::{
+        desired::{Desired, Node},
+        discretion::without_secrets,
+    },
     plan::probe::{HostProbe, TailscaleSelf},
-    stage::check::{Check, expect},
+    stage::check::{Check, Finding, expect},
 };
 
 const UP: &str = "run `homelab up`";
@@ -19,8 +22,38 @@ pub fn checks(
     probe: &HostProbe,
     recorded: Option<Ipv4Addr>,
 ) -> Vec<Check> {
+    findings(desired, node, probe, recorded)
+        .into_iter()
+        .map(|(id, title, finding)| Check::of(id, node.name.clone(), title, finding))
+        .collect()
+}
+
+/// The causes of those of the checks called so that fail, each with its title. A wait asks again and again, and the
+/// others are not made for it.
+pub fn failing(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+    recorded: Option<Ipv4Addr>,
+    ids: &[&str],
+) -> Vec<(String, String)> {
+    findings(desired, node, probe, recorded)
+        .into_iter()
+        .filter(|(id, ..)| ids.contains(id))
+        .filter_map(|(_, title, finding)| Some((title, finding.err()?.0)))
+        .map(|(title, cause)| (without_secrets(&title), without_secrets(&cause)))
+        .collect()
+}
+
+/// What each check looks at, and what it finds.
+fn findings(
+    desired: &Desired,
+    node: &Node,
+    probe: &HostProbe,
+    recorded: Option<Ipv4Addr>,
+) -> Vec<(&'static str, String, Finding)> {
     let plan = &desired.tailnet;
-    let check = |id, title: String, finding| Check::of(id, node.name.clone(), title, finding);
+    let check = |id, title: String, finding| (id, title, finding);
     let tailscale = probe.tailscale.clone().unwrap_or_default();
     let version = tailscale.version.clone().unwrap_or_else(|| "none".into());
     let mut checks = vec![check(
@@ -97,8 +130,8 @@ fn identity(
     node: &Node,
     this: &TailscaleSelf,
     recorded: Option<Ipv4Addr>,
-) -> Vec<Check> {
-    let check = |id, title: String, finding| Check::of(id, node.name.clone(), title, finding);
+) -> Vec<(&'static str, String, Finding)> {
+    let check = |id, title: String, finding| (id, title, finding);
     let tag = &desired.tailnet.tag;
     let mut checks = vec![
         check(
