@@ -11,6 +11,8 @@ enum When {
     Named,
     /// Where the inventory does not have it.
     Unnamed,
+    /// Not at all: another key, which the world has always, says the same.
+    Never,
 }
 
 /// One section of an inventory.
@@ -45,8 +47,7 @@ pub(super) const SECTIONS: [Section; 13] = [
         ours: &[
             ("port", When::Always),
             ("public_keys", When::Always),
-            // The world's own has none.
-            ("public_key_files", When::Named),
+            ("public_key_files", When::Never),
             ("private_key", When::Always),
         ],
         left: &["exposure"],
@@ -97,7 +98,7 @@ pub(super) const SECTIONS: [Section; 13] = [
             ("components", When::Always),
             ("sha256", When::Always),
             ("known_hosts", When::Always),
-            ("known_hosts_file", When::Named),
+            ("known_hosts_file", When::Never),
             ("credentials", When::Always),
         ],
         left: &[],
@@ -158,8 +159,13 @@ impl Section {
                 When::Always => true,
                 When::Named => named,
                 When::Unnamed => !named,
+                When::Never => false,
             };
             match &ours[key] {
+                // As a bucket in a world without Flux.
+                Value::Null if *when == When::Named && named => {
+                    left_out.push(format!("{}.{key}", self.name))
+                }
                 Value::Null => {}
                 value if wanted => {
                     made.insert((*key).to_owned(), value.clone());

@@ -29,15 +29,18 @@ fn smallest() -> Value {
     })
 }
 
-fn translate(own: &Own, ours: &Value) -> Value {
+fn translation(own: &Own, ours: &Value) -> Translation {
     let terrain = terrain(std::slice::from_ref(own));
     let release = |name: &str, version: &str| Artifact {
         url: format!("http://world/{name}-{version}"),
         sha256: "0".into(),
     };
     let place = |number: u32| Ipv4Addr::from(0x7f40_010a + number);
-    let translation = own.translate(ours, &terrain, release, place).unwrap();
-    serde_saphyr::from_str(&translation.text).unwrap()
+    own.translate(ours, &terrain, release, place).unwrap()
+}
+
+fn translate(own: &Own, ours: &Value) -> Value {
+    serde_saphyr::from_str(&translation(own, ours).text).unwrap()
 }
 
 #[test]
@@ -82,6 +85,17 @@ fn no_reference_to_a_secret_is_left_but_the_worlds_own() {
     for word in ["env", "file", "command", "age"] {
         assert!(!text.contains(&format!("\"{word}\":")), "{word}: {text}");
     }
+}
+
+#[test]
+fn what_a_world_could_have_and_does_not_is_told_as_left_out() {
+    let own = inventory("homelab.yaml");
+    let without_flux = json!({"access": {"public_keys": ["ssh-ed25519 AAAA"]}});
+    let left_out = translation(&own, &without_flux).left_out;
+    for key in ["longhorn.backup", "gitops.cert_manager"] {
+        assert!(left_out.iter().any(|left| left == key), "{key}: {left_out:?}");
+    }
+    assert!(!left_out.iter().any(|left| left == "access.public_key_files"), "{left_out:?}");
 }
 
 #[test]
