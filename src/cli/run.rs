@@ -13,7 +13,7 @@ use crate::{completion::candidates, model::NodeName, stage::StageId};
 #[derive(Clone, Debug, Default, Args)]
 pub struct Traced {
     /// Write what took how long into this file, for ui.perfetto.dev or chrome://tracing
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = file)]
     pub trace: Option<Utf8PathBuf>,
 }
 
@@ -57,7 +57,7 @@ pub struct PlanArgs {
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Write the plan into this file, too, for `up --plan`
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, value_parser = file)]
     pub out: Option<Utf8PathBuf>,
     #[command(flatten)]
     pub traced: Traced,
@@ -79,6 +79,7 @@ pub struct UpArgs {
         long,
         value_name = "FILE",
         value_hint = ValueHint::FilePath,
+        value_parser = file,
         conflicts_with_all = ["from", "until", "nodes", "prune"]
     )]
     pub plan: Option<Utf8PathBuf>,
@@ -127,9 +128,23 @@ fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| "a time is not negative".to_owned())
 }
 
+/// A file's name. Elsewhere `-` is standard input or output, and who writes it wants that.
+fn file(text: &str) -> Result<Utf8PathBuf, String> {
+    match text {
+        "-" => Err("it takes a file's name; `./-` is the file of this one".to_owned()),
+        name => Ok(name.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_dash_is_no_file_by_accident() {
+        assert_eq!(file("./-"), Ok("./-".into()));
+        assert!(file("-").unwrap_err().contains("`./-`"));
+    }
 
     #[test]
     fn a_time_is_written_as_people_write_it() {
