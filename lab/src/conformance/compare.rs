@@ -61,6 +61,8 @@ static MASKS: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
         (compile(r"\b[0-9a-f]{64}\b"), "SHA256"),
         (compile(r"\b(?:[0-9A-Fa-f]{2}:){5,31}[0-9A-Fa-f]{2}\b"), "HEX"),
         (compile(r"pveupload-[0-9a-f]+"), "pveupload"),
+        // Those of HTTP's own headers name the day of the week and the month.
+        (compile(r"\b[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} [\d:]{8} GMT\b"), "DATE"),
         (compile(r"\d+(?:\.\d+)?"), "#"),
     ]
 });
@@ -281,6 +283,8 @@ mod tests {
     fn what_may_differ_is_masked() {
         assert_eq!(mask("VM 100 at 1.5 by UPID:pve1:0:1:x:"), "VM # at # by UPID");
         assert_eq!(mask("BC:24:11:37:9C:40"), "HEX");
+        let sunday = mask("Date: Sun, 29 Nov 2026 11:15:57 GMT\r\nPragma: no-cache");
+        assert_eq!(sunday, mask("Date: Mon, 01 Feb 2027 00:03:12 GMT\r\nPragma: no-cache"));
     }
 
     #[test]
