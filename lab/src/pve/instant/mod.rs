@@ -13,6 +13,7 @@ use std::{
 
 use paper::Paper;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::state::lock;
 use crate::hypervisor::{AgentReply, GuestSpec, Hypervisor, Pending, PowerState};
@@ -27,6 +28,8 @@ pub struct InstantHypervisor {
     agents: AtomicBool,
     /// Whether guests heed the power button.
     heed_power_button: AtomicBool,
+    /// How often a power button was pressed, heeded or not.
+    presses: watch::Sender<usize>,
 }
 
 impl Default for InstantHypervisor {
@@ -36,6 +39,7 @@ impl Default for InstantHypervisor {
             next_pid: AtomicU32::new(40_001),
             agents: AtomicBool::new(true),
             heed_power_button: AtomicBool::new(true),
+            presses: watch::Sender::new(0),
         }
     }
 }
@@ -49,6 +53,12 @@ impl InstantHypervisor {
     /// Whether guests power themselves off when asked; at first they do.
     pub fn set_heed_power_button(&self, heed: bool) {
         self.heed_power_button.store(heed, Ordering::Relaxed);
+    }
+
+    /// Waits until a guest's power button was pressed.
+    pub async fn pressed(&self) {
+        // The sender lives as long as this does.
+        self.presses.subscribe().wait_for(|presses| *presses > 0).await.ok();
     }
 
     /// A guest powers itself off.
@@ -79,6 +89,7 @@ impl Hypervisor for InstantHypervisor {
 
     fn shutdown<'a>(&'a self, vmid: u32, timeout: Duration) -> Pending<'a, bool> {
         Box::pin(async move {
+            self.presses.send_modify(|presses| *presses += 1);
             if self.heed_power_button.load(Ordering::Relaxed) {
                 lock(&self.guests).remove(&vmid);
                 return true;

@@ -163,9 +163,11 @@ async fn of_clones_that_race_for_a_vmid_one_is_made_and_the_others_say_why_not()
             Err(refused) => refused.exit_status(),
         });
     }
-    ends.sort();
     let taken = "unable to create VM 101: config file already exists";
-    assert_eq!(ends, ["OK", taken, taken]);
+    // One that waits too long for the lock says that, and on a busy computer it may.
+    let says_why_not = |end: &&String| *end == taken || end.ends_with("got timeout");
+    assert_eq!(ends.iter().filter(|end| *end == "OK").count(), 1, "{ends:?}");
+    assert_eq!(ends.iter().filter(says_why_not).count(), 2, "{ends:?}");
     let late = lab.refused(Post, "/qemu/9000/clone", json!({ "newid": 101, "full": 1 })).await;
     assert_eq!(late, taken);
 }

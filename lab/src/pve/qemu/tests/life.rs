@@ -80,6 +80,8 @@ async fn a_stop_waits_for_a_shutdown_unless_it_overrules_it() {
     lab.paper.set_heed_power_button(false);
     let shutdown =
         lab.call(Post, "/qemu/100/status/shutdown", json!({ "timeout": 3600 })).await.unwrap();
+    // Its task has begun by then, and holds the guest.
+    lab.paper.pressed().await;
     let stop = lab.task(Post, "/qemu/100/status/stop", json!({})).await;
     assert!(stop.status.ends_with("got timeout"), "{}", stop.status);
     lab.done(Post, "/qemu/100/status/stop", json!({ "overrule-shutdown": 1 })).await;
