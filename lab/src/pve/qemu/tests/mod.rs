@@ -32,10 +32,15 @@ struct Ended {
 
 impl Lab {
     async fn new() -> Self {
+        Self::paced(0.02).await
+    }
+
+    /// One whose delays take this share of a real host's.
+    async fn paced(pace: f64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = Utf8PathBuf::from_path_buf(folder.path().to_owned()).unwrap();
         let listen = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = Config { pace: 0.02, ..Config::recording(listen, data) };
+        let config = Config { pace, ..Config::recording(listen, data) };
         let paper = config.paper.clone().unwrap();
         let running = Server::start(config).await.unwrap();
         Self { running, paper, _folder: folder }
