@@ -138,12 +138,18 @@ fn file(text: &str) -> Result<Utf8PathBuf, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::cli::Cli;
 
     #[test]
     fn a_dash_is_no_file_by_accident() {
         assert_eq!(file("./-"), Ok("./-".into()));
-        assert!(file("-").unwrap_err().contains("`./-`"));
+        for words in [["plan", "--out", "-"], ["up", "--plan", "-"], ["up", "--trace", "-"]] {
+            let error = Cli::try_parse_from([&["homelab"], &words[..]].concat()).unwrap_err();
+            assert!(error.to_string().contains("`./-`"), "{words:?}: {error}");
+        }
     }
 
     #[test]

@@ -45,22 +45,38 @@ fn told(failed: Vec<(String, String)>) -> Vec<String> {
     failed.into_iter().map(|(title, cause)| format!("{title}: {cause}")).collect()
 }
 
-/// Why nobody can tell what is on a node whose first boot is behind it; `None` where nothing is on it yet. What a step
-/// finds as it should be it leaves so.
-fn unseen(observed: &Observed, node: &NodeName) -> Option<String> {
-    let machine = observed.machine(node)?;
-    let why = match observed.hosts.get(node) {
-        _ if guest::seed_volume(&machine.config).is_some() => return None,
-        _ if machine.power != PowerState::Running => "it does not run",
-        Some(Sight::Silent(_)) => "SSH does not answer",
-        _ => return None,
-    };
-    Some(format!("not seen yet, as {why}: what is as it should be stays"))
+/// What is known of what is on a node.
+enum Contents<'a> {
+    /// It is not made yet, or its first boot is not behind it.
+    Nothing,
+    /// Nobody can tell, and why. What a step finds as it should be it leaves so.
+    Unseen(String),
+    Seen(&'a HostProbe),
 }
 
-/// The price of a step that finds nothing, or does not know what it finds.
-fn price_of_the_unseen(unseen: Option<&String>) -> Impact {
-    if unseen.is_some() { Impact::Restart } else { Impact::Create }
+impl<'a> Contents<'a> {
+    fn of(observed: &'a Observed, node: &NodeName) -> Self {
+        if let Some(probe) = observed.probe(node) {
+            return Self::Seen(probe);
+        }
+        let Some(machine) = observed.machine(node) else { return Self::Nothing };
+        let why = match observed.hosts.get(node) {
+            _ if guest::seed_volume(&machine.config).is_some() => return Self::Nothing,
+            _ if machine.power != PowerState::Running => "it does not run",
+            Some(Sight::Silent(_)) => "SSH does not answer",
+            _ => return Self::Nothing,
+        };
+        Self::Unseen(format!("not seen yet, as {why}: what is as it should be stays"))
+    }
+
+    /// Of a step that starts a service, which may run already.
+    fn price(&self, runs: impl Fn(&HostProbe) -> bool) -> Impact {
+        match self {
+            Self::Seen(probe) if !runs(probe) => Impact::Create,
+            Self::Nothing => Impact::Create,
+            Self::Seen(_) | Self::Unseen(_) => Impact::Restart,
+        }
+    }
 }
 
 /// A node that was in the tailnet before gets its address back, where the control plane can do that.
@@ -84,28 +100,23 @@ pub(super) fn tailnet_steps(desired: &Desired, observed: &Observed, node: &Node,
     let configured =
         Change::ConfigureMachine { node: name.clone(), keys: vec![], reboot: false }.id();
     let before = [finished, configured];
-    let (probe, unseen) = (observed.probe(name), unseen(observed, name));
-    let reasons = match (probe, &unseen) {
-        (Some(probe), _) => tailscale_reasons(desired, node, probe),
-        (None, Some(why)) => vec![why.clone()],
-        (None, None) => vec!["not there yet".to_owned()],
+    let contents = Contents::of(observed, name);
+    let reasons = match &contents {
+        Contents::Nothing => vec!["not there yet".to_owned()],
+        Contents::Unseen(why) => vec![why.clone()],
+        Contents::Seen(probe) => tailscale_reasons(desired, node, probe),
     };
     let mut needs = before.to_vec();
     if !reasons.is_empty() {
-        let running = probe.map(|probe| probe.unit("tailscaled.service").is_active());
-        let impact = match running {
-            Some(true) => Impact::Restart,
-            Some(false) => Impact::Create,
-            None => price_of_the_unseen(unseen.as_ref()),
-        };
+        let impact = contents.price(tailnet::is_running);
         let mut step = Step::new(Change::InstallTailscale { node: name.clone() }, impact, "");
         step.reasons = reasons;
         needs.push(plan.add(step, &before));
     }
-    let reasons = match (probe, &unseen) {
-        (None, Some(why)) => vec![why.clone()],
-        (None, None) => not_joined(desired, observed, node),
-        (Some(probe), _) => {
+    let reasons = match contents {
+        Contents::Nothing => not_joined(desired, observed, node),
+        Contents::Unseen(why) => vec![why],
+        Contents::Seen(probe) => {
             let mut reasons =
                 join_reasons(desired, node, probe, observed.addresses.get(name).copied());
             if tailnet::is_forgotten(observed.devices.seen(), probe) {
@@ -156,11 +167,11 @@ pub(super) fn cluster_steps(
             .id(),
         );
     }
-    let (probe, unseen) = (observed.probe(name), unseen(observed, name));
-    let reasons = match (probe, &unseen) {
-        (None, Some(why)) => vec![why.clone()],
-        (None, None) => vec!["not there yet".to_owned()],
-        (Some(probe), _) => {
+    let contents = Contents::of(observed, name);
+    let reasons = match &contents {
+        Contents::Nothing => vec!["not there yet".to_owned()],
+        Contents::Unseen(why) => vec![why.clone()],
+        Contents::Seen(probe) => {
             if let Some((message, hint)) =
                 cluster::immutable_change(desired, node, probe, observed.kube_node(name))
             {
@@ -186,11 +197,7 @@ pub(super) fn cluster_steps(
         ));
     }
     if !reasons.is_empty() {
-        let impact = match probe.map(cluster::is_running) {
-            Some(true) => Impact::Restart,
-            Some(false) => Impact::Create,
-            None => price_of_the_unseen(unseen.as_ref()),
-        };
+        let impact = contents.price(cluster::is_running);
         let mut step = Step::new(change.clone(), impact, "");
         step.reasons = reasons;
         needs.push(plan.add(step, &needs));

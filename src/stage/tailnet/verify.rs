@@ -45,15 +45,18 @@ pub fn failing(
         .collect()
 }
 
-/// What each check looks at, and what it finds.
+/// What a check is called, what should be so, and what it finds.
+type Looked = (&'static str, String, Finding);
+
+/// Every check as it stands before anything of it is told.
 fn findings(
     desired: &Desired,
     node: &Node,
     probe: &HostProbe,
     recorded: Option<Ipv4Addr>,
-) -> Vec<(&'static str, String, Finding)> {
+) -> Vec<Looked> {
     let plan = &desired.tailnet;
-    let check = |id, title: String, finding| (id, title, finding);
+    let check = |id, title: String, finding| -> Looked { (id, title, finding) };
     let tailscale = probe.tailscale.clone().unwrap_or_default();
     let version = tailscale.version.clone().unwrap_or_else(|| "none".into());
     let mut checks = vec![check(
@@ -130,8 +133,8 @@ fn identity(
     node: &Node,
     this: &TailscaleSelf,
     recorded: Option<Ipv4Addr>,
-) -> Vec<(&'static str, String, Finding)> {
-    let check = |id, title: String, finding| (id, title, finding);
+) -> Vec<Looked> {
+    let check = |id, title: String, finding| -> Looked { (id, title, finding) };
     let tag = &desired.tailnet.tag;
     let mut checks = vec![
         check(
